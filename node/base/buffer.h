@@ -15,7 +15,10 @@ struct buffer {
     size_t size;
 };
 
-#define BUFFER_EMPTY {NULL, 0, 0, 0}
+#define BUFFER_EMPTY                                                                           \
+    {                                                                                          \
+        NULL, 0, 0, 0                                                                          \
+    }
 
 void buffer_init(struct buffer *buffer);
 void buffer_fini(struct buffer *buffer);

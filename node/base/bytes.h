@@ -7,14 +7,18 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A borrowed run of bytes. It owns nothing and is not NUL-terminated. `at` may be NULL when `len` is 0. */
+/* A borrowed run of bytes. It owns nothing and is not NUL-terminated. `at` may be NULL when
+ * `len` is 0. */
 struct bytes {
     const uint8_t *at;
     size_t len;
 };
 
 /* From a string literal; BYTES_INIT is the same for static initialisers. */
-#define BYTES_INIT(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1}
+#define BYTES_INIT(literal)                                                                    \
+    {                                                                                          \
+        (const uint8_t *)("" literal), sizeof(literal) - 1                                     \
+    }
 #define BYTES(literal) ((struct bytes)BYTES_INIT(literal))
 
 /* For printf("%.*s", BYTES_ARG(b)). Not for bytes longer than INT_MAX. */
@@ -73,7 +77,8 @@ static inline size_t bytes_find(struct bytes text, uint8_t byte)
     return found != NULL ? (size_t)(found - text.at) : text.len;
 }
 
-/* Cut the first word off `rest`, and the one space behind it. Both keep pointing into the caller's memory. */
+/* Cut the first word off `rest`, and the one space behind it. Both keep pointing into the
+ * caller's memory. */
 static inline struct bytes bytes_take_word(struct bytes *rest)
 {
     size_t len = bytes_find(*rest, ' ');
@@ -93,8 +98,8 @@ static inline struct bytes bytes_trim(struct bytes text)
 }
 
 /*
- * A decimal number of at most 20 digits, all of `text`. Returns false for an empty text, for anything
- * but digits, and for a number over UINT64_MAX.
+ * A decimal number of at most 20 digits, all of `text`. Returns false for an empty text, for
+ * anything but digits, and for a number over UINT64_MAX.
  */
 bool bytes_to_u64(struct bytes text, uint64_t *number);
 

@@ -32,7 +32,8 @@ static void add(struct line *line, const char *text, size_t len)
     line->len += len;
 }
 
-/* Control characters, quotes, backslashes and bytes over 126 become \u00XX: one line stays one line. */
+/* Control characters, quotes, backslashes and bytes over 126 become \u00XX: one line stays one
+ * line. */
 static void add_escaped(struct line *line, struct bytes value)
 {
     for (size_t i = 0; i < value.len && !line->full; i++) {

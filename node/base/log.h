@@ -8,9 +8,10 @@
 #include "node/base/bytes.h"
 
 /*
- * One event, one line on standard error: a JSON object when log_init() was told so, else key=value.
- * Values are escaped, so that a peer's text can never start a line or a field of its own. A line is at
- * most LOG_LINE_MAX bytes; what is longer is cut at a field. Safe to call from any thread.
+ * One event, one line on standard error: a JSON object when log_init() was told so, else
+ * key=value. Values are escaped, so that a peer's text can never start a line or a field of its
+ * own. A line is at most LOG_LINE_MAX bytes; what is longer is cut at a field. Safe to call
+ * from any thread.
  *
  * Never log passwords, message text, or keys.
  */
@@ -29,14 +30,27 @@ struct log_field {
     };
 };
 
-#define LOG_TEXT(name, value) {.key = (name), .kind = LOG_FIELD_TEXT, .text = (value)}
-#define LOG_BYTES(name, value) {.key = (name), .kind = LOG_FIELD_BYTES, .bytes = (value)}
-#define LOG_U64(name, value) {.key = (name), .kind = LOG_FIELD_U64, .u64 = (value)}
-#define LOG_I64(name, value) {.key = (name), .kind = LOG_FIELD_I64, .i64 = (value)}
+#define LOG_TEXT(name, value)                                                                  \
+    {                                                                                          \
+        .key = (name), .kind = LOG_FIELD_TEXT, .text = (value)                                 \
+    }
+#define LOG_BYTES(name, value)                                                                 \
+    {                                                                                          \
+        .key = (name), .kind = LOG_FIELD_BYTES, .bytes = (value)                               \
+    }
+#define LOG_U64(name, value)                                                                   \
+    {                                                                                          \
+        .key = (name), .kind = LOG_FIELD_U64, .u64 = (value)                                   \
+    }
+#define LOG_I64(name, value)                                                                   \
+    {                                                                                          \
+        .key = (name), .kind = LOG_FIELD_I64, .i64 = (value)                                   \
+    }
 
 /*
- * A context that lines inherit fields from (node, conn, queue_id). It and its fields are borrowed and
- * must outlive its use. `parent` may be NULL. `fields` ends with a LOG_FIELD_END (all zero) row.
+ * A context that lines inherit fields from (node, conn, queue_id). It and its fields are
+ * borrowed and must outlive its use. `parent` may be NULL. `fields` ends with a LOG_FIELD_END
+ * (all zero) row.
  */
 struct log_context {
     const struct log_context *parent;
@@ -54,7 +68,10 @@ void log_line(enum log_level level, const struct log_context *context, const cha
 #define LOG_FIELDS(...)                                                                        \
     (const struct log_field[])                                                                 \
     {                                                                                          \
-        __VA_ARGS__, { .key = NULL }                                                           \
+        __VA_ARGS__,                                                                           \
+        {                                                                                      \
+            .key = NULL                                                                        \
+        }                                                                                      \
     }
 #define log_debug(context, event, fields) log_line(LOG_LEVEL_DEBUG, context, event, fields)
 #define log_info(context, event, fields) log_line(LOG_LEVEL_INFO, context, event, fields)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NODE_RUNTIME_CONFIG_H
+#define NODE_RUNTIME_CONFIG_H
+
+#include "node/base/arena.h"
+#include "node/base/err.h"
+
+/*
+ * The local configuration file (libconfuse): only what one node must know to start. Everything
+ * else lies in the directory and is managed by `postraft ...`. The rows of config.c's table are
+ * the whole language; `postraftd
+ * --help-config` prints the manual from it.
+ *
+ *   folder = "/var/lib/postraft"          # data; only postraft-store opens it
+ *   run = "/run/postraft"                 # sockets between the processes
+ *   hostname = "mx1.example.net"          # in greetings and Received headers
+ *   log { level = "info" json = false }
+ *   cluster { raft = "127.0.1.1:7101" rpc = "127.0.1.1:7102" join = "127.0.1.1:7103" }
+ *   listen "smtp" { address = { "127.0.1.1:2525", "[::1]:2525" } }
+ *   listen "imap" { ... }   listen "imaps" { ... }
+ *   tls { certificate = "/path" key = "/path" }    # missing: self-signed, made in `folder`
+ *   users { store = "postraft-store" smtp = "postraft-smtp" imap = "postraft-imap" operator =
+ * "root" } processes { smtp = 1 imap = 1 }       # how many of each front end durability {
+ * policy = "cross-dc" grace_s = 30 } limits { message_bytes = 52428800 recipients = 1000
+ * connections = 20000 ... }
+ */
+enum { CONFIG_ADDRESSES_MAX = 16 };
+
+struct config_listener {
+    const char *addresses[CONFIG_ADDRESSES_MAX]; /* "host:port", numeric */
+    unsigned count;
+};
+
+struct config {
+    const char *folder;
+    const char *run;
+    const char *hostname;
+    const char *log_level;
+    bool log_json;
+    const char *cluster_raft;
+    const char *cluster_rpc;
+    const char *cluster_join;
+    struct config_listener smtp;
+    struct config_listener imap;
+    struct config_listener imaps;
+    const char *tls_certificate; /* "" when missing */
+    const char *tls_key;
+    const char *user_store; /* "" : as whoever started the supervisor */
+    const char *user_smtp;
+    const char *user_imap;
+    const char *user_operator;
+    unsigned processes_smtp;
+    unsigned processes_imap;
+    bool durability_cross_dc;
+    unsigned durability_grace_s;
+    uint64_t message_bytes_max;
+    unsigned recipients_max;
+    unsigned connections_max;
+    unsigned connections_address_max;
+    uint64_t log_retain_bytes; /* of the replication log, over all groups */
+    uint64_t map_bytes;        /* upper bound of one LMDB environment */
+    unsigned election_ms;      /* 0: the default for the measured network */
+    unsigned heartbeat_ms;
+};
+
+/*
+ * Reads the file. On an error *problem is a line for the operator with file and line number, in
+ * `arena`, as are all strings of *config.
+ */
+MUST_CHECK enum err config_load(const char *path, struct arena *arena, struct config *config,
+                                const char **problem);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NODE_RUNTIME_CONN_H
+#define NODE_RUNTIME_CONN_H
+
+#include "node/base/bytes.h"
+#include "node/base/err.h"
+#include "node/runtime/loop.h"
+#include "node/runtime/tls.h"
+
+/*
+ * A client's connection: TCP, and TLS on it from the start or later. It moves bytes, limits
+ * time and memory, and knows nothing of any protocol; a protocol is the five functions below.
+ *
+ * The connection belongs to the loop. It ends by conn_close(), by the peer, by a time limit or
+ * by the listener's close; closed() is then called exactly once, and after that nothing of it
+ * may be used.
+ */
+struct conn;
+
+struct conn_protocol {
+    /* A connection has come (and its TLS handshake is done, on an implicit TLS listener).
+     * Returns the session. */
+    void *(*open)(void *server, struct conn *conn);
+    /* Returns how many bytes were consumed. The rest is offered again with more input, or after
+     * conn_resume(). */
+    size_t (*feed)(void *session, struct bytes input);
+    /* STARTTLS is done: what was learnt in the clear is to be forgotten (RFC 3207 section 4.2).
+     */
+    void (*tls_started)(void *session);
+    /* No input came for the idle time; the protocol says goodbye and closes. */
+    void (*idle)(void *session);
+    /* What was queued has been written below conn_limits.output_low: the session may go on
+     * writing. */
+    void (*writable)(void *session);
+    /* The last call. Frees the session. */
+    void (*closed)(void *session);
+};
+
+struct conn_limits {
+    size_t input_max;   /* bytes that feed() may leave unconsumed; beyond it reading pauses */
+    size_t output_high; /* queued output beyond which conn_full() is true and reading pauses */
+    size_t output_low;
+    size_t output_max; /* queued output beyond which the connection is cut */
+    uint64_t idle_ms;  /* without input; conn_set_idle() changes it */
+    uint64_t tls_handshake_ms;
+    uint64_t close_ms;                /* to get the last bytes out after conn_close() */
+    unsigned connections_max;         /* of this listener */
+    unsigned connections_address_max; /* from one IPv4 address or IPv6 /64 */
+};
+extern const struct conn_limits conn_limits_default;
+
+/* Copies and queues. Bytes written in one loop turn go out together. Ignored after
+ * conn_close(). */
+void conn_write(struct conn *conn, struct bytes bytes);
+bool conn_full(const struct conn *conn);
+
+/* Sends what is queued, then closes (TLS close_notify included). No further feed(). */
+void conn_close(struct conn *conn);
+
+/* Offers unconsumed input to feed() again, in a later call from the loop. */
+void conn_resume(struct conn *conn);
+
+/*
+ * STARTTLS: what is queued (the "220") is sent in the clear, then the handshake starts, and
+ * tls_started() is called. ERR_INVALID, and nothing is done, when the peer has sent bytes
+ * behind the command that were not consumed: an attacker may have put them there (RFC 3207
+ * section 6). ERR_UNSUPPORTED without TLS keys.
+ */
+MUST_CHECK enum err conn_start_tls(struct conn *conn);
+
+void conn_set_idle(struct conn *conn, uint64_t idle_ms);
+bool conn_has_tls(const struct conn *conn);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in the clear. Lives as long as the connection. */
+const char *conn_tls_text(const struct conn *conn);
+/* Numeric, without port: "192.0.2.7", "2001:db8::1". Lives as long as the connection. */
+const char *conn_peer_address(const struct conn *conn);
+unsigned conn_peer_port(const struct conn *conn);
+/* Unique in this process, ascending: for logs and tickets. */
+uint64_t conn_id(const struct conn *conn);
+struct loop *conn_loop(const struct conn *conn);
+
+/*
+ * Accepts on `fd` (listening, non-blocking or not; the listener owns it from here). `tls` may
+ * be NULL (no TLS at all); `implicit` starts TLS before the protocol is opened. `server` is
+ * handed to open(). A client over a limit is given `refusal` ("421 ...\r\n") and closed.
+ */
+struct conn_listener *conn_listen(struct loop *loop, int fd,
+                                  const struct conn_protocol *protocol, void *server,
+                                  struct tls_context *tls, bool implicit,
+                                  const struct conn_limits *limits, struct bytes refusal);
+
+/* Takes no more connections; those that there are go on. Sets *listener to NULL. */
+void conn_listener_close(struct conn_listener **listener);
+
+/* Connections now open in this process. */
+unsigned conn_count(void);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NODE_RUNTIME_METRICS_H
+#define NODE_RUNTIME_METRICS_H
+
+#include <stdint.h>
+
+#include "node/base/buffer.h"
+
+/*
+ * Counters and gauges of this process, from one table: a row is the name, the unit and what it
+ * says. Any thread; relaxed atomics. Rows are added by the code that counts.
+ */
+#define METRICS(X)                                                                             \
+    X(CONNECTIONS_ACCEPTED, "connections_accepted_total", "connections taken")                 \
+    X(CONNECTIONS_REFUSED, "connections_refused_total", "connections over a limit")            \
+    X(CONNECTIONS_OPEN, "connections_open", "connections open now")                            \
+    X(SMTP_MESSAGES_ACCEPTED, "smtp_messages_accepted_total", "messages answered with 250")    \
+    X(SMTP_MESSAGES_DEFERRED, "smtp_messages_deferred_total", "messages answered with 4xx")    \
+    X(SMTP_MESSAGES_REFUSED, "smtp_messages_refused_total", "messages answered with 5xx")      \
+    X(IMAP_LOGINS, "imap_logins_total", "log-ins that succeeded")                              \
+    X(IMAP_LOGIN_FAILURES, "imap_login_failures_total", "log-ins that failed")                 \
+    X(IMAP_COMMANDS, "imap_commands_total", "commands")                                        \
+    X(RPC_CALLS, "rpc_calls_total", "calls made")                                              \
+    X(RPC_TIMEOUTS, "rpc_timeouts_total", "calls without an answer in time")                   \
+    X(RAFT_ENTRIES_WRITTEN, "raft_entries_written_total", "log entries made durable")          \
+    X(RAFT_LOG_COMMITS, "raft_log_commits_total", "transactions of the log")                   \
+    X(RAFT_ENTRIES_APPLIED, "raft_entries_applied_total", "log entries applied")               \
+    X(RAFT_APPLY_COMMITS, "raft_apply_commits_total", "transactions of the state")             \
+    X(RAFT_ELECTIONS_WON, "raft_elections_won_total", "groups that this node came to lead")    \
+    X(RAFT_MESSAGES_REFUSED, "raft_messages_refused_total",                                    \
+      "peer messages that failed a check")                                                     \
+    X(RAFT_SINGLE_SITE_RELEASES, "raft_single_site_releases_total",                            \
+      "acknowledgements released with no replica outside the data center")
+
+#define METRIC_ENUM(name, text, help) METRIC_##name,
+enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
+#undef METRIC_ENUM
+
+void metric_add(enum metric metric, uint64_t amount);
+void metric_sub(enum metric metric, uint64_t amount);
+uint64_t metric_get(enum metric metric);
+
+/* All rows in the text form that Prometheus reads, "postraft_<name> <value>", with HELP lines.
+ */
+void metrics_print(struct buffer *text);
+
+#endif

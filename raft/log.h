@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAFT_LOG_H
+#define RAFT_LOG_H
+
+#include "node/base/bytes.h"
+#include "node/base/err.h"
+
+/*
+ * The durable log of all groups of a node: entries, and of each group its term, vote and first
+ * index. One write at a time is under way (group commit: what gathers meanwhile goes into the
+ * next); the log calls replicator_log_written() in the replicator's thread when it is on disk.
+ * Implementations: raft/log_lmdb.h, and the simulator's in tests/sim.
+ */
+struct frame;
+
+struct entry {
+    uint64_t term;
+    uint8_t type;        /* enum entry_type */
+    struct bytes data;   /* borrowed from `owner` */
+    struct frame *owner; /* reference-counted memory, raft/frame.h; NULL when empty */
+};
+
+/* As libraft numbers them; persisted. */
+enum entry_type { ENTRY_COMMAND = 1, ENTRY_BARRIER = 2, ENTRY_CHANGE = 3 };
+
+/* What changes of one group. In this order: reset, term and vote, truncate, append, trim. */
+struct log_write {
+    uint32_t group;
+    bool create; /* the group comes into being */
+    bool set_term;
+    uint64_t term;
+    uint64_t vote;
+    uint64_t from; /* append at this index, dropping what was there and behind; 0: nothing */
+    const struct entry *entries;
+    unsigned count;
+    uint64_t trim_before; /* entries below this index may go; 0: nothing */
+};
+
+struct log_state {
+    uint32_t group;
+    uint64_t term;
+    uint64_t vote;
+    uint64_t first_index; /* 1 when nothing was trimmed */
+    uint64_t last_index;  /* first_index - 1 when empty */
+    uint64_t base_term;   /* term of entry first_index - 1; 0 when that is 0 */
+};
+
+struct entry_log {
+    const struct entry_log_ops *ops;
+};
+
+struct entry_log_ops {
+    /* `writes` and all it points to stay valid until replicator_log_written(). Only one at a
+     * time. */
+    void (*write)(struct entry_log *log, const struct log_write *writes, unsigned count);
+    /* Groups found at start. Returns how many there are; fills at most `max`. */
+    unsigned (*groups)(struct entry_log *log, struct log_state *states, unsigned max);
+    /*
+     * Reads written entries first..first+count-1, in order, until `bytes_max` is passed (at
+     * least one). The caller releases each entry's owner. Returns how many; 0 when `first` is
+     * not there.
+     */
+    unsigned (*read)(struct entry_log *log, uint32_t group, uint64_t first, unsigned count,
+                     size_t bytes_max, struct entry *entries);
+    /* Term and type alone, for starting; data only for CHANGE entries. As read() otherwise,
+     * without limit of bytes. */
+    unsigned (*scan)(struct entry_log *log, uint32_t group, uint64_t first, unsigned count,
+                     struct entry *entries);
+    /* Bytes of entries kept for a group, over all entries. */
+    uint64_t (*bytes)(struct entry_log *log, uint32_t group);
+};
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAFT_REPLICATOR_H
+#define RAFT_REPLICATOR_H
+
+#include "node/base/bytes.h"
+#include "node/base/err.h"
+
+/*
+ * All Raft groups of one node (libraft behind raft_step(), notes in README.md). It does no I/O:
+ * it is given a clock, a log, a transport and a state machine, and is told how things went. One
+ * thread owns it; nothing here is called from another. Callbacks never run inside the call that
+ * asked for them: they run in replicator_turn().
+ *
+ * Durability: term and vote are durable before a message of that term leaves; entries before
+ * they are reported persisted; a command is applied only when it is committed and durable here;
+ * a proposal is answered only when it has been applied here and, by policy, lies on a replica
+ * outside this data center.
+ */
+struct replicator;
+
+enum {
+    REPLICATOR_COMMAND_SIZE_MAX = 512 * 1024, /* one proposal */
+    REPLICATOR_GROUPS_MAX = 4096,
+    REPLICATOR_MEMBERS_MAX = 16, /* of one group */
+    REPLICATOR_REPLY_SIZE_MAX = 1024 * 1024,
+};
+
+enum replicator_role { REPLICATOR_VOTER, REPLICATOR_STANDBY, REPLICATOR_SPARE };
+enum replicator_state {
+    REPLICATOR_STOPPED,
+    REPLICATOR_FOLLOWER,
+    REPLICATOR_CANDIDATE,
+    REPLICATOR_LEADER
+};
+
+struct replicator_member {
+    uint64_t node_id;
+    enum replicator_role role;
+};
+
+struct replicator_config {
+    uint64_t node_id;
+    uint64_t seed;                /* for election jitter */
+    unsigned election_timeout_ms; /* default 2000: at least 8 heartbeats */
+    unsigned heartbeat_ms;        /* default 250: at least 3 round trips */
+    unsigned grace_ms; /* cross-dc: how long every other data center may be unreachable */
+    bool cross_dc;     /* the durability policy */
+    uint64_t inflight_bytes_max; /* node-wide, default 32 MiB; beyond it proposals wait */
+    uint64_t cache_bytes_max;    /* entries kept in memory for followers, default 256 MiB */
+    uint64_t
+        log_retain_bytes; /* trimmed beyond that, but never past what a member still needs */
+    const struct replicator_clock *clock;
+    struct entry_log *log;       /* raft/log.h */
+    struct transport *transport; /* raft/transport.h */
+    struct machine *machine;     /* raft/machine.h */
+    /* Data center of a node, as a small number; 0 is unknown. For the cross-dc rule. */
+    unsigned (*site_of)(void *context, uint64_t node_id);
+    /* A group changed its state, term or known leader (0: none). For routing; may be NULL. */
+    void (*changed)(void *context, uint32_t group);
+    void *context;
+};
+
+struct replicator_clock {
+    uint64_t (*now_ms)(void *context); /* monotonic, never going back */
+    void *context;
+};
+
+/* Opens every group found in the log. All pointers of `config` must outlive the replicator. */
+MUST_CHECK enum err replicator_new(const struct replicator_config *config,
+                                   struct replicator **replicator);
+
+/* Pending proposals and reads end with ERR_CLOSED, in here. No write may be under way. */
+void replicator_free(struct replicator **replicator);
+
+/* A new group of which this node is the first and only voter. ERR_EXISTS. Durable when `done`
+ * is called. */
+void replicator_group_bootstrap(struct replicator *replicator, uint32_t group,
+                                void (*done)(void *context, enum err err), void *context);
+
+/* An empty replica that waits for a leader to send it the log. ERR_EXISTS is not an error:
+ * ERR_OK. */
+MUST_CHECK enum err replicator_group_join(struct replicator *replicator, uint32_t group);
+
+/*
+ * Appends a command. Copied. `done` is called exactly once:
+ *   ERR_OK           applied here; `reply` is what the machine said, `index` is where it lies
+ *   ERR_NOTLEADER    not appended anywhere: it will never take effect
+ *   ERR_BUSY         not appended: over the budget
+ *   ERR_TOOBIG       not appended
+ *   ERR_UNKNOWN      appended here, then leadership was lost: it may or may not take effect
+ *   ERR_CLOSED       as UNKNOWN
+ */
+typedef void replicator_done(void *context, enum err err, uint64_t index, struct bytes reply);
+void replicator_propose(struct replicator *replicator, uint32_t group, struct bytes command,
+                        replicator_done *done, void *context);
+
+/*
+ * A linearizable read point (notes/raft.md section 8), on the leader or, by asking it, on a
+ * follower. `done`: ERR_OK when everything committed before this call has been applied HERE
+ * (`index`: up to where); ERR_UNAVAILABLE when no leader with a majority answered by the
+ * deadline; ERR_NOTFOUND: no such group here.
+ */
+void replicator_read(struct replicator *replicator, uint32_t group, uint64_t deadline_ms,
+                     replicator_done *done, void *context);
+
+/* Calls `done` once `index` has been applied here; ERR_TIMEOUT after deadline_ms, ERR_NOTFOUND.
+ */
+void replicator_wait_applied(struct replicator *replicator, uint32_t group, uint64_t index,
+                             uint64_t deadline_ms, replicator_done *done, void *context);
+
+/*
+ * One membership step on the leader: add `node_id` as STANDBY or SPARE, promote it to VOTER
+ * (which first waits until it has caught up), demote, or, with `remove`, take it out. `done`
+ * comes when the change is committed; ERR_NOTLEADER, ERR_BUSY (another change is under way),
+ * ERR_NOTFOUND, ERR_UNAVAILABLE (it does not catch up).
+ */
+void replicator_change(struct replicator *replicator, uint32_t group, uint64_t node_id,
+                       enum replicator_role role, bool remove,
+                       void (*done)(void *context, enum err err), void *context);
+
+/* Hands leadership to `node_id` (0: to the most advanced voter). ERR_NOTLEADER, ERR_NOTFOUND,
+ * ERR_TIMEOUT. */
+void replicator_transfer(struct replicator *replicator, uint32_t group, uint64_t node_id,
+                         void (*done)(void *context, enum err err), void *context);
+
+struct replicator_status {
+    enum replicator_state state;
+    uint64_t term;
+    uint64_t leader; /* node id, 0 when unknown */
+    uint64_t first_index;
+    uint64_t last_index;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    bool single_site; /* acknowledges without a replica in another data center, after the grace
+                       */
+    unsigned member_count;
+    struct replicator_member members[REPLICATOR_MEMBERS_MAX];
+    uint64_t match[REPLICATOR_MEMBERS_MAX]; /* on the leader; else 0 */
+    uint64_t
+        last_contact_ms[REPLICATOR_MEMBERS_MAX]; /* on the leader: ago; UINT64_MAX: never */
+};
+
+/* Returns false when this node has no replica of the group. */
+bool replicator_status(const struct replicator *replicator, uint32_t group,
+                       struct replicator_status *status);
+
+/* Quick look-ups for routing. Leader 0: unknown or no replica here. */
+uint64_t replicator_leader(const struct replicator *replicator, uint32_t group);
+uint64_t replicator_applied(const struct replicator *replicator, uint32_t group);
+unsigned replicator_groups(const struct replicator *replicator, uint32_t *groups, unsigned max);
+
+/* ---- what the owner calls when something happened; work is done in the next replicator_turn()
+ * ---- */
+
+/* Handles what has come, submits proposals, hands out writes, frames and commands, calls
+ * callbacks. Call after anything below, and at least every 10 ms. Returns true when it wants to
+ * be called again at once. */
+bool replicator_turn(struct replicator *replicator);
+
+/* The log has finished the write it was given (raft/log.h). An error is fatal: the process must
+ * end. */
+void replicator_log_written(struct replicator *replicator, enum err err);
+
+/* A frame came from a peer; the bytes are copied or kept by reference count as transport.h
+ * says. */
+struct frame;
+void replicator_received(struct replicator *replicator, uint64_t node_id, struct frame *frame);
+
+/* The link to a peer is up or down. What was under way on the older connection is forgotten. */
+void replicator_peer_up(struct replicator *replicator, uint64_t node_id, bool up);
+
+/* The machine has applied the batch it was given (raft/machine.h). */
+struct machine_batch;
+void replicator_batch_applied(struct replicator *replicator, struct machine_batch *batch);
+
+#endif
