@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/schema/request_id.h"
+
+#define TIME_SIZE 6
+
+struct request_id request_id_make(uint64_t wall_ms, const uint8_t random[10])
+{
+    struct request_id id;
+
+    for (unsigned i = 0; i < TIME_SIZE; i++)
+        id.bytes[i] = (uint8_t)(wall_ms >> (8 * (TIME_SIZE - 1 - i)));
+    memcpy(id.bytes + TIME_SIZE, random, REQUEST_ID_SIZE - TIME_SIZE);
+    return id;
+}
+
+uint64_t request_id_time_ms(const struct request_id *id)
+{
+    uint64_t wall_ms = 0;
+
+    for (unsigned i = 0; i < TIME_SIZE; i++)
+        wall_ms = wall_ms << 8 | id->bytes[i];
+    return wall_ms;
+}
+
+void request_id_format(const struct request_id *id, char text[REQUEST_ID_TEXT_SIZE])
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    unsigned bits = 0;
+    unsigned pending = 2; /* 130 bits in 26 digits: two zero bits go ahead of the 128 */
+
+    for (size_t i = 0; i < REQUEST_ID_SIZE; i++) {
+        bits = (bits << 8 | id->bytes[i]) & 0xffff;
+        pending += 8;
+        while (pending >= 5) {
+            pending -= 5;
+            *text++ = digits[bits >> pending & 31];
+        }
+    }
+    *text = '\0';
+}
