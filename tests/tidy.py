@@ -55,7 +55,8 @@ def check_includes(name, lines, bad):
         local = re.match(r'#include "([\w/.-]+)"', line)
         system = re.match(r"#include <([\w./-]+)>", line)
         if local and home:
-            target = str(pathlib.PurePosixPath(local[1]).parent)
+            generated = local[1].endswith(".pb-c.h")
+            target = "storage/schema" if generated else str(pathlib.PurePosixPath(local[1]).parent)
             if not any(inside(target, folder) for folder in USES[home] | {home}):
                 bad.append(f"{name}:{number}: {home}/ may not use {target}/")
         if system and home:

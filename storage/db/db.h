@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_DB_DB_H
+#define STORAGE_DB_DB_H
+
+#include "node/base/bytes.h"
+#include "node/base/err.h"
+
+/*
+ * The ordered tables of one LMDB environment. Above this header there is no LMDB. A transaction
+ * remembers its first error; after that every call on it does nothing, and commit reports it,
+ * so that a run of writes reads straight down. NOTFOUND from db_get() is not such an error: it
+ * is the answer.
+ */
+struct db;
+struct db_txn;
+struct db_cursor;
+
+/* A row a table. Keys begin with the group (db/key.h). Numbers are this process's own, names
+ * are persisted. */
+#define DB_TABLES(X)                                                                           \
+    X(META, "meta")       /* name -> applied index and term, format, clock */                  \
+    X(CLUSTER, "cluster") /* the directory's one ClusterRecord */                              \
+    X(NODE, "node")                                                                            \
+    X(TOKEN, "token")                                                                          \
+    X(GROUP, "group")                                                                          \
+    X(TENANT, "tenant")                                                                        \
+    X(DOMAIN, "domain")                                                                        \
+    X(ADDRESS, "address")           /* folded address -> AccountRecord */                      \
+    X(ACCOUNT, "account")           /* account -> usage, next modseq, next mailbox */          \
+    X(MAILBOX, "mailbox")           /* account, mailbox -> record */                           \
+    X(MAILBOX_NAME, "mailbox_name") /* account, name -> mailbox, subscribed */                 \
+    X(MESSAGE, "message")           /* account, mailbox, uid -> fixed record */                \
+    X(UID_RANGE, "uid_range")       /* account, mailbox, first uid -> last uid: those alive */ \
+    X(CHANGE, "change")             /* account, mailbox, modseq -> uid or expunged range */    \
+    X(BLOB, "blob")                 /* blob -> references, size, blocks, digest */             \
+    X(BLOCK, "block")               /* blob, block, piece -> at most 4,080 bytes of a frame */ \
+    X(SUMMARY, "summary")           /* blob -> node/mail/summary.h */                          \
+    X(UPLOAD, "upload")             /* upload id -> blob, begun, next block */                 \
+    X(HANDOVER, "handover")         /* handover id -> delivery id, group, recipients, blob */  \
+    X(DEDUPE, "dedupe")             /* request id -> Outcome */
+
+#define DB_TABLE_ENUM(name, text) TABLE_##name,
+enum db_table { DB_TABLES(DB_TABLE_ENUM) TABLE_COUNT };
+#undef DB_TABLE_ENUM
+
+enum {
+    DB_KEY_SIZE_MAX = 511,
+    DB_READERS_MAX = 512,
+};
+
+/*
+ * Opens or makes the folder (0700). MDB_NOMETASYNC: after a power loss the last transaction may
+ * be missing, never part of one; the replication log has what is missing.
+ */
+MUST_CHECK enum err db_open(const char *folder, uint64_t map_bytes, struct db **db);
+/* No transaction may be open. */
+void db_close(struct db **db);
+/* Everything committed so far is on disk when it returns. */
+MUST_CHECK enum err db_sync(struct db *db);
+
+/* A read transaction may move between threads but is used by one at a time; keep it short, it
+ * pins old pages. */
+struct db_txn *db_read_begin(struct db *db);
+/* One writer at a time: waits for the other. */
+struct db_txn *db_write_begin(struct db *db);
+MUST_CHECK enum err db_commit(struct db_txn **txn);
+void db_abort(struct db_txn **txn);
+enum err db_error(const struct db_txn *txn);
+
+/* ERR_OK, ERR_NOTFOUND, or the transaction's error. `value` is valid until the next write or
+ * the end of the txn. */
+enum err db_get(struct db_txn *txn, enum db_table table, struct bytes key, struct bytes *value);
+void db_put(struct db_txn *txn, enum db_table table, struct bytes key, struct bytes value);
+/* As put, and the caller writes `len` bytes to *room before the next call on the transaction.
+ * NULL after an error. */
+void db_reserve(struct db_txn *txn, enum db_table table, struct bytes key, size_t len,
+                uint8_t **room);
+/* Returns whether it was there. */
+bool db_delete(struct db_txn *txn, enum db_table table, struct bytes key);
+
+/*
+ * Keys in order. seek() goes to the first key at or behind `key`; all of next/seek return false
+ * when there is no key that begins with `prefix` any more. `key` and `value` as with db_get().
+ * The prefix is borrowed while the cursor lives.
+ */
+struct db_cursor *db_cursor_open(struct db_txn *txn, enum db_table table, struct bytes prefix);
+void db_cursor_close(struct db_cursor **cursor);
+bool db_cursor_first(struct db_cursor *cursor, struct bytes *key, struct bytes *value);
+bool db_cursor_last(struct db_cursor *cursor, struct bytes *key, struct bytes *value);
+bool db_cursor_seek(struct db_cursor *cursor, struct bytes at, struct bytes *key,
+                    struct bytes *value);
+bool db_cursor_next(struct db_cursor *cursor, struct bytes *key, struct bytes *value);
+/* The last key before `at` (with the prefix). */
+bool db_cursor_before(struct db_cursor *cursor, struct bytes at, struct bytes *key,
+                      struct bytes *value);
+/* Deletes where the cursor stands; next() then goes to the one behind. */
+void db_cursor_delete(struct db_cursor *cursor);
+
+struct db_statistics {
+    uint64_t map_bytes;
+    uint64_t used_bytes;
+    uint64_t readers;
+};
+void db_statistics(struct db *db, struct db_statistics *statistics);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_MACHINE_APPLIER_H
+#define STORAGE_MACHINE_APPLIER_H
+
+#include "raft/machine.h"
+#include "storage/db/db.h"
+#include "storage/machine/machine.h"
+
+/*
+ * The replicator's state machine: a thread a lane, a lane an environment; a batch is one
+ * transaction. The threads only apply; what comes back is posted by `applied`.
+ */
+struct applier;
+
+struct applier_config {
+    struct db **lanes; /* group g lives in lane g % lane_count */
+    unsigned lane_count;
+    /*
+     * From a lane's thread, after the commit: post it to the loop, which calls
+     * replicator_batch_applied(). `events` live as long as the batch. An error means that the
+     * state cannot be written: the process must end.
+     */
+    void (*applied)(void *context, struct machine_batch *batch,
+                    const struct machine_events *events, enum err err);
+    void *context;
+};
+
+struct applier *applier_new(const struct applier_config *config);
+/* Waits for the lanes to finish what they were given. */
+void applier_free(struct applier **applier);
+struct machine *applier_interface(struct applier *applier);
+
+#endif
