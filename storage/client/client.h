@@ -10,10 +10,11 @@
 
 /*
  * A front end's way to its local store: typed calls over one connection. A call that finds the
- * store away (crashed, starting) is tried again until its deadline: reads and calls with a
- * request id only, which are safe to repeat. All for the loop's thread.
+ * store away (crashed, starting) is sent again until its deadline, so a call can arrive twice:
+ * writes carry a request id, by which the store recognises them. All for the loop's thread.
  */
 struct store_client;
+struct body_codec;
 
 struct store_client_config {
     const char *url; /* "ipc:///run/.../smtp.sock" */
@@ -48,8 +49,13 @@ uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned 
  */
 void store_cancel(struct store_client *client, uint64_t ticket);
 
+struct loop *store_client_loop(const struct store_client *client);
+
+/* One for all bodies of the process. */
+struct body_codec *store_client_codec(struct store_client *client);
+
 /* A fresh id, for request_id, upload_id and as a trace id. */
-struct request_id store_request_id(struct store_client *client);
+struct request_id store_request_id(void);
 
 /* Random bytes from the system. */
 void store_random(void *memory, size_t len);
