@@ -74,6 +74,8 @@ struct service {
     struct rpc_server *peer_server;
     struct rpc_server *join_server;
     struct sessions *sessions;
+    struct watches *watches;
+    struct writes *writes;
     struct logins *logins;
     struct placement *placement;
     struct duties *duties;
