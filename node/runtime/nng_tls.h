@@ -25,8 +25,24 @@ MUST_CHECK enum err nng_tls_credentials(const struct tls_credentials *credential
                                         nng_tls_mode mode, bool anonymous_peer,
                                         const char *server_name, nng_tls_config **config);
 
-/* The node that the pipe's verified certificate names, 0 if none. For ADD_PRE callbacks: reject
- * by nng_pipe_close(). */
+/*
+ * For a dialer that has no certificate yet: the listener's chain must contain the authority
+ * with this SHA-256 (64 hexadecimal digits), and be signed by it. Freed like the above.
+ */
+MUST_CHECK enum err nng_tls_pinned(const char *authority_pin, nng_tls_config **config);
+
+/* Which node and cluster the credentials' own certificate names. */
+enum { NNG_TLS_NAME_SIZE = 160 };
+MUST_CHECK enum err nng_tls_own_node(const struct tls_credentials *credentials,
+                                     uint64_t *node_id);
+/* "node-<node id>.<cluster id>.postraft" of another node of the same cluster. */
+MUST_CHECK enum err nng_tls_server_name(const struct tls_credentials *credentials,
+                                        uint64_t node_id, char name[NNG_TLS_NAME_SIZE]);
+
+/*
+ * The node that the pipe's verified certificate names, 0 if none or if the certificate is of
+ * another cluster than our own. For ADD_PRE callbacks: reject by nng_pipe_close().
+ */
 uint64_t nng_tls_pipe_node(nng_pipe pipe);
 
 #endif

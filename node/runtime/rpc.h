@@ -19,6 +19,7 @@
  */
 enum {
     RPC_MESSAGE_SIZE_MAX = 8 * 1024 * 1024, /* checked before anything is allocated */
+    RPC_DEADLINE_MAX_MS = 60 * 60 * 1000,
 };
 
 /* Who is at the other end of a request. */
@@ -52,11 +53,15 @@ struct rpc_server_config {
  * logged. */
 MUST_CHECK enum err rpc_server_new(struct loop *loop, const struct rpc_server_config *config,
                                    struct rpc_server **server);
-/* Requests without reply become unknown: rpc_reply() on them does nothing but free them. */
+/* Requests without reply become unknown: rpc_reply() on them does nothing but free them.
+ * disconnected() is not called any more. Not from inside handle() or disconnected(). */
 void rpc_server_free(struct rpc_server **server);
 
-/* Sends the reply and frees the request. `body` is copied. Exactly once a request, any time
- * after handle(). */
+/*
+ * Sends the reply and frees the request, and with it the body that handle() was given. `body`
+ * is copied; it is at most RPC_MESSAGE_SIZE_MAX long. Exactly once a request, in handle() or
+ * any time after it.
+ */
 void rpc_reply(struct rpc_request *request, struct bytes body);
 
 struct rpc_client;
@@ -64,7 +69,8 @@ struct rpc_client;
 struct rpc_client_config {
     const char *url;
     const struct tls_credentials *credentials; /* tls+tcp only; borrowed as above */
-    uint64_t node_id; /* tls+tcp: the peer must be this node, else the connection is refused */
+    uint64_t node_id; /* tls+tcp: the peer must be this node, else the connection is refused;
+                         0: any node of the cluster */
     const char *authority_pin; /* tls+tcp without credentials (joining): hex SHA-256 of the
                                   authority, or NULL */
     unsigned parallel_max;     /* calls under way; more wait their turn within their deadline */
@@ -72,14 +78,18 @@ struct rpc_client_config {
     void *context;
 };
 
-/* Connects in the background and again whenever the connection is lost. */
+/* Connects in the background and again whenever the connection is lost. ERR_INVALID for the
+ * address, ERR_MALFORMED for the credentials or the pin; the reason is logged. */
 MUST_CHECK enum err rpc_client_new(struct loop *loop, const struct rpc_client_config *config,
                                    struct rpc_client **client);
+/* Ends every call with ERR_CLOSED before it returns. May be called from a call's callback;
+ * rpc_call() may not, once this has begun. */
 void rpc_client_free(struct rpc_client **client);
 
 typedef void rpc_done(void *context, enum err err, struct bytes reply);
 
-/* Copies `body`. Returns a ticket, never 0. ERR_TOOBIG comes through the callback too. */
+/* Copies `body`. The time allowed is `deadline_ms` from now, at most RPC_DEADLINE_MAX_MS.
+ * Returns a ticket, never 0. ERR_TOOBIG comes through the callback too. */
 uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
                   rpc_done *done, void *context);
 /* The callback will not come. An unknown ticket is ignored. */
