@@ -43,11 +43,11 @@ enum {
 struct service_node {
     uint64_t id;
     unsigned site; /* its data center as a small number, from 1 */
-    const char *name;
-    const char *data_center;
-    const char *raft_address;
-    const char *rpc_address;
-    const char *join_address;
+    char *name;
+    char *data_center;
+    char *raft_address;
+    char *rpc_address;
+    char *join_address;
     struct rpc_client *rpc; /* NULL: this node itself */
 };
 
@@ -66,7 +66,6 @@ struct service {
     struct replication *replication;
     struct replicator *replicator; /* NULL as long as there is no identity */
 
-    struct arena nodes_arena;
     struct service_node **nodes; /* by id; from the directory, before that from the identity */
     unsigned node_count;
 
@@ -79,6 +78,7 @@ struct service {
     struct logins *logins;
     struct placement *placement;
     struct duties *duties;
+    struct loop_timer *peers_watch;
     bool stopping;
 };
 
@@ -169,6 +169,9 @@ MUST_CHECK enum err service_start_cluster(struct service *service);
  * the identity. */
 MUST_CHECK enum err replication_open(struct service *service);
 void replication_close(struct service *service);
+/* Links to a node; idempotent. */
+void replication_peer(struct service *service, uint64_t node_id, const char *address);
+void replication_peer_remove(struct service *service, uint64_t node_id);
 /* Hands leadership of what is led here to others, for a clean stop; calls `done` when that is
  * so, or soon anyway. */
 void replication_hand_over(struct service *service, void (*done)(void *context), void *context);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/service/calls.h"
+
+#include "storage/service/imap_calls.h"
+#include "storage/service/login.h"
+#include "storage/service/operator.h"
+#include "storage/service/smtp_calls.h"
+#include "storage/service/watch.h"
+
+#define SMTP (1U << ROLE_SMTP)
+#define IMAP (1U << ROLE_IMAP)
+#define OPERATOR (1U << ROLE_OPERATOR)
+#define CALL(name) PR__REQUEST__CALL_##name
+
+static const struct call_row rows[] = {
+    {CALL(RESOLVE), SMTP, false, true, smtp_resolve},
+    {CALL(DELIVER), SMTP, false, true, smtp_deliver},
+    {CALL(UPLOAD), SMTP | IMAP, false, true, smtp_upload},
+    {CALL(UPLOAD_ABORT), SMTP | IMAP, false, true, smtp_upload_abort},
+
+    {CALL(LOGIN), IMAP, false, true, login_call},
+    {CALL(LOGOUT), IMAP, true, true, logout_call},
+    {CALL(WATCH), IMAP, false, true, watch_call},
+    {CALL(MAILBOX_LIST), IMAP, true, true, imap_read},
+    {CALL(MAILBOX_OPEN), IMAP, true, true, imap_open},
+    {CALL(MAILBOX_CLOSE), IMAP, true, true, imap_close},
+    {CALL(CHANGES), IMAP, true, true, imap_read},
+    {CALL(FETCH), IMAP, true, true, imap_read},
+    {CALL(BODY_READ), IMAP, true, true, imap_read},
+    {CALL(SEARCH), IMAP, true, true, imap_read},
+    {CALL(APPEND), IMAP, true, true, imap_write},
+    {CALL(FLAGS_CHANGE), IMAP, true, true, imap_write},
+    {CALL(COPY), IMAP, true, true, imap_write},
+    {CALL(EXPUNGE), IMAP, true, true, imap_write},
+    {CALL(MAILBOX_CREATE), IMAP, true, true, imap_write},
+    {CALL(MAILBOX_DELETE), IMAP, true, true, imap_write},
+    {CALL(MAILBOX_RENAME), IMAP, true, true, imap_write},
+    {CALL(MAILBOX_SUBSCRIBE), IMAP, true, true, imap_write},
+
+    {CALL(CLUSTER_INIT), OPERATOR, false, false, operator_handle},
+    {CALL(CLUSTER_JOIN), OPERATOR, false, false, operator_handle},
+    {CALL(CLUSTER_STATUS), OPERATOR, false, false, operator_handle},
+    {CALL(CLUSTER_TOKEN), OPERATOR, false, true, operator_handle},
+    {CALL(NODE_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(GROUP_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(TENANT_ADD), OPERATOR, false, true, operator_handle},
+    {CALL(TENANT_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(TENANT_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(DOMAIN_ADD), OPERATOR, false, true, operator_handle},
+    {CALL(DOMAIN_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(DOMAIN_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_CREATE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_SHOW), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_SET_PASSWORD), OPERATOR, false, true, operator_handle},
+    {CALL(METRICS_READ), OPERATOR, false, false, operator_handle},
+};
+
+const struct call_row *call_find(Pr__Request__CallCase call)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].call == call)
+            return &rows[i];
+    return NULL;
+}

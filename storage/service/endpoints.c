@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/service/endpoints.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/base/check.h"
+#include "node/base/log.h"
+#include "storage/schema/entry.h"
+#include "storage/service/calls.h"
+#include "storage/service/sessions.h"
+#include "storage/service/watch.h"
+
+struct endpoint {
+    struct service *service;
+    enum service_role role;
+    struct rpc_server *server;
+};
+
+/* Calls without an answer: many, since each that waits for a majority is one. */
+static const struct {
+    const char *name;
+    unsigned parallel_max;
+} roles[ROLE_COUNT] = {
+    [ROLE_SMTP] = {"smtp", 1024},
+    [ROLE_IMAP] = {"imap", 1024},
+    [ROLE_OPERATOR] = {"operator", 64},
+};
+
+static void call_free(struct service_call *call)
+{
+    arena_fini(&call->call_arena);
+    free(call);
+}
+
+void call_reply_packed(struct service_call *call, struct bytes reply)
+{
+    rpc_reply(call->rpc, reply);
+    call_free(call);
+}
+
+void call_reply(struct service_call *call, Pr__Reply *reply)
+{
+    struct buffer packed = BUFFER_EMPTY;
+
+    message_pack(&reply->base, &packed);
+    call_reply_packed(call, buffer_bytes(&packed));
+    buffer_fini(&packed);
+}
+
+void call_fail(struct service_call *call, enum err err, const char *text)
+{
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    CHECK(err != ERR_OK);
+    reply.err = err;
+    reply.text = arena_string(&call->call_arena, bytes_of(text != NULL ? text : err_text(err)));
+    call_reply(call, &reply);
+}
+
+void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *outcome)
+{
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    if (err != ERR_OK) {
+        call_fail(call, err, NULL);
+        return;
+    }
+    Pr__Outcome copy = *outcome; /* packing reads only, but takes no const */
+    reply.err = outcome->err;
+    reply.text = outcome->text;
+    reply.outcome = &copy;
+    call_reply(call, &reply);
+}
+
+/* Whether the call may go on; if not, it has been answered. */
+static bool admit(struct service_call *call, const struct call_row *row)
+{
+    struct service *service = call->service;
+
+    if (row == NULL) {
+        call_fail(call, ERR_UNSUPPORTED, NULL);
+        return false;
+    }
+    if ((row->roles & 1U << call->role) == 0) {
+        log_warn(
+            NULL, "call refused",
+            LOG_FIELDS(LOG_TEXT("role", roles[call->role].name), LOG_U64("call", row->call)));
+        call_fail(call, ERR_DENIED, NULL);
+        return false;
+    }
+    if (row->needs_cluster && service->replicator == NULL) {
+        call_fail(
+            call, call->role == ROLE_OPERATOR ? ERR_INVALID : ERR_UNAVAILABLE,
+            "this node is in no cluster yet: use `postraft cluster init` or `cluster join`");
+        return false;
+    }
+    call->session_id = call->request->session;
+    call->session = session_find(service->sessions, call->connection, call->session_id);
+    if (call->session == NULL && (row->needs_session || call->session_id != 0)) {
+        call_fail(call, ERR_NOSESSION, NULL);
+        return false;
+    }
+    return true;
+}
+
+static void on_request(void *context, struct rpc_request *rpc, const struct rpc_peer *peer,
+                       struct bytes body)
+{
+    struct endpoint *endpoint = context;
+    struct service_call *call = calloc(1, sizeof(*call));
+    CHECK(call != NULL);
+
+    *call = (struct service_call){
+        .service = endpoint->service,
+        .rpc = rpc,
+        .role = endpoint->role,
+        .connection = peer->connection,
+    };
+    arena_init(&call->call_arena);
+    ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
+    call->request = pr__request__unpack(&allocator, body.len, body.at);
+    if (call->request == NULL) {
+        call_fail(call, ERR_MALFORMED, NULL);
+        return;
+    }
+    uint64_t wait_ms = call->request->deadline_ms;
+    if (wait_ms == 0)
+        wait_ms = DEADLINE_DEFAULT_MS;
+    if (wait_ms > DEADLINE_MAX_MS)
+        wait_ms = DEADLINE_MAX_MS;
+    call->deadline_ms = clock_monotonic_ms() + wait_ms;
+    const struct call_row *row = call_find(call->request->call_case);
+    if (admit(call, row))
+        row->handle(call);
+}
+
+static void on_disconnected(void *context, uint32_t connection)
+{
+    struct endpoint *endpoint = context;
+
+    if (endpoint->role != ROLE_IMAP)
+        return;
+    watch_connection_closed(endpoint->service, connection);
+    sessions_connection_closed(endpoint->service->sessions, connection);
+}
+
+/* The uid that a front end runs as; our own when the configuration names no user. */
+static enum err role_uid(const struct config *config, enum service_role role, uint32_t *uid)
+{
+    const char *user = role == ROLE_SMTP ? config->user_smtp : config->user_imap;
+
+    *uid = getuid();
+    if (role == ROLE_OPERATOR)
+        *uid = UINT32_MAX;
+    else if (user[0] != '\0') {
+        struct passwd *entry = getpwnam(user);
+        if (entry == NULL) {
+            log_error(NULL, "no such user", LOG_FIELDS(LOG_TEXT("user", user)));
+            return ERR_NOTFOUND;
+        }
+        *uid = entry->pw_uid;
+    }
+    return ERR_OK;
+}
+
+enum err endpoint_open(struct service *service, enum service_role role)
+{
+    struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+    CHECK(endpoint != NULL);
+    char *url = arena_printf(&service->process->arena, "ipc://%s/store-%s.sock",
+                             service->config->run, roles[role].name);
+    struct rpc_server_config config = {
+        .url = url,
+        .parallel_max = roles[role].parallel_max,
+        .ipc_mode = role == ROLE_OPERATOR ? 0600 : 0666,
+        .handle = on_request,
+        .disconnected = on_disconnected,
+        .context = endpoint,
+    };
+
+    endpoint->service = service;
+    endpoint->role = role;
+    enum err err = role_uid(service->config, role, &config.uid);
+    if (err == ERR_OK)
+        err = rpc_server_new(service->loop, &config, &endpoint->server);
+    if (err != ERR_OK) {
+        free(endpoint);
+        return err;
+    }
+    service->endpoints[role] = endpoint;
+    return ERR_OK;
+}
+
+void endpoints_close(struct service *service)
+{
+    for (unsigned role = 0; role < ROLE_COUNT; role++) {
+        if (service->endpoints[role] == NULL)
+            continue;
+        rpc_server_free(&service->endpoints[role]->server);
+        free(service->endpoints[role]);
+        service->endpoints[role] = NULL;
+    }
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_SERVICE_ENDPOINTS_H
+#define STORAGE_SERVICE_ENDPOINTS_H
+
+#include "storage/service/service.h"
+
+/*
+ * One ipc socket a role, "<run>/store-<role>.sock". Who connects is told by the kernel: a front
+ * end's socket takes only the uid that this role runs as. The operator's socket has file mode
+ * 0600 instead: its owner and root.
+ */
+MUST_CHECK enum err endpoint_open(struct service *service, enum service_role role);
+/* Takes no more calls. Those under way end without an answer. */
+void endpoints_close(struct service *service);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/service/imap_calls.h"
+
+#include "node/base/check.h"
+#include "storage/schema/entry.h"
+#include "storage/schema/flags.h"
+#include "storage/service/mail_read.h"
+#include "storage/service/sessions.h"
+#include "storage/service/watch.h"
+
+/* The session as it is now; NULL when it ended while the call was under way. */
+static struct session *session_now(const struct service_call *call)
+{
+    return session_find(call->service->sessions, call->connection, call->session_id);
+}
+
+static void note_seen(const struct service_call *call, uint64_t index)
+{
+    struct session *session = session_now(call);
+
+    if (session != NULL && index > session->seen_index)
+        session->seen_index = index;
+}
+
+static struct mail_read read_of(const struct service_call *call, bool fresh)
+{
+    return (struct mail_read){
+        .account = {.group = call->session->group, .account_id = call->session->account_id},
+        .seen_index = call->session->seen_index,
+        .fresh = fresh,
+        .deadline_ms = call->deadline_ms,
+        .request = call->request,
+    };
+}
+
+static void on_read(void *context, enum err err, struct bytes reply, uint64_t index)
+{
+    struct service_call *call = context;
+
+    if (err != ERR_OK) {
+        call_fail(call, err, NULL);
+        return;
+    }
+    note_seen(call, index);
+    call_reply_packed(call, reply);
+}
+
+void imap_read(struct service_call *call)
+{
+    const Pr__Request *request = call->request;
+    /* What a user asks to see anew is fresh; the rest answers from what the session has seen.
+     */
+    bool fresh = (request->call_case == PR__REQUEST__CALL_CHANGES && request->changes->fresh) ||
+                 (request->call_case == PR__REQUEST__CALL_MAILBOX_LIST &&
+                  request->mailbox_list->with_status);
+    struct mail_read read = read_of(call, fresh);
+
+    mail_read_start(call->service, &read, on_read, call);
+}
+
+static void on_opened(void *context, enum err err, struct bytes packed, uint64_t index)
+{
+    struct service_call *call = context;
+    struct session *session = session_now(call);
+
+    if (err != ERR_OK) {
+        call_fail(call, err, NULL);
+        return;
+    }
+    note_seen(call, index);
+    if (session != NULL && !call->request->mailbox_open->only_status) {
+        ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
+        Pr__Reply *reply = pr__reply__unpack(&allocator, packed.len, packed.at);
+        CHECK(reply != NULL);
+        watch_session_closing(call->service, session);
+        session->watched_mailbox = 0;
+        if (reply->err == ERR_OK && reply->answer_case == PR__REPLY__ANSWER_MAILBOX_OPEN) {
+            session->watched_mailbox = reply->mailbox_open->info->id;
+            session->watched_modseq = reply->mailbox_open->info->highest_modseq;
+        }
+    }
+    call_reply_packed(call, packed);
+}
+
+void imap_open(struct service_call *call)
+{
+    struct mail_read read = read_of(call, true);
+
+    mail_read_start(call->service, &read, on_opened, call);
+}
+
+void imap_close(struct service_call *call)
+{
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    watch_session_closing(call->service, call->session);
+    call->session->watched_mailbox = 0;
+    call_reply(call, &reply);
+}
+
+static void on_written(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+{
+    struct service_call *call = context;
+
+    if (err == ERR_OK)
+        note_seen(call, index);
+    call_outcome(call, err, outcome);
+}
+
+/* Each command of a session is about the session's account, whatever it says itself. */
+static bool command_of(const struct service_call *call, Pr__Command *command)
+{
+    Pr__Request *request = call->request;
+    uint64_t account_id = call->session->account_id;
+
+#define COMMAND(NAME, name)                                                                    \
+    case PR__REQUEST__CALL_##NAME:                                                             \
+        command->call_case = PR__COMMAND__CALL_##NAME;                                         \
+        command->name = request->name;                                                         \
+        command->name->account_id = account_id;                                                \
+        return true;
+
+    switch (request->call_case) {
+        COMMAND(APPEND, append)
+        COMMAND(FLAGS_CHANGE, flags_change)
+        COMMAND(COPY, copy)
+        COMMAND(EXPUNGE, expunge)
+        COMMAND(MAILBOX_CREATE, mailbox_create)
+        COMMAND(MAILBOX_DELETE, mailbox_delete)
+        COMMAND(MAILBOX_RENAME, mailbox_rename)
+        COMMAND(MAILBOX_SUBSCRIBE, mailbox_subscribe)
+    default:
+        return false;
+    }
+#undef COMMAND
+}
+
+void imap_write(struct service_call *call)
+{
+    Pr__Command command = PR__COMMAND__INIT;
+    struct bytes request_id = bytes_of_field(call->request->request_id);
+
+    CHECK(command_of(call, &command));
+    if (request_id.len != REQUEST_ID_SIZE) {
+        call_fail(call, ERR_INVALID, "a write needs a request id of 16 bytes");
+        return;
+    }
+    command.request_id = call->request->request_id;
+    write_start(call->service, call->session->group, &command, call->deadline_ms, on_written,
+                call);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "storage/service/service.h"
+
+/* A read is: wait until the replica is new enough, ask in a pool thread, come back. */
+
+bool read_is_local(const struct service *service, uint32_t group)
+{
+    struct replicator_status status;
+
+    if (!replicator_status(service->replicator, group, &status))
+        return false;
+    for (unsigned i = 0; i < status.member_count; i++)
+        if (status.members[i].node_id == service_self(service))
+            return status.members[i].role == REPLICATOR_VOTER ||
+                   (status.leader != 0 && status.applied_index == status.commit_index);
+    return false;
+}
+
+static void in_pool(void *context)
+{
+    struct read_job *job = context;
+    struct db_txn *txn = db_read_begin(service_db(job->service, job->group));
+
+    job->work(job, txn);
+    job->err = db_error(txn);
+    db_abort(&txn);
+}
+
+static void back_in_loop(void *context)
+{
+    struct read_job *job = context;
+
+    job->done(job, job->err, job->index);
+}
+
+static void on_new_enough(void *context, enum err err, uint64_t index, struct bytes reply)
+{
+    struct read_job *job = context;
+
+    (void)reply;
+    job->index = index > job->seen_index ? index : job->seen_index;
+    if (err != ERR_OK)
+        job->done(job, ERR_UNAVAILABLE, 0);
+    else
+        loop_work(job->service->loop, in_pool, back_in_loop, job);
+}
+
+void read_start(struct read_job *job)
+{
+    struct replicator *replicator = job->service->replicator;
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t left_ms = job->deadline_ms > now_ms ? job->deadline_ms - now_ms : 0;
+
+    if (job->fresh)
+        replicator_read(replicator, job->group, left_ms, on_new_enough, job);
+    else
+        replicator_wait_applied(replicator, job->group, job->seen_index, left_ms, on_new_enough,
+                                job);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/service/smtp_calls.h"
+
+#include "storage/query/directory.h"
+#include "storage/schema/address.h"
+#include "storage/schema/entry.h"
+#include "storage/schema/flags.h"
+#include "storage/service/sessions.h"
+
+void smtp_resolve(struct service_call *call)
+{
+    Pr__Reply reply = PR__REPLY__INIT;
+    Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
+    struct bytes address = bytes_of(call->request->resolve->address);
+    struct bytes local;
+    struct bytes domain;
+    struct db_txn *txn = service_directory_begin(call->service);
+    Pr__AccountRecord *account = directory_account(txn, address, &call->call_arena);
+
+    if (account != NULL) {
+        answer.account_id = account->id;
+        answer.domain_local = true;
+    } else {
+        reply.err = ERR_NOTFOUND;
+        answer.domain_local = address_split(address, &local, &domain) &&
+                              directory_domain(txn, domain, &call->call_arena) != NULL;
+    }
+    if (db_error(txn) != ERR_OK)
+        reply.err = db_error(txn);
+    db_abort(&txn);
+    reply.answer_case = PR__REPLY__ANSWER_RESOLVE;
+    reply.resolve = &answer;
+    call_reply(call, &reply);
+}
+
+/* The group of the account that a call is about; false when there is none (and the call has
+ * been answered). */
+static bool group_of_call(struct service_call *call, uint64_t account_id, uint32_t *group)
+{
+    struct bytes address;
+
+    if (call->session != NULL) {
+        *group = call->session->group;
+        return true;
+    }
+    struct db_txn *txn = service_directory_begin(call->service);
+    bool found = call->role == ROLE_SMTP &&
+                 directory_account_by_id(txn, account_id, &call->call_arena, &address, group);
+    db_abort(&txn);
+    if (!found)
+        call_fail(call, ERR_NOTFOUND, NULL);
+    return found;
+}
+
+void smtp_upload(struct service_call *call)
+{
+    const Pr__UploadCall *upload = call->request->upload;
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__UploadBlock block = PR__UPLOAD_BLOCK__INIT;
+    uint32_t group;
+
+    if (upload->upload_id.len != REQUEST_ID_SIZE || upload->number >= BODY_BLOCKS_MAX ||
+        upload->data.len == 0 || upload->data.len > BODY_FRAME_SIZE_MAX) {
+        call_fail(call, ERR_INVALID, NULL);
+        return;
+    }
+    if (!group_of_call(call, upload->account_id, &group))
+        return;
+    block.upload_id = upload->upload_id;
+    block.number = upload->number;
+    block.data = upload->data;
+    command.call_case = PR__COMMAND__CALL_UPLOAD_BLOCK;
+    command.upload_block = &block;
+    write_call(call, group, &command);
+}
+
+void smtp_upload_abort(struct service_call *call)
+{
+    const Pr__UploadAbort *abort = call->request->upload_abort;
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__UploadDrop drop = PR__UPLOAD_DROP__INIT;
+    uint32_t group;
+
+    if (abort->upload_id.len != REQUEST_ID_SIZE) {
+        call_fail(call, ERR_INVALID, NULL);
+        return;
+    }
+    if (!group_of_call(call, abort->account_id, &group))
+        return;
+    drop.upload_id = abort->upload_id;
+    command.call_case = PR__COMMAND__CALL_UPLOAD_DROP;
+    command.upload_drop = &drop;
+    write_call(call, group, &command);
+}
+
+/* Adds a recipient to its group's hand-over, which is made when it is the group's first. */
+static void add_handover(struct service_call *call, Pr__Deliver *deliver, uint32_t group,
+                         Pr__Recipient *recipient)
+{
+    Pr__Handover *handover = NULL;
+    size_t room = call->request->deliver->n_account_ids;
+
+    for (size_t i = 0; i < deliver->n_handovers; i++)
+        if (deliver->handovers[i]->group == group)
+            handover = deliver->handovers[i];
+    if (handover == NULL) {
+        handover = arena_alloc(&call->call_arena, sizeof(*handover));
+        pr__handover__init(handover);
+        handover->group = group;
+        handover->recipients =
+            arena_alloc(&call->call_arena, room * sizeof(*handover->recipients));
+        deliver->handovers[deliver->n_handovers++] = handover;
+    }
+    handover->recipients[handover->n_recipients++] = recipient;
+}
+
+/* Every recipient with its group; the first one's group takes the message, and hands it over to
+ * the others. */
+static bool place_recipients(struct service_call *call, Pr__Deliver *deliver, uint32_t *home)
+{
+    const Pr__DeliverCall *asked = call->request->deliver;
+    size_t room = asked->n_account_ids;
+    struct db_txn *txn = service_directory_begin(call->service);
+    struct bytes address;
+    uint32_t group = 0;
+    bool found = true;
+
+    deliver->recipients = arena_alloc(&call->call_arena, room * sizeof(*deliver->recipients));
+    deliver->handovers = arena_alloc(&call->call_arena, room * sizeof(*deliver->handovers));
+    for (size_t i = 0; i < room && found; i++) {
+        Pr__Recipient *recipient = arena_alloc(&call->call_arena, sizeof(*recipient));
+        pr__recipient__init(recipient);
+        recipient->account_id = asked->account_ids[i];
+        found = directory_account_by_id(txn, recipient->account_id, &call->call_arena, &address,
+                                        &group);
+        if (i == 0)
+            *home = group;
+        if (group == *home)
+            deliver->recipients[deliver->n_recipients++] = recipient;
+        else
+            add_handover(call, deliver, group, recipient);
+    }
+    db_abort(&txn);
+    return found;
+}
+
+void smtp_deliver(struct service_call *call)
+{
+    const Pr__DeliverCall *asked = call->request->deliver;
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__Deliver deliver = PR__DELIVER__INIT;
+    uint32_t home = 0;
+
+    if (asked->body == NULL || asked->n_account_ids == 0 ||
+        asked->n_account_ids > DELIVER_RECIPIENTS_MAX ||
+        call->request->request_id.len != REQUEST_ID_SIZE) {
+        call_fail(call, ERR_INVALID, NULL);
+        return;
+    }
+    if (!place_recipients(call, &deliver, &home)) {
+        call_fail(call, ERR_NOTFOUND, "an account was removed in the meantime");
+        return;
+    }
+    deliver.body = asked->body;
+    command.call_case = PR__COMMAND__CALL_DELIVER;
+    command.deliver = &deliver;
+    write_call(call, home, &command);
+}
