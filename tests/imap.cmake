@@ -1,0 +1,1 @@
+unit_test(imap view USES pr_imap)
