@@ -1,2 +1,5 @@
 unit_test(node/runtime loop USES pr_runtime)
 unit_test(node/runtime tls USES pr_runtime PkgConfig::OPENSSL)
+unit_test(node/runtime rpc USES pr_runtime)
+unit_test(node/mail scanner USES pr_mail)
+unit_test(node/runtime rpc_tls USES pr_runtime)

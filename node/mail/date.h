@@ -17,7 +17,7 @@ enum { MAIL_DATE_TEXT_SIZE = 40 }; /* room for every form below, with its NUL */
  * date. */
 bool mail_date_parse(struct bytes text, struct mail_date *date);
 
-/* "Fri, 21 Nov 2026 21:09:30 +0100" */
+/* "Sat, 21 Nov 2026 21:09:30 +0100" */
 void mail_date_format(struct mail_date date, char text[MAIL_DATE_TEXT_SIZE]);
 
 /* IMAP date-time, "21-Nov-2026 21:09:30 +0100" (RFC 3501 section 9), day with a leading space

@@ -27,11 +27,12 @@ enum {
     MAIL_BOUNDARY_SIZE_MAX = 200,       /* RFC 2046 says 70; real mail is more generous */
     MAIL_ADDRESS_COUNT_MAX = 2000,      /* of one header */
     MAIL_SUMMARY_SIZE_MAX = 512 * 1024, /* encoded */
+    MAIL_SUMMARY_MEMORY_MAX = 2 * 1024 * 1024, /* of kept text; then no more parts are opened */
 };
 
 /* One address of an address list (RFC 5322 section 3.4). A group start has only `local` (its
  * name) set and `group` GROUP_START; its end has nothing set and GROUP_END, as in IMAP's
- * ENVELOPE. */
+ * ENVELOPE. The domain of a plain address is never NULL: it is empty where there was none. */
 struct mail_address {
     struct bytes name;
     struct bytes route;
@@ -59,9 +60,11 @@ struct mail_envelope {
     struct bytes message_id;
 };
 
+/* Continuations are joined: "name*0", "name*1" make "name"; where some piece was extended
+ * ("name*0*") they make "name*". */
 struct mail_parameter {
     struct bytes name;
-    struct bytes value; /* unquoted */
+    struct bytes value; /* unquoted; of "name*" (RFC 2231) still charset'language'percent */
 };
 
 /* One MIME entity. The message itself is the root; its header is the message header. */
@@ -83,11 +86,13 @@ struct mail_part {
     uint64_t header_len; /* up to and with the empty line; 0 when the part has no header */
     uint64_t body_at;
     uint64_t body_len;              /* without the CRLF that belongs to the next boundary */
-    uint64_t lines;                 /* of the body */
-    struct mail_envelope *envelope; /* of the message inside a message/rfc822 part, else NULL */
-    struct mail_part
-        *children; /* of a multipart: its parts; of message/rfc822: the one root inside */
-    struct mail_part *next; /* the next part of the same parent */
+    uint64_t lines;                 /* of the body; a last one without CRLF counts */
+    struct mail_envelope *envelope; /* of the message inside a message/rfc822 or message/global
+                                       part, else NULL; NULL also where the message inside was
+                                       not read: it is encoded, or a limit was met */
+    struct mail_part *children; /* of a multipart: its parts, none where no boundary was found;
+                                   of a part with an envelope: the one root inside */
+    struct mail_part *next;     /* the next part of the same parent */
 };
 
 struct mail_summary {
