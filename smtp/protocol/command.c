@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "node/base/check.h"
+#include "smtp/protocol/session_state.h"
+
+enum {
+    PIPELINED = 1 << 0, /* may be taken while look-ups are under way */
+    SYNC = 1 << 1,      /* the client has to wait for the reply (RFC 2920 section 3.1) */
+    BARE = 1 << 2,      /* takes no arguments */
+};
+
+static bool begin_session(struct smtp_session *session, struct bytes args, bool extended)
+{
+    /*
+     * The name goes into the Received header and the log, so its characters are checked; that
+     * it is true is no concern of syntax. Underscores are no part of host names, but of many
+     * senders'.
+     */
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-._:[]";
+    args = bytes_trim(args);
+    bool fine = args.len > 0 && args.len <= SMTP_HELO_SIZE_MAX;
+    for (size_t i = 0; fine && i < args.len; i++)
+        fine = memchr(allowed, args.at[i], sizeof(allowed) - 1) != NULL;
+    if (!fine) {
+        smtp_session_reply(session, SMTP_REPLY_HELO_SYNTAX);
+        return false;
+    }
+    smtp_session_forget_transaction(session);
+    memcpy(session->helo, args.at, args.len);
+    session->helo[args.len] = '\0';
+    session->envelope.helo = bytes_of(session->helo);
+    session->envelope.extended = extended;
+    smtp_session_move(session, SMTP_STATE_READY);
+    return true;
+}
+
+static void command_helo(struct smtp_session *session, struct bytes args)
+{
+    if (begin_session(session, args, false))
+        buffer_printf(&session->output, "250 %s\r\n", session->config->hostname);
+}
+
+static void command_ehlo(struct smtp_session *session, struct bytes args)
+{
+    struct buffer *output = &session->output;
+
+    if (!begin_session(session, args, true))
+        return;
+    buffer_printf(output, "250-%s\r\n", session->config->hostname);
+    buffer_add_string(output, "250-PIPELINING\r\n");
+    buffer_printf(output, "250-SIZE %llu\r\n",
+                  (unsigned long long)session->config->message_size_max);
+    if (session->config->starttls && !session->tls)
+        buffer_add_string(output, "250-STARTTLS\r\n");
+    buffer_add_string(output, "250-ENHANCEDSTATUSCODES\r\n");
+    buffer_add_string(output, "250 8BITMIME\r\n");
+}
+
+static void command_data(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    session->ticket = smtp_session_ticket(session);
+    session->ticket_pending = true;
+    session->trace_id[0] = '\0';
+    smtp_session_move(session, SMTP_STATE_BEGIN);
+}
+
+static void command_rset(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_forget_transaction(session);
+    if (session->state != SMTP_STATE_CONNECTED)
+        smtp_session_move(session, SMTP_STATE_READY);
+    smtp_session_reply(session, SMTP_REPLY_OK);
+}
+
+static void command_noop(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_reply(session, SMTP_REPLY_OK);
+}
+
+static void command_quit(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_reply(session, SMTP_REPLY_BYE);
+}
+
+static void command_vrfy(struct smtp_session *session, struct bytes args)
+{
+    bool named = bytes_trim(args).len > 0;
+    smtp_session_reply(session, named ? SMTP_REPLY_VRFY : SMTP_REPLY_VRFY_SYNTAX);
+}
+
+static void command_help(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_reply(session, SMTP_REPLY_HELP);
+}
+
+static void command_starttls(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    if (session->tls) {
+        smtp_session_reply(session, SMTP_REPLY_TLS_ACTIVE);
+    } else if (!session->config->starttls) {
+        smtp_session_reply(session, SMTP_REPLY_NOT_OFFERED);
+    } else {
+        smtp_session_reply(session, SMTP_REPLY_TLS_GO);
+        session->start_tls_pending = true;
+        smtp_session_move(session, SMTP_STATE_TLS);
+    }
+}
+
+static void command_not_offered(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_reply(session, SMTP_REPLY_NOT_OFFERED);
+}
+
+/* What follows would be read as commands, and the client means it as a message. */
+static void command_bdat(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_reply(session, SMTP_REPLY_NO_CHUNKS);
+}
+
+/* A browser or a proxy that was made to speak to us: its next lines are not to be obeyed. */
+static void command_http(struct smtp_session *session, struct bytes args)
+{
+    (void)args;
+    smtp_session_reply(session, SMTP_REPLY_NOT_SMTP);
+}
+
+#define IN(state) SMTP_IN(SMTP_STATE_##state)
+#define ANY (IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT))
+
+static const struct command {
+    struct bytes verb;
+    unsigned allowed; /* states it may arrive in; elsewhere it is a 503 */
+    size_t size_max;  /* of the line, CRLF included */
+    unsigned flags;
+    void (*run)(struct smtp_session *session, struct bytes args);
+} commands[] = {
+    {BYTES_INIT("EHLO"), ANY, SMTP_COMMAND_SIZE_MAX, SYNC, command_ehlo},
+    {BYTES_INIT("HELO"), ANY, SMTP_COMMAND_SIZE_MAX, SYNC, command_helo},
+    {BYTES_INIT("MAIL"), IN(READY), SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, smtp_command_mail},
+    {BYTES_INIT("RCPT"), IN(MAIL) | IN(RCPT), SMTP_COMMAND_PARAMETERS_SIZE_MAX, PIPELINED,
+     smtp_command_rcpt},
+    {BYTES_INIT("DATA"), IN(RCPT), SMTP_COMMAND_SIZE_MAX, SYNC | BARE, command_data},
+    {BYTES_INIT("RSET"), ANY, SMTP_COMMAND_SIZE_MAX, BARE, command_rset},
+    {BYTES_INIT("NOOP"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_noop},
+    {BYTES_INIT("QUIT"), ANY, SMTP_COMMAND_SIZE_MAX, BARE, command_quit},
+    {BYTES_INIT("VRFY"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_vrfy},
+    {BYTES_INIT("HELP"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_help},
+    {BYTES_INIT("STARTTLS"), IN(READY), SMTP_COMMAND_SIZE_MAX, BARE, command_starttls},
+    {BYTES_INIT("EXPN"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
+    {BYTES_INIT("ETRN"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
+    {BYTES_INIT("TURN"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
+    {BYTES_INIT("AUTH"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
+    {BYTES_INIT("BDAT"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_bdat},
+    {BYTES_INIT("GET"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("POST"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("PUT"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("HEAD"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("DELETE"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("OPTIONS"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("CONNECT"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("PATCH"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("TRACE"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+};
+
+static const struct command *find(struct bytes line)
+{
+    struct bytes verb = bytes_take_word(&line);
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (bytes_equal_nocase(verb, commands[i].verb))
+            return &commands[i];
+    return NULL;
+}
+
+static enum smtp_reply bad_sequence(const struct smtp_session *session,
+                                    const struct command *command)
+{
+    /* MAIL and STARTTLS come too late, everything else too early. */
+    bool late = command->allowed == IN(READY);
+
+    switch (session->state) {
+    case SMTP_STATE_CONNECTED:
+        return SMTP_REPLY_HELO_FIRST;
+    case SMTP_STATE_READY:
+        return SMTP_REPLY_MAIL_FIRST;
+    default:
+        if (late)
+            return SMTP_REPLY_IN_TRANSACTION;
+        return session->recipients_refused > 0 ? SMTP_REPLY_NO_VALID_RCPT
+                                               : SMTP_REPLY_RCPT_FIRST;
+    }
+}
+
+/* No command: is it a typing error, or does the other end not speak SMTP at all? */
+static enum smtp_reply unknown(struct bytes line)
+{
+    struct bytes verb = bytes_take_word(&line);
+    bool header = verb.len > 0 && verb.at[verb.len - 1] == ':';
+    bool binary = verb.len > 0 && verb.at[0] > 126;
+
+    return header || binary ? SMTP_REPLY_NOT_SMTP : SMTP_REPLY_UNKNOWN;
+}
+
+static bool has_controls(struct bytes line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if (line.at[i] < ' ' || line.at[i] == 127)
+            return true;
+    return false;
+}
+
+/*
+ * Only CR LF ends a line. A client that sends anything else does not agree with us on what its
+ * commands are; often it is a program that was tricked into speaking to us.
+ */
+static bool take_cr(struct bytes *line)
+{
+    bool fine = bytes_find(*line, '\r') + 1 == line->len;
+    line->len -= fine;
+    return fine;
+}
+
+/* What is wrong with the command, or OK. */
+static enum smtp_reply judge(const struct smtp_session *session, const struct command *command,
+                             struct bytes line, bool early)
+{
+    struct bytes args = line;
+
+    bytes_take_word(&args);
+    if (has_controls(line))
+        return SMTP_REPLY_LINE_CONTROL;
+    if (command == NULL)
+        return unknown(line);
+    if (line.len + 2 > command->size_max)
+        return SMTP_REPLY_LINE_TOO_LONG;
+    if (early && (command->flags & SYNC) && session->config->sync_enforced)
+        return SMTP_REPLY_SYNC;
+    if (!(command->allowed & SMTP_IN(session->state)))
+        return bad_sequence(session, command);
+    if ((command->flags & BARE) && bytes_trim(args).len > 0)
+        return SMTP_REPLY_NO_ARGUMENTS;
+    return SMTP_REPLY_OK;
+}
+
+bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line)
+{
+    if (!take_cr(&line))
+        return true;
+    const struct command *command = find(line);
+    return command == NULL || !(command->flags & PIPELINED) || smtp_recipient_full(session) ||
+           judge(session, command, line, false) != SMTP_REPLY_OK;
+}
+
+void smtp_command_run(struct smtp_session *session, struct bytes line, bool early)
+{
+    if (!take_cr(&line)) {
+        smtp_session_reply(session, SMTP_REPLY_LINE_BARE);
+        return;
+    }
+    const struct command *command = find(line);
+    enum smtp_reply reply = judge(session, command, line, early);
+    if (reply != SMTP_REPLY_OK) {
+        smtp_session_reply(session, reply);
+        return;
+    }
+    bytes_take_word(&line);
+    command->run(session, line);
+}

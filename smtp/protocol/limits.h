@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_PROTOCOL_LIMITS_H
+#define SMTP_PROTOCOL_LIMITS_H
+
+/*
+ * Every size that a client chooses has a row here, or is a member of struct smtp_config. What
+ * is over a limit is refused with a reply; memory never grows with it.
+ */
+enum {
+    /* RFC 5321 section 4.5.3.1.4, CRLF included. */
+    SMTP_COMMAND_SIZE_MAX = 512,
+    /* MAIL and RCPT: the extensions each allow some more; this is more than all of them. */
+    SMTP_COMMAND_PARAMETERS_SIZE_MAX = 2048,
+    /* A line that is longer is read over up to here, then the connection is closed. */
+    SMTP_COMMAND_DISCARD_MAX = 64 * 1024,
+
+    /* RFC 5321 section 4.5.3.1.2; an address literal is shorter. */
+    SMTP_HELO_SIZE_MAX = 255,
+
+    /* Recipients being looked up at a time in one session; further ones wait in the socket. */
+    SMTP_LOOKUPS_MAX = 32,
+
+    /* Recipients of one transaction that were looked up in vain; then 452 without a look-up. */
+    SMTP_RCPT_REFUSED_MAX = 1000,
+
+    /* Of one BODY action. */
+    SMTP_BODY_PIECE_MAX = 64 * 1024,
+    /* Replies waiting for next(); beyond it feed() takes nothing. */
+    SMTP_OUTPUT_MAX = 16 * 1024,
+
+    /*
+     * The header of a message. Far beyond real mail (a mailing list's longest To has some
+     * thousand lines), and as much as is looked into when the message is summed up.
+     */
+    SMTP_HEADER_SIZE_MAX = 256 * 1024,
+    SMTP_HEADER_LINES_MAX = 5000,
+    /* Received fields: RFC 5321 section 6.3 asks for at least 100 to be let through by a relay
+     * that counts nothing else; mail that is delivered here has seen no 50 hosts. */
+    SMTP_RECEIVED_MAX = 50,
+
+    /*
+     * Default of smtp_config.data_line_size_max, CRLF included. RFC 5321 section 4.5.3.1.6 says
+     * 1,000, but newsletters and reports written by programs carry their whole HTML in one line
+     * of tens of kilobytes, and hosts that mail is moved here from have always taken them. A
+     * long line costs this engine no memory; the limit is for the readers.
+     */
+    SMTP_DATA_LINE_SIZE_MAX = 64 * 1024,
+
+    /* Refusals since the last accepted message, then 421. */
+    SMTP_ERRORS_MAX = 20,
+
+    SMTP_TRACE_ID_SIZE_MAX = 48,
+};
+
+#endif

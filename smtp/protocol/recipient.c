@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "node/base/check.h"
+#include "smtp/protocol/session_state.h"
+
+/*
+ * The recipients of a transaction. Several may be looked up at a time, so that a pipelined
+ * group of RCPT costs one round trip to the directory; the replies are written in the order of
+ * the commands whatever the order of the answers.
+ */
+static struct smtp_lookup *lookup_at(struct smtp_session *session, unsigned position)
+{
+    return &session->lookups[(session->lookup_first + position) % SMTP_LOOKUPS_MAX];
+}
+
+static struct smtp_lookup *lookup_add(struct smtp_session *session)
+{
+    CHECK(session->lookup_count < SMTP_LOOKUPS_MAX);
+    if (session->lookups == NULL)
+        session->lookups = arena_alloc(&session->transaction_arena,
+                                       SMTP_LOOKUPS_MAX * sizeof(*session->lookups));
+    struct smtp_lookup *lookup = lookup_at(session, session->lookup_count++);
+    *lookup = (struct smtp_lookup){.ticket = 0};
+    return lookup;
+}
+
+static void accept(struct smtp_session *session, const struct smtp_recipient *recipient)
+{
+    struct smtp_envelope *envelope = &session->envelope;
+
+    if (envelope->recipient_count == session->recipients_room) {
+        unsigned room = session->recipients_room == 0 ? 4 : session->recipients_room * 4;
+        struct smtp_recipient *grown =
+            arena_alloc(&session->transaction_arena, room * sizeof(*grown));
+        if (envelope->recipient_count > 0)
+            memcpy(grown, session->recipients, envelope->recipient_count * sizeof(*grown));
+        session->recipients = grown;
+        session->recipients_room = room;
+        envelope->recipients = grown;
+    }
+    session->recipients[envelope->recipient_count++] = *recipient;
+    smtp_session_move(session, SMTP_STATE_RCPT);
+}
+
+/* Writes the replies that are known, up to the first that is not. */
+static void settle(struct smtp_session *session)
+{
+    while (session->lookup_count > 0 && lookup_at(session, 0)->ticket == 0) {
+        struct smtp_lookup lookup = *lookup_at(session, 0);
+        session->lookup_first = (session->lookup_first + 1) % SMTP_LOOKUPS_MAX;
+        session->lookup_count--;
+        if (lookup.reply == SMTP_REPLY_RCPT_OK)
+            accept(session, &lookup.recipient);
+        else
+            session->recipients_refused++;
+        smtp_session_reply(session, lookup.reply);
+        if (session->state == SMTP_STATE_CLOSED)
+            return;
+    }
+    if (session->lookup_count == 0)
+        smtp_session_run_held(session);
+}
+
+/* Whether there is room for one more is known only when those under way are answered. */
+bool smtp_recipient_full(const struct smtp_session *session)
+{
+    unsigned count = session->lookup_count;
+
+    return count == SMTP_LOOKUPS_MAX ||
+           (count > 0 &&
+            (session->envelope.recipient_count + count >= session->config->recipients_max ||
+             session->recipients_refused + count >= SMTP_RCPT_REFUSED_MAX));
+}
+
+void smtp_recipient_look_up(struct smtp_session *session,
+                            const struct smtp_recipient *recipient)
+{
+    struct smtp_lookup *lookup = lookup_add(session);
+
+    lookup->ticket = smtp_session_ticket(session);
+    lookup->recipient.address = arena_copy(&session->transaction_arena, recipient->address);
+    lookup->recipient.path = arena_copy(&session->transaction_arena, recipient->path);
+}
+
+void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply)
+{
+    lookup_add(session)->reply = reply;
+    settle(session);
+}
+
+bool smtp_recipient_next(struct smtp_session *session, struct smtp_action *action)
+{
+    for (unsigned i = 0; i < session->lookup_count; i++) {
+        struct smtp_lookup *lookup = lookup_at(session, i);
+        if (lookup->ticket == 0 || lookup->handed_out)
+            continue;
+        lookup->handed_out = true;
+        *action = (struct smtp_action){
+            .want = SMTP_WANT_RESOLVE,
+            .bytes = lookup->recipient.address,
+            .ticket = lookup->ticket,
+        };
+        return true;
+    }
+    return false;
+}
+
+void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum err result,
+                           uint64_t account_id)
+{
+    for (unsigned i = 0; i < session->lookup_count; i++) {
+        struct smtp_lookup *lookup = lookup_at(session, i);
+        if (!lookup->handed_out || lookup->ticket != ticket)
+            continue;
+        lookup->handed_out = false;
+        lookup->ticket = 0;
+        lookup->reply = smtp_reply_of_lookup(result);
+        lookup->recipient.account_id = account_id;
+        settle(session);
+        return;
+    }
+}

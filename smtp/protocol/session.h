@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_PROTOCOL_SESSION_H
+#define SMTP_PROTOCOL_SESSION_H
+
+#include "node/base/bytes.h"
+#include "node/base/err.h"
+#include "smtp/protocol/reply.h"
+
+/*
+ * One SMTP conversation, the server's side (RFC 5321, with 1870, 2034, 2920, 3207 and 6152): no
+ * socket, clock or disk in it.
+ *
+ * Bytes go in through feed(); what must happen next comes out of next(). Whoever owns the
+ * session performs the actions in order and answers those that have a ticket, in any order and
+ * at any time. After feed() or an answer, call next() until it returns false; after an answer,
+ * offer the input that was not consumed again.
+ *
+ * The only road to 250 after DATA is committed(ERR_OK). Until it is answered, feed() consumes
+ * nothing.
+ */
+struct smtp_session;
+
+/* What differs between services is a value here. Borrowed; must outlive the session. */
+struct smtp_config {
+    const char *hostname;
+    uint64_t message_size_max; /* bytes; announced as SIZE */
+    unsigned recipients_max;   /* of one message; at least 100 (RFC 5321 section 4.5.3.1.8) */
+    size_t data_line_size_max; /* bytes with CRLF */
+    unsigned errors_max;       /* refusals since the last accepted message, then 421 */
+    bool starttls;             /* there is a certificate */
+    bool sync_enforced; /* input behind HELO, EHLO or DATA, sent without waiting for the reply
+                           (against RFC 2920 section 3.1), ends the connection */
+};
+
+enum smtp_want {
+    SMTP_WANT_WRITE,     /* send action.bytes to the client */
+    SMTP_WANT_RESOLVE,   /* look action.bytes (a folded address) up, then call resolved() */
+    SMTP_WANT_BEGIN,     /* a message is about to come, see envelope(); then call begun() */
+    SMTP_WANT_BODY,      /* action.bytes continue the message */
+    SMTP_WANT_COMMIT,    /* the message is complete: make it durable, then call committed() */
+    SMTP_WANT_ABORT,     /* throw away what came since BEGIN; action.refusal says why */
+    SMTP_WANT_START_TLS, /* send what is queued, then start TLS and call tls_started(); if
+                            anything stands behind what was consumed, cut the connection */
+    SMTP_WANT_CLOSE,     /* send what is queued, then close. The last action */
+};
+
+struct smtp_action {
+    enum smtp_want want;
+    struct bytes bytes;      /* borrowed: valid until the next call on the session */
+    uint64_t ticket;         /* of RESOLVE, BEGIN, COMMIT; never 0 */
+    enum smtp_reply refusal; /* of ABORT: what the client hears */
+};
+
+/* A recipient that was accepted, in the order of the RCPT commands. */
+struct smtp_recipient {
+    struct bytes address; /* folded, to be looked up */
+    struct bytes path;    /* as it is written: quoted where it must be */
+    uint64_t account_id;
+};
+
+/* Valid from BEGIN until the answer to COMMIT, or until ABORT was handed out. */
+struct smtp_envelope {
+    struct bytes helo; /* checked: letters, digits and "-._:[]" only */
+    bool extended;     /* EHLO */
+    bool tls;
+    struct bytes sender; /* "local@domain", or empty: the null sender */
+    uint64_t size;       /* as declared, 0: not declared */
+    bool body_8bit;      /* BODY=8BITMIME */
+    const struct smtp_recipient *recipients;
+    unsigned recipient_count; /* at least 1 */
+};
+
+/* `tls`: the connection has TLS from the start. */
+struct smtp_session *smtp_session_new(const struct smtp_config *config, bool tls);
+
+/* Frees *session and sets it to NULL. */
+void smtp_session_free(struct smtp_session **session);
+
+/* Returns how many bytes were consumed; the caller keeps the rest. */
+size_t smtp_session_feed(struct smtp_session *session, struct bytes input);
+
+/* Returns false when there is nothing to do before more input or an answer arrives. */
+bool smtp_session_next(struct smtp_session *session, struct smtp_action *action);
+
+const struct smtp_envelope *smtp_session_envelope(const struct smtp_session *session);
+
+/*
+ * Answers. An unknown ticket is ignored.
+ *
+ * resolved(): ERR_OK with the account; ERR_NOTFOUND (a domain of ours has no such user);
+ * ERR_DENIED (not our domain); anything else is a 451.
+ * begun(): ERR_OK, with a trace id of at most SMTP_TRACE_ID_SIZE_MAX - 1 characters that the
+ * client is told; or why no message can be taken now.
+ * committed(): ERR_OK is the promise that the message is durable.
+ */
+void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum err result,
+                           uint64_t account_id);
+void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err result,
+                        const char *trace_id);
+void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result);
+
+/* After START_TLS: all that was learnt in the clear is forgotten (RFC 3207 section 4.2). */
+void smtp_session_tls_started(struct smtp_session *session);
+
+/* The client waits for an answer of ours: its silence is no fault of its own. */
+bool smtp_session_waiting(const struct smtp_session *session);
+
+/* A message is under way: between the reply to DATA and the reply to its end. */
+bool smtp_session_in_message(const struct smtp_session *session);
+
+/* The client is too slow: 421 and CLOSE, now. Does nothing while waiting(). */
+void smtp_session_time_out(struct smtp_session *session);
+
+/* The service ends: 421 and CLOSE; behind the reply to a message if one is under way. */
+void smtp_session_go_down(struct smtp_session *session);
+
+#endif

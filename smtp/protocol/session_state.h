@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_PROTOCOL_SESSION_STATE_H
+#define SMTP_PROTOCOL_SESSION_STATE_H
+
+#include "node/base/arena.h"
+#include "node/base/buffer.h"
+#include "smtp/protocol/body.h"
+#include "smtp/protocol/limits.h"
+#include "smtp/protocol/session.h"
+
+/*
+ * What the files of the session engine share. Nobody else includes it.
+ *
+ * 1. Replies leave in the order of their commands. While a look-up is under way, only RCPT is
+ *    taken; any other command is held until the replies to all RCPT are written.
+ * 2. At most one of BEGIN and COMMIT is outstanding, and only in the state of that name.
+ * 3. The envelope and the body belong to one transaction; transaction_end() ends both.
+ */
+#define SMTP_IN(state) (1U << (state))
+
+enum smtp_state {
+    SMTP_STATE_CONNECTED, /* no HELO yet */
+    SMTP_STATE_READY,
+    SMTP_STATE_MAIL, /* no recipient accepted yet */
+    SMTP_STATE_RCPT, /* at least one */
+    SMTP_STATE_BEGIN,
+    SMTP_STATE_DATA,
+    SMTP_STATE_COMMIT,
+    SMTP_STATE_TLS,
+    SMTP_STATE_CLOSED,
+    SMTP_STATE_COUNT,
+};
+
+/* A RCPT whose reply could not be written yet: looked up, or behind one that is. */
+struct smtp_lookup {
+    uint64_t ticket; /* 0: the reply is known */
+    bool handed_out; /* next() has given RESOLVE out */
+    enum smtp_reply reply;
+    struct smtp_recipient recipient;
+};
+
+struct smtp_session {
+    const struct smtp_config *config;
+    enum smtp_state state;
+    bool tls;
+    bool going_down;
+
+    /* Input: the command line so far. */
+    struct buffer line;
+    size_t discarded;             /* bytes of a line that is too long; 0: there is none */
+    bool discarded_cr;            /* the last of them was a CR */
+    bool held;                    /* `line` is complete, and waits for look-ups (invariant 1) */
+    enum smtp_reply held_refusal; /* OK: `line` is to be run */
+    bool held_early;              /* more input came before the command was answered */
+
+    /* Output. */
+    struct buffer output;
+    bool output_lent; /* next() has lent it; the next call drops it */
+    bool start_tls_pending;
+    bool close_pending;
+    unsigned errors;
+    uint64_t ticket_newest;
+    uint64_t ticket;     /* of BEGIN or COMMIT; 0: none outstanding */
+    bool ticket_pending; /* next() has still to give it out */
+
+    /* Learnt from HELO. */
+    char helo[SMTP_HELO_SIZE_MAX + 1];
+
+    /* The transaction. */
+    struct arena transaction_arena;
+    struct smtp_envelope envelope;
+    struct smtp_recipient *recipients;
+    unsigned recipients_room;
+    unsigned recipients_refused;
+    struct smtp_lookup *lookups; /* a ring of SMTP_LOOKUPS_MAX */
+    unsigned lookup_first;
+    unsigned lookup_count;
+    struct smtp_body body;
+    struct buffer body_piece;
+    bool body_lent;
+    bool body_open; /* BEGIN was answered with ERR_OK; neither COMMIT nor ABORT was given out */
+    bool abort_pending;
+    enum smtp_reply abort_refusal;
+    char trace_id[SMTP_TRACE_ID_SIZE_MAX];
+};
+
+/* session.c */
+void smtp_session_move(struct smtp_session *session, enum smtp_state state);
+void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply);
+void smtp_session_forget_transaction(struct smtp_session *session);
+void smtp_session_run_held(struct smtp_session *session);
+uint64_t smtp_session_ticket(struct smtp_session *session);
+
+/* command.c. `line` is what stands before the LF. `early`: more input came behind it. */
+bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line);
+void smtp_command_run(struct smtp_session *session, struct bytes line, bool early);
+
+/* mail.c */
+void smtp_command_mail(struct smtp_session *session, struct bytes args);
+void smtp_command_rcpt(struct smtp_session *session, struct bytes args);
+
+/* recipient.c */
+bool smtp_recipient_full(const struct smtp_session *session);
+void smtp_recipient_look_up(struct smtp_session *session,
+                            const struct smtp_recipient *recipient);
+void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply);
+bool smtp_recipient_next(struct smtp_session *session, struct smtp_action *action);
+
+#endif

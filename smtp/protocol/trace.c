@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/protocol/trace.h"
+
+#include "node/base/check.h"
+#include "node/mail/date.h"
+
+/* The one way into the header: a line break in here would be a header field of the peer's. */
+static void add(struct buffer *header, struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        CHECK(text.at[i] >= ' ' && text.at[i] != 127);
+    buffer_add(header, text);
+}
+
+static void add_text(struct buffer *header, const char *text)
+{
+    add(header, bytes_of(text));
+}
+
+static const char *protocol(const struct smtp_envelope *envelope)
+{
+    /* RFC 3848 has no name for HELO over TLS. */
+    if (envelope->tls)
+        return "ESMTPS";
+    return envelope->extended ? "ESMTP" : "SMTP";
+}
+
+void smtp_trace_write(const struct smtp_trace *trace, struct buffer *header)
+{
+    const struct smtp_envelope *envelope = trace->envelope;
+    bool ipv6 = strchr(trace->peer_address, ':') != NULL;
+    char date[MAIL_DATE_TEXT_SIZE];
+
+    mail_date_format((struct mail_date){.seconds = trace->seconds}, date);
+    add_text(header, "Return-Path: <");
+    add(header, envelope->sender);
+    buffer_add_string(header, ">\r\n");
+    add_text(header, "Received: from ");
+    add(header, envelope->helo);
+    add_text(header, ipv6 ? " ([IPv6:" : " ([");
+    add_text(header, trace->peer_address);
+    buffer_add_string(header, "])\r\n\tby ");
+    add_text(header, trace->hostname);
+    add_text(header, " with ");
+    add_text(header, protocol(envelope));
+    add_text(header, " id ");
+    add_text(header, trace->trace_id);
+    if (trace->tls_text[0] != '\0') {
+        buffer_add_string(header, "\r\n\t(");
+        add_text(header, trace->tls_text);
+        add_text(header, ")");
+    }
+    if (envelope->recipient_count == 1) {
+        buffer_add_string(header, "\r\n\tfor <");
+        add(header, envelope->recipients[0].path);
+        add_text(header, ">");
+    }
+    buffer_add_string(header, ";\r\n\t");
+    add_text(header, date);
+    buffer_add_string(header, "\r\n");
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unit/smtp/play.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/base/check.h"
+
+const struct smtp_config play_config = {
+    .hostname = "mx.test",
+    .message_size_max = 400,
+    .recipients_max = 3,
+    .data_line_size_max = 100,
+    .errors_max = 5,
+    .starttls = true,
+};
+
+void play_init(struct play *play, const struct smtp_config *config, enum play_answers answers)
+{
+    *play = (struct play){
+        .session = smtp_session_new(config, false),
+        .answers = answers,
+        .random = 0x9e3779b97f4a7c15,
+    };
+    play_drain(play);
+}
+
+void play_fini(struct play *play)
+{
+    smtp_session_free(&play->session);
+    CHECK(play->session == NULL);
+    buffer_fini(&play->transcript);
+    buffer_fini(&play->body);
+}
+
+static uint64_t play_random(struct play *play, uint64_t below)
+{
+    play->random ^= play->random << 13;
+    play->random ^= play->random >> 7;
+    play->random ^= play->random << 17;
+    return play->random % below;
+}
+
+static enum err resolve(const char *address, uint64_t *account)
+{
+    static const struct {
+        const char *address;
+        enum err err;
+        uint64_t account;
+    } users[] = {
+        {"y@here.test", ERR_OK, 1},
+        {"z@here.test", ERR_OK, 2},
+        {"postmaster@mx.test", ERR_OK, 3},
+        {"down@here.test", ERR_UNAVAILABLE, 0},
+    };
+    int number;
+    int end = 0;
+
+    for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+        if (strcmp(users[i].address, address) == 0) {
+            *account = users[i].account;
+            return users[i].err;
+        }
+    if (sscanf(address, "u%3d@here.test%n", &number, &end) == 1 && address[end] == '\0' &&
+        end > 0) {
+        *account = 100 + (uint64_t)number;
+        return ERR_OK;
+    }
+    const char *at = strrchr(address, '@');
+    return at != NULL && strcmp(at, "@here.test") == 0 ? ERR_NOTFOUND : ERR_DENIED;
+}
+
+void play_answer(struct play *play, unsigned position)
+{
+    CHECK(position < play->outstanding_count);
+    enum smtp_want want = play->outstanding[position].want;
+    uint64_t ticket = play->outstanding[position].ticket;
+    uint64_t account = 0;
+    enum err err = resolve(play->outstanding[position].address, &account);
+
+    play->outstanding_count--;
+    memmove(&play->outstanding[position], &play->outstanding[position + 1],
+            (play->outstanding_count - position) * sizeof(play->outstanding[0]));
+    char trace_id[20];
+    switch (want) {
+    case SMTP_WANT_RESOLVE:
+        smtp_session_resolved(play->session, ticket, err, account);
+        break;
+    case SMTP_WANT_BEGIN:
+        snprintf(trace_id, sizeof(trace_id), "T%u", ++play->begins);
+        buffer_clear(&play->body);
+        smtp_session_begun(play->session, ticket, play->begin, trace_id);
+        break;
+    default:
+        smtp_session_committed(play->session, ticket, play->commit);
+        break;
+    }
+}
+
+static void note(struct play *play, const struct smtp_action *action)
+{
+    switch (action->want) {
+    case SMTP_WANT_WRITE:
+        CHECK(action->bytes.len > 0);
+        buffer_add(&play->transcript, action->bytes);
+        break;
+    case SMTP_WANT_BODY:
+        buffer_add(&play->body, action->bytes);
+        break;
+    case SMTP_WANT_COMMIT:
+        play->commits++;
+        buffer_printf(&play->transcript, "<body %zu:", buffer_len(&play->body));
+        buffer_add(&play->transcript, buffer_bytes(&play->body));
+        buffer_add_string(&play->transcript, ">");
+        break;
+    case SMTP_WANT_ABORT:
+        buffer_printf(&play->transcript, "<abort %u>", smtp_reply_code(action->refusal));
+        break;
+    case SMTP_WANT_START_TLS:
+        buffer_add_string(&play->transcript, "<tls>");
+        break;
+    case SMTP_WANT_CLOSE:
+        buffer_add_string(&play->transcript, "<close>");
+        play->closed = true;
+        break;
+    default:
+        break;
+    }
+}
+
+void play_drain(struct play *play)
+{
+    struct smtp_action action;
+
+    while (smtp_session_next(play->session, &action)) {
+        CHECK(!play->closed);
+        note(play, &action);
+        if (action.want == SMTP_WANT_START_TLS)
+            smtp_session_tls_started(play->session);
+        if (action.ticket == 0)
+            continue;
+        unsigned last = play->outstanding_count++;
+        CHECK(last < sizeof(play->outstanding) / sizeof(play->outstanding[0]));
+        play->outstanding[last].ticket = action.ticket;
+        play->outstanding[last].want = action.want;
+        snprintf(play->outstanding[last].address, sizeof(play->outstanding[last].address),
+                 "%.*s", BYTES_ARG(action.bytes));
+        if (play->outstanding_count > play->outstanding_most)
+            play->outstanding_most = play->outstanding_count;
+        if (play->answers == PLAY_AT_ONCE)
+            play_answer(play, last);
+    }
+}
+
+/* Returns false when nothing was outstanding. */
+static bool answer_one(struct play *play)
+{
+    if (play->outstanding_count == 0)
+        return false;
+    unsigned position = 0;
+    if (play->answers == PLAY_REVERSED)
+        position = play->outstanding_count - 1;
+    else if (play->answers == PLAY_RANDOM)
+        position = (unsigned)play_random(play, play->outstanding_count);
+    play_answer(play, position);
+    play_drain(play);
+    return true;
+}
+
+void play_feed(struct play *play, struct bytes input)
+{
+    while (!play->closed) {
+        bool random = play->answers == PLAY_RANDOM;
+        if (random && play_random(play, 2) == 0 && answer_one(play))
+            continue;
+        struct bytes piece = input;
+        if (random && input.len > 1)
+            piece.len = (size_t)play_random(play, input.len) + 1;
+        size_t used = smtp_session_feed(play->session, piece);
+        CHECK(used <= piece.len);
+        input = bytes_skip(input, used);
+        play_drain(play);
+        if (used == 0 && !answer_one(play))
+            return;
+    }
+}
+
+const char *play_take(struct play *play)
+{
+    buffer_add_byte(&play->transcript, '\0');
+    const char *text = (const char *)buffer_bytes(&play->transcript).at;
+    play->transcript.end = play->transcript.start;
+    return text;
+}
