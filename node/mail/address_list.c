@@ -127,19 +127,23 @@ struct element {
 static void read_word(struct parse *parse, struct bytes *at, bool gap, struct element *element)
 {
     struct buffer *phrase = &parse->phrase;
+    bool is_special = at->at[0] != '"' && !is_atom(at->at[0]);
 
+    if (is_special && strchr("[]:", at->at[0]) == NULL) {
+        *at = bytes_skip(*at, 1); /* nothing is opened that it could close */
+        return;
+    }
     if (gap && buffer_len(phrase) > 0)
         buffer_add_byte(phrase, ' ');
     element->words += gap || element->words == 0;
     size_t before = buffer_len(phrase);
-    if (at->at[0] == '"') {
-        lexer_quoted(at, phrase);
-    } else if (is_atom(at->at[0])) {
-        buffer_add(phrase, lexer_run(at, is_atom));
-    } else {
-        if (strchr("[]:", at->at[0]) != NULL)
-            buffer_add_byte(phrase, at->at[0]);
+    if (is_special) {
+        buffer_add_byte(phrase, at->at[0]);
         *at = bytes_skip(*at, 1);
+    } else if (at->at[0] == '"') {
+        lexer_quoted(at, phrase);
+    } else {
+        buffer_add(phrase, lexer_run(at, is_atom));
     }
     buffer_add(&parse->word, bytes_skip(buffer_bytes(phrase), before));
 }
