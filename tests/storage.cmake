@@ -1,0 +1,1 @@
+unit_test(storage/service write SOURCES storage/service/write.c USES pr_schema pr_base)

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "storage/query/directory.h"
+#include "storage/schema/entry.h"
+#include "storage/schema/flags.h"
+#include "storage/service/write.h"
+
+/*
+ * write.c alone, in a world made here: time, timers, the local replicator and another node
+ * answer when the test says so. Node 1 is this one.
+ */
+
+#define SELF 1
+#define OTHER 2
+#define GROUP 3
+
+/* ---- the world ---- */
+
+struct loop_timer {
+    bool running;
+    uint64_t at_ms;
+    void (*fired)(void *context);
+    void *context;
+};
+
+static struct {
+    uint64_t now_ms;
+    uint64_t leader;
+    struct loop_timer timer;
+    unsigned proposals;
+    struct buffer proposed; /* the newest entry */
+    replicator_done *proposal_done;
+    void *proposal_context;
+    unsigned calls;
+    uint64_t cancelled;
+    rpc_done *call_done;
+    void *call_context;
+} world;
+
+uint64_t clock_monotonic_ms(void)
+{
+    return world.now_ms;
+}
+
+uint64_t clock_wall_ms(void)
+{
+    return 1000000 + world.now_ms;
+}
+
+struct loop_timer *loop_timer_start(struct loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
+                                    void (*fired)(void *context), void *context)
+{
+    (void)loop;
+    assert_false(world.timer.running);
+    assert_int_equal(repeat_ms, 0);
+    world.timer = (struct loop_timer){true, world.now_ms + delay_ms, fired, context};
+    return &world.timer;
+}
+
+void loop_timer_stop(struct loop_timer **timer)
+{
+    if (*timer != NULL)
+        (*timer)->running = false;
+    *timer = NULL;
+}
+
+static void timer_fires(void)
+{
+    assert_true(world.timer.running);
+    world.now_ms = world.timer.at_ms;
+    world.timer.running = false;
+    world.timer.fired(world.timer.context);
+}
+
+uint64_t replicator_leader(const struct replicator *replicator, uint32_t group)
+{
+    (void)replicator;
+    assert_int_equal(group, GROUP);
+    return world.leader;
+}
+
+void replicator_propose(struct replicator *replicator, uint32_t group, struct bytes command,
+                        replicator_done *done, void *context)
+{
+    (void)replicator;
+    assert_int_equal(group, GROUP);
+    world.proposals++;
+    buffer_clear(&world.proposed);
+    buffer_add(&world.proposed, command);
+    world.proposal_done = done;
+    world.proposal_context = context;
+}
+
+uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
+                  rpc_done *done, void *context)
+{
+    (void)client;
+    assert_true(deadline_ms > 0);
+    Pr__PeerRequest *request = pr__peer_request__unpack(NULL, body.len, body.at);
+    assert_int_equal(request->call_case, PR__PEER_REQUEST__CALL_PROPOSE);
+    buffer_clear(&world.proposed);
+    buffer_add(&world.proposed, bytes_of_field(request->propose->command));
+    pr__peer_request__free_unpacked(request, NULL);
+    world.call_done = done;
+    world.call_context = context;
+    return ++world.calls;
+}
+
+void rpc_cancel(struct rpc_client *client, uint64_t ticket)
+{
+    (void)client;
+    world.cancelled = ticket;
+}
+
+bool rpc_client_connected(const struct rpc_client *client)
+{
+    return client != NULL;
+}
+
+bool read_is_local(const struct service *service, uint32_t group)
+{
+    (void)service;
+    (void)group;
+    return true;
+}
+
+uint64_t service_self(const struct service *service)
+{
+    (void)service;
+    return SELF;
+}
+
+struct rpc_client *service_peer(const struct service *service, uint64_t node_id)
+{
+    return node_id == OTHER ? (struct rpc_client *)(uintptr_t)service : NULL;
+}
+
+struct db_txn *service_directory_begin(struct service *service)
+{
+    (void)service;
+    return NULL;
+}
+
+Pr__GroupRecord *directory_group(struct db_txn *txn, uint32_t group, struct arena *arena)
+{
+    (void)txn;
+    (void)group;
+    (void)arena;
+    return NULL;
+}
+
+void db_abort(struct db_txn **txn)
+{
+    *txn = NULL;
+}
+
+void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *outcome)
+{
+    (void)call;
+    (void)err;
+    (void)outcome;
+    fail();
+}
+
+void call_fail(struct service_call *call, enum err err, const char *text)
+{
+    (void)call;
+    (void)err;
+    (void)text;
+    fail();
+}
+
+/* ---- the write under test ---- */
+
+static struct service service;
+static struct {
+    unsigned count;
+    enum err err;
+    uint32_t outcome_err;
+    uint64_t outcome_id;
+} seen;
+static uint8_t request_id[REQUEST_ID_SIZE] = {1, 2,  3,  4,  5,  6,  7,  8,
+                                              9, 10, 11, 12, 13, 14, 15, 16};
+
+static void on_done(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+{
+    (void)context;
+    (void)index;
+    seen.count++;
+    seen.err = err;
+    seen.outcome_err = outcome != NULL ? outcome->err : 0;
+    seen.outcome_id = outcome != NULL ? outcome->id : 0;
+}
+
+static void begin(uint64_t leader, bool with_id, uint64_t deadline_ms)
+{
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__TenantAdd add = PR__TENANT_ADD__INIT;
+
+    world.leader = leader;
+    add.name = "tenant";
+    command.call_case = PR__COMMAND__CALL_TENANT_ADD;
+    command.tenant_add = &add;
+    if (with_id)
+        command.request_id = (ProtobufCBinaryData){REQUEST_ID_SIZE, request_id};
+    write_start(&service, GROUP, &command, world.now_ms + deadline_ms, on_done, NULL);
+    assert_int_equal(seen.count, 0);
+}
+
+static Pr__Command__CallCase proposed_call(void)
+{
+    struct arena arena;
+    arena_init(&arena);
+    Pr__Command *command = entry_decode(buffer_bytes(&world.proposed), &arena);
+    assert_non_null(command);
+    Pr__Command__CallCase call = command->call_case;
+    if (call == PR__COMMAND__CALL_CANCEL)
+        assert_memory_equal(command->cancel->cancelled_id.data, request_id, REQUEST_ID_SIZE);
+    arena_fini(&arena);
+    return call;
+}
+
+/* The replicator answers the newest proposal. */
+static void replicator_says(enum err err, uint32_t outcome_err, uint64_t id)
+{
+    Pr__Outcome outcome = PR__OUTCOME__INIT;
+    struct buffer packed = BUFFER_EMPTY;
+
+    outcome.err = outcome_err;
+    outcome.id = id;
+    message_pack(&outcome.base, &packed);
+    world.proposal_done(world.proposal_context, err, 77, buffer_bytes(&packed));
+    buffer_fini(&packed);
+}
+
+static void peer_says(enum err transport, enum err err, uint64_t leader, uint64_t id)
+{
+    Pr__PeerReply reply = PR__PEER_REPLY__INIT;
+    Pr__Outcome outcome = PR__OUTCOME__INIT;
+    struct buffer packed = BUFFER_EMPTY;
+
+    outcome.id = id;
+    reply.err = err;
+    reply.leader = leader;
+    if (err == ERR_OK)
+        reply.outcome = &outcome;
+    message_pack(&reply.base, &packed);
+    world.call_done(world.call_context, transport, buffer_bytes(&packed));
+    buffer_fini(&packed);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    memset(&seen, 0, sizeof(seen));
+    world.now_ms = 1000;
+    service.writes = writes_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    writes_free(&service.writes);
+    buffer_fini(&world.proposed);
+    return 0;
+}
+
+static void expect_end(enum err err)
+{
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.err, err);
+    assert_false(world.timer.running);
+}
+
+static void test_leader_here_answers(void **state)
+{
+    (void)state;
+    begin(SELF, true, 9000);
+    assert_int_equal(world.proposals, 1);
+    replicator_says(ERR_OK, ERR_EXISTS, 5);
+    expect_end(ERR_OK);
+    assert_int_equal(seen.outcome_err, ERR_EXISTS);
+    assert_int_equal(seen.outcome_id, 5);
+}
+
+static void test_unknown_outcome_is_asked_again_with_the_same_entry(void **state)
+{
+    (void)state;
+    begin(SELF, true, 9000);
+    replicator_says(ERR_UNKNOWN, 0, 0);
+    assert_int_equal(seen.count, 0);
+    world.leader = OTHER;
+    timer_fires();
+    assert_int_equal(world.calls, 1);
+    assert_int_equal(proposed_call(), PR__COMMAND__CALL_TENANT_ADD);
+    peer_says(ERR_OK, ERR_OK, 0, 6);
+    expect_end(ERR_OK);
+    assert_int_equal(seen.outcome_id, 6);
+}
+
+static void test_nobody_leads_and_nothing_was_sent(void **state)
+{
+    (void)state;
+    begin(0, true, 9000);
+    while (seen.count == 0)
+        timer_fires();
+    expect_end(ERR_UNAVAILABLE);
+    assert_int_equal(world.proposals, 0);
+    assert_int_equal(world.calls, 0);
+    assert_true(world.now_ms <= 10000);
+}
+
+/* A leader without majority never answers: the fate is settled by a Cancel, within the
+ * deadline. */
+static void settle_after_silence(void)
+{
+    begin(SELF, true, 9000);
+    void *first_context = world.proposal_context;
+    replicator_done *first_done = world.proposal_done;
+    timer_fires();
+    assert_int_equal(world.proposals, 2);
+    assert_int_equal(proposed_call(), PR__COMMAND__CALL_CANCEL);
+    assert_true(world.now_ms < 10000);
+    first_done(first_context, ERR_UNKNOWN, 0, bytes_from(NULL, 0)); /* late: nobody listens */
+    assert_int_equal(seen.count, 0);
+}
+
+static void test_cancel_finds_that_it_never_happened(void **state)
+{
+    (void)state;
+    settle_after_silence();
+    replicator_says(ERR_OK, ERR_CANCELLED, 0);
+    expect_end(ERR_UNAVAILABLE);
+}
+
+static void test_cancel_finds_that_it_did_happen(void **state)
+{
+    (void)state;
+    settle_after_silence();
+    replicator_says(ERR_OK, ERR_OK, 9);
+    expect_end(ERR_OK);
+    assert_int_equal(seen.outcome_id, 9);
+}
+
+static void test_cancel_without_majority_ends_too(void **state)
+{
+    (void)state;
+    settle_after_silence();
+    void *context = world.proposal_context;
+    replicator_done *done = world.proposal_done;
+    timer_fires();
+    expect_end(ERR_UNAVAILABLE);
+    assert_int_equal(world.proposals, 2);
+    done(context, ERR_CLOSED, 0, bytes_from(NULL, 0));
+    assert_int_equal(seen.count, 1);
+}
+
+static void test_without_request_id_nothing_is_settled(void **state)
+{
+    (void)state;
+    begin(SELF, false, 3000);
+    void *context = world.proposal_context;
+    replicator_done *done = world.proposal_done;
+    timer_fires();
+    expect_end(ERR_UNAVAILABLE);
+    assert_int_equal(world.proposals, 1);
+    done(context, ERR_UNKNOWN, 0, bytes_from(NULL, 0));
+}
+
+static void test_new_leader_is_asked_at_once(void **state)
+{
+    (void)state;
+    begin(OTHER, true, 9000);
+    assert_int_equal(world.calls, 1);
+    world.leader = SELF;
+    writes_leader_changed(&service, GROUP);
+    assert_int_equal(world.cancelled, 1);
+    timer_fires();
+    assert_int_equal(world.proposals, 1);
+    replicator_says(ERR_OK, ERR_OK, 4);
+    expect_end(ERR_OK);
+}
+
+static void test_refusal_of_a_follower_is_not_uncertain(void **state)
+{
+    (void)state;
+    begin(OTHER, true, 9000);
+    peer_says(ERR_OK, ERR_NOTLEADER, 0, 0);
+    world.leader = 0;
+    while (seen.count == 0)
+        timer_fires();
+    expect_end(ERR_UNAVAILABLE);
+    assert_int_equal(world.proposals, 0);
+    assert_int_equal(world.calls, 1);
+}
+
+static void test_lost_answer_of_a_peer_is_uncertain(void **state)
+{
+    (void)state;
+    begin(OTHER, true, 9000);
+    peer_says(ERR_TIMEOUT, ERR_OK, 0, 0);
+    world.leader = 0;
+    while (world.now_ms < 7100)
+        timer_fires();
+    assert_int_equal(seen.count, 0);
+    world.leader = SELF;
+    timer_fires();
+    assert_int_equal(proposed_call(), PR__COMMAND__CALL_CANCEL);
+    replicator_says(ERR_OK, ERR_CANCELLED, 0);
+    expect_end(ERR_UNAVAILABLE);
+}
+
+static void test_too_big_is_final(void **state)
+{
+    (void)state;
+    begin(SELF, true, 9000);
+    replicator_says(ERR_TOOBIG, 0, 0);
+    expect_end(ERR_TOOBIG);
+}
+
+static void test_end_of_the_process_ends_writes(void **state)
+{
+    (void)state;
+    begin(0, true, 9000);
+    writes_free(&service.writes);
+    expect_end(ERR_UNAVAILABLE);
+    service.writes = writes_new();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_leader_here_answers),
+        TEST(test_unknown_outcome_is_asked_again_with_the_same_entry),
+        TEST(test_nobody_leads_and_nothing_was_sent),
+        TEST(test_cancel_finds_that_it_never_happened),
+        TEST(test_cancel_finds_that_it_did_happen),
+        TEST(test_cancel_without_majority_ends_too),
+        TEST(test_without_request_id_nothing_is_settled),
+        TEST(test_new_leader_is_asked_at_once),
+        TEST(test_refusal_of_a_follower_is_not_uncertain),
+        TEST(test_lost_answer_of_a_peer_is_uncertain),
+        TEST(test_too_big_is_final),
+        TEST(test_end_of_the_process_ends_writes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
