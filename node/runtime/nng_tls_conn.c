@@ -2,15 +2,15 @@
 /* One TLS connection of nng: OpenSSL over a BIO that reads and writes through nng. */
 #include <limits.h>
 #include <openssl/err.h>
-#include <stdatomic.h>
 
 #include "node/base/check.h"
 #include "node/base/log.h"
-#include "node/runtime/loop.h"
+#include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls_engine.h"
 
-#define LOG_PAUSE_MS 1000 /* a refused peer comes again and again; one line a second will do   \
-                           */
+#define LOG_PAUSE_MS                                                                           \
+    1000 /* a refused peer comes again and again; one line a second will do                    \
+          */
 
 /*
  * nng calls all of these with the connection's lock held, so nothing here is entered twice at
@@ -131,13 +131,10 @@ static void conn_close(nng_tls_engine_conn *conn)
 static void log_failure(const struct nng_tls_engine_conn *conn)
 {
     static _Atomic uint64_t last_ms;
-    uint64_t now_ms = clock_monotonic_ms();
-    uint64_t before_ms = atomic_load(&last_ms);
     char text[160] = "connection lost";
     unsigned long code = ERR_peek_error();
 
-    if (now_ms - before_ms < LOG_PAUSE_MS ||
-        !atomic_compare_exchange_strong(&last_ms, &before_ms, now_ms))
+    if (!log_pause_over(&last_ms))
         return;
     if (code != 0)
         ERR_error_string_n(code, text, sizeof(text));

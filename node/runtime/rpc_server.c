@@ -14,6 +14,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls.h"
 #include "node/runtime/rpc_link.h"
 
@@ -67,13 +68,15 @@ static void on_pipe_new(nng_pipe pipe, nng_pipe_ev event, void *argument)
 {
     struct rpc_server *server = argument;
     struct rpc_peer peer = rpc_pipe_peer(pipe);
+    static _Atomic uint64_t logged_ms;
 
     (void)event;
     if ((server->uid != UINT32_MAX && peer.uid != server->uid) ||
         (server->need_node && peer.node_id == 0)) {
-        log_warn(NULL, "rpc connection refused",
-                 LOG_FIELDS(LOG_U64("uid", peer.uid), LOG_U64("pid", peer.pid),
-                            LOG_U64("node", peer.node_id)));
+        if (log_pause_over(&logged_ms))
+            log_warn(NULL, "rpc connection refused",
+                     LOG_FIELDS(LOG_U64("uid", peer.uid), LOG_U64("pid", peer.pid),
+                                LOG_U64("node", peer.node_id)));
         nng_pipe_close(pipe);
         return;
     }
