@@ -12,9 +12,7 @@
 struct duties;
 
 enum {
-    DUTIES_HANDOVERS_MAX = 16,         /* under way, a group */
     DUTIES_LOOK_MS = 3000,             /* between looks for what was left behind */
-    DUTIES_PUSH_MS = 60000,            /* an entry's deadline; then it is tried again */
     DUTIES_UPLOAD_LOOK_MS = 60 * 1000, /* between looks for stale uploads */
     DUTIES_UPLOAD_AGE_MS = 3600 * 1000,
     DUTIES_UPLOADS_DROP = 100, /* at once */
@@ -22,6 +20,10 @@ enum {
 
 struct duties *duties_new(struct service *service);
 void duties_free(struct duties **duties);
+
+/* The one queue of new passwords of this process, for operators' calls. */
+struct passwords;
+struct passwords *duties_passwords(struct duties *duties);
 
 /* Told after each batch that the machine applied. */
 void duties_events(struct service *service, const struct machine_events *events);

@@ -13,9 +13,13 @@
  */
 enum { IDENTITY_SIZE_MAX = 4 * 1024 * 1024 };
 
+#define IDENTITY_FILE "identity"
+#define IDENTITY_MARK "initialising" /* a file beside it, see cluster.h */
+
 /*
  * ERR_OK; ERR_NOTFOUND: there is none, the node is in no cluster; ERR_MALFORMED or ERR_IO, with
- * *problem a line for the operator. All in `arena`.
+ * *problem a line for the operator. All in `arena`. With an identity the making of the cluster
+ * (cluster.h) is over: its mark is removed, so that it never makes mail look like a beginning.
  */
 MUST_CHECK enum err identity_load(const char *folder, struct arena *arena,
                                   Pr__Identity **identity, const char **problem);

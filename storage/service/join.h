@@ -30,6 +30,8 @@ void join_serve(struct service *service, struct rpc_request *request, struct byt
  * empty replica of group 0. A node that has an identity, but no group 0 and is not joining, has
  * lost its disk; it must not vote again under its old id. */
 bool join_under_way(const struct service *service);
+/* A `cluster join` is under way and has no identity yet. */
+bool join_busy(const struct service *service);
 /* The directory is here: forgets the key for joining. */
 void join_finished(struct service *service);
 

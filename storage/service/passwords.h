@@ -24,7 +24,8 @@ struct passwords *passwords_new(struct loop *loop);
 /* Those that wait end with ERR_CLOSED, in here; the memory goes when the last hash is done. */
 void passwords_free(struct passwords **passwords);
 
-/* `hash` is valid during the call. ERR_BUSY: too many wait. */
+/* `hash` is valid during the call. ERR_BUSY: too many wait; this alone comes from within
+ * passwords_hash(). */
 typedef void passwords_done(void *context, enum err err, struct bytes hash);
 void passwords_hash(struct passwords *passwords, struct bytes password, passwords_done *done,
                     void *context);

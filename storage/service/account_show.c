@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "storage/query/directory.h"
+#include "storage/schema/entry.h"
+#include "storage/service/mail_read.h"
+#include "storage/service/operator.h"
+
+/* The account's record from the directory, then its mailboxes from a replica of its group. */
+struct show {
+    struct service_call *call;
+    struct read_job job;
+    struct bytes address;
+    struct arena show_arena;
+    Pr__AccountRecord *record;
+    Pr__Request ask;
+    Pr__MailboxList list;
+};
+
+static void show_free(struct show *show)
+{
+    arena_fini(&show->show_arena);
+    free(show);
+}
+
+static void show_mailboxes(void *context, enum err err, struct bytes packed, uint64_t index)
+{
+    struct show *show = context;
+    ProtobufCAllocator allocator = arena_allocator(&show->show_arena);
+    Pr__Reply reply = PR__REPLY__INIT;
+    Pr__AccountShowAnswer answer = PR__ACCOUNT_SHOW_ANSWER__INIT;
+
+    (void)index;
+    const Pr__Reply *words =
+        err == ERR_OK ? pr__reply__unpack(&allocator, packed.len, packed.at) : NULL;
+    answer.account = show->record;
+    if (words != NULL && words->err == ERR_OK &&
+        words->answer_case == PR__REPLY__ANSWER_MAILBOX_LIST) {
+        answer.n_mailboxes = words->mailbox_list->n_mailboxes;
+        answer.mailboxes = words->mailbox_list->mailboxes;
+    } else {
+        reply.text = arena_string(&show->show_arena,
+                                  BYTES("no replica of the account's group answers: its mail "
+                                        "cannot be counted now"));
+    }
+    for (size_t i = 0; i < answer.n_mailboxes; i++) {
+        answer.messages += answer.mailboxes[i]->messages;
+        answer.size += answer.mailboxes[i]->size;
+    }
+    reply.answer_case = PR__REPLY__ANSWER_ACCOUNT_SHOW;
+    reply.account_show = &answer;
+    call_reply(show->call, &reply);
+    show_free(show);
+}
+
+static void show_work(struct read_job *job, struct db_txn *txn)
+{
+    struct show *show = job->context;
+
+    show->record = directory_account(txn, show->address, &show->show_arena);
+}
+
+static void show_found(struct read_job *job, enum err err, uint64_t index)
+{
+    struct show *show = job->context;
+
+    (void)index;
+    if (err != ERR_OK || show->record == NULL) {
+        if (err != ERR_OK)
+            call_fail(show->call, err, NULL);
+        else
+            call_fail(show->call, ERR_NOTFOUND, "there is no such account");
+        show_free(show);
+        return;
+    }
+    show->record->password_hash = arena_string(&show->show_arena, BYTES(""));
+    pr__request__init(&show->ask);
+    pr__mailbox_list__init(&show->list);
+    show->list.with_status = true;
+    show->ask.call_case = PR__REQUEST__CALL_MAILBOX_LIST;
+    show->ask.mailbox_list = &show->list;
+    const struct mail_read read = {
+        .account = {.group = show->record->group, .account_id = show->record->id},
+        .fresh = true,
+        .deadline_ms = show->call->deadline_ms,
+        .request = &show->ask,
+    };
+    mail_read_start(show->call->service, &read, show_mailboxes, show);
+}
+
+void account_show_call(struct service_call *call)
+{
+    struct bytes address;
+
+    if (!operator_address(call, call->request->account_show->address, &address))
+        return;
+    struct show *show = calloc(1, sizeof(*show));
+    CHECK(show != NULL);
+    show->call = call;
+    show->address = address;
+    arena_init(&show->show_arena);
+    show->job = (struct read_job){
+        .service = call->service,
+        .group = DIRECTORY_GROUP,
+        .fresh = true,
+        .deadline_ms = call->deadline_ms,
+        .work = show_work,
+        .done = show_found,
+        .context = show,
+    };
+    read_start(&show->job);
+}
