@@ -13,6 +13,8 @@
  */
 struct frame;
 
+enum { LOG_MEMBERS_SIZE_MAX = 512 };
+
 struct entry {
     uint64_t term;
     uint8_t type;        /* enum entry_type */
@@ -33,7 +35,10 @@ struct log_write {
     uint64_t from; /* append at this index, dropping what was there and behind; 0: nothing */
     const struct entry *entries;
     unsigned count;
-    uint64_t trim_before; /* entries below this index may go; 0: nothing */
+    uint64_t trim_before;        /* entries below this index may go; 0: nothing. With it: */
+    uint64_t base_term;          /* the term of entry trim_before - 1 */
+    struct bytes base_members;   /* the membership in force there, as its CHANGE entry has it */
+    uint64_t base_members_index; /* and where that entry lay */
 };
 
 struct log_state {
@@ -43,6 +48,10 @@ struct log_state {
     uint64_t first_index; /* 1 when nothing was trimmed */
     uint64_t last_index;  /* first_index - 1 when empty */
     uint64_t base_term;   /* term of entry first_index - 1; 0 when that is 0 */
+    /* As log_write's, of the last trim; size 0 when nothing was trimmed. */
+    uint64_t base_members_index;
+    unsigned base_members_size;
+    uint8_t base_members[LOG_MEMBERS_SIZE_MAX];
 };
 
 struct entry_log {

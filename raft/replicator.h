@@ -69,7 +69,8 @@ struct replicator_clock {
 MUST_CHECK enum err replicator_new(const struct replicator_config *config,
                                    struct replicator **replicator);
 
-/* Pending proposals and reads end with ERR_CLOSED, in here. No write may be under way. */
+/* Pending proposals and reads end with ERR_CLOSED, in here. The log and the machine must have
+ * finished, or given up, what they were handed. */
 void replicator_free(struct replicator **replicator);
 
 /* A new group of which this node is the first and only voter. ERR_EXISTS. Durable when `done`

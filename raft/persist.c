@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one write under way: what gathered in all groups goes to the log together, and what is
+ * on disk is told to libraft, in this order: term and vote let the held messages go, then
+ * entries are reported, as far as no truncation has overtaken them.
+ */
+#include <stdlib.h>
+
+#include "raft/internal.h"
+
+static void flight_end(struct group *group)
+{
+    struct flight *flight = &group->flight;
+    for (uint64_t i = flight->from; flight->from != 0 && i <= flight->to; i++)
+        frame_unref(flight->entries[i - flight->from].owner);
+    free(flight->entries);
+    *flight = (struct flight){0};
+}
+
+static void group_written(struct group *group)
+{
+    struct flight flight = group->flight;
+    flight_end(group);
+    group_touch(group);
+    if (flight.create && group->bootstrap != NULL) {
+        struct call *call = group->bootstrap;
+        group->bootstrap = NULL;
+        group_start_fresh(group);
+        call_finish(group->owner, call, ERR_OK);
+        return;
+    }
+    if (flight.vote && !group->write.vote)
+        group_release_held(group);
+    uint64_t index = flight.to < flight.clamp ? flight.to : flight.clamp;
+    if (flight.from != 0 && index > group->raft.last_stored) {
+        struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES};
+        CHECK(index < group->cache.next);
+        event.persisted_entries.index = index;
+        group_step(group, &event, NULL);
+    }
+}
+
+void persist_completed(struct replicator *replicator)
+{
+    if (!replicator->written)
+        return;
+    replicator->written = false;
+    replicator->writing = false;
+    for (unsigned i = 0; i < replicator->writes_count; i++)
+        group_written(replicator->writes_groups[i]);
+    persist_release(replicator);
+}
+
+static bool wanted(const struct group *group)
+{
+    const struct pending_write *write = &group->write;
+    return write->create || write->vote || write->from != 0 || write->trim_before != 0;
+}
+
+static void write_entries(struct group *group, struct log_write *write)
+{
+    struct flight *flight = &group->flight;
+    flight->from = group->write.from;
+    flight->to = flight->clamp = group->cache.next - 1;
+    CHECK(flight->from >= group->cache.first && flight->from <= flight->to);
+    write->count = (unsigned)(flight->to + 1 - flight->from);
+    flight->entries = calloc(write->count, sizeof(*flight->entries));
+    CHECK(flight->entries != NULL);
+    for (unsigned i = 0; i < write->count; i++) {
+        flight->entries[i] = *cache_get(&group->cache, flight->from + i);
+        if (flight->entries[i].owner != NULL)
+            frame_ref(flight->entries[i].owner);
+    }
+    write->from = flight->from;
+    write->entries = flight->entries;
+}
+
+static void write_fill(struct group *group, struct log_write *write)
+{
+    *write = (struct log_write){.group = group->id};
+    group->flight = (struct flight){
+        .active = true, .create = group->write.create, .vote = group->write.vote};
+    write->create = group->write.create;
+    if (group->write.create && group->bootstrap != NULL) {
+        write->set_term = true;
+        write->term = 1;
+        write->vote = group->raft.id;
+    } else if (group->write.vote) {
+        write->set_term = true;
+        write->term = group->raft.current_term;
+        write->vote = group->raft.voted_for;
+    }
+    if (group->write.from != 0)
+        write_entries(group, write);
+    if (group->write.trim_before != 0) {
+        const struct change *base = group_change_at(group, group->write.trim_before - 1);
+        CHECK(base != NULL);
+        write->trim_before = group->write.trim_before;
+        write->base_term = group_term_of(group, write->trim_before - 1);
+        memcpy(group->flight.base_members, base->payload, base->size);
+        write->base_members = bytes_from(group->flight.base_members, base->size);
+        write->base_members_index = base->index;
+    }
+    group->write = (struct pending_write){0};
+}
+
+void persist_hand_out(struct replicator *replicator)
+{
+    unsigned count = 0;
+    if (replicator->writing)
+        return;
+    for (unsigned i = 0; i < replicator->groups_count; i++)
+        count += wanted(replicator->groups[i]);
+    if (count == 0)
+        return;
+    replicator->writes = calloc(count, sizeof(*replicator->writes));
+    replicator->writes_groups = calloc(count, sizeof(struct group *));
+    CHECK(replicator->writes != NULL && replicator->writes_groups != NULL);
+    replicator->writes_count = 0;
+    for (unsigned i = 0; i < replicator->groups_count; i++) {
+        struct group *group = replicator->groups[i];
+        if (!wanted(group))
+            continue;
+        replicator->writes_groups[replicator->writes_count] = group;
+        write_fill(group, &replicator->writes[replicator->writes_count++]);
+    }
+    replicator->writing = true;
+    replicator->config.log->ops->write(replicator->config.log, replicator->writes, count);
+}
+
+void persist_release(struct replicator *replicator)
+{
+    for (unsigned i = 0; i < replicator->writes_count; i++)
+        flight_end(replicator->writes_groups[i]);
+    free(replicator->writes);
+    free(replicator->writes_groups);
+    replicator->writes = NULL;
+    replicator->writes_groups = NULL;
+    replicator->writes_count = 0;
+}

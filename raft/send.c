@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Messages on their way out: a queue for each group and peer, and frames filled from them in
+ * turn, so that one group's backlog does not keep the heartbeats of the others. The entries of
+ * an AppendEntries are attached when it goes into a frame: what waits is small, and a leader's
+ * log does not change under it while its term lasts.
+ */
+#include <stdlib.h>
+
+#include "raft/internal.h"
+
+struct link *group_link(struct group *group, uint64_t node_id, bool make)
+{
+    for (unsigned i = 0; i < group->links_count; i++)
+        if (group->links[i]->peer->node_id == node_id)
+            return group->links[i];
+    if (!make || group->links_count == LINKS_MAX)
+        return NULL;
+    struct link *link = calloc(1, sizeof(*link));
+    CHECK(link != NULL);
+    link->peer = replicator_peer(group->owner, node_id, true);
+    link->group = group;
+    group->links[group->links_count++] = link;
+    return link;
+}
+
+static void link_pending(struct link *link)
+{
+    struct peer *peer = link->peer;
+    if (link->pending)
+        return;
+    link->pending = true;
+    link->next_pending = NULL;
+    if (peer->pending_tail != NULL)
+        peer->pending_tail->next_pending = link;
+    else
+        peer->pending_head = link;
+    peer->pending_tail = link;
+}
+
+static struct link *peer_next(struct peer *peer)
+{
+    struct link *link = peer->pending_head;
+    peer->pending_head = link->next_pending;
+    if (peer->pending_head == NULL)
+        peer->pending_tail = NULL;
+    link->pending = false;
+    return link;
+}
+
+static void link_pop(struct link *link)
+{
+    struct outgoing *outgoing = link->head;
+    link->head = outgoing->next;
+    if (link->head == NULL)
+        link->tail = NULL;
+    link->count--;
+    free(outgoing);
+}
+
+/* The caller takes it off its peer's list, or does not care any more. */
+void link_clear(struct link *link)
+{
+    while (link->head != NULL)
+        link_pop(link);
+    link->queued_to = 0;
+}
+
+void link_forget_entries(struct link *link)
+{
+    for (struct outgoing *out = link->head; out != NULL; out = out->next)
+        if (out->message.type == WIRE_APPEND)
+            out->message.append.count = 0;
+    link->queued_to = 0;
+}
+
+static void link_add(struct link *link, struct outgoing *outgoing)
+{
+    struct wire_message *message = &outgoing->message;
+    if (!link->peer->up || link->count >= LINK_QUEUE_MAX) {
+        free(outgoing);
+        return;
+    }
+    if (message->type == WIRE_APPEND && message->append.count > 0) {
+        uint64_t last = message->append.prev_index + message->append.count;
+        if (link->queued_term != message->term)
+            link->queued_to = 0;
+        /*
+         * A slow link: libraft gave up waiting for the answer to what still lies here, and
+         * starts over from the last entry acknowledged. A heartbeat will do.
+         */
+        if (message->append.prev_index < link->queued_to) {
+            message->append.count = 0;
+        } else {
+            link->queued_to = last;
+            link->queued_term = message->term;
+        }
+    }
+    outgoing->next = NULL;
+    if (link->tail != NULL)
+        link->tail->next = outgoing;
+    else
+        link->head = outgoing;
+    link->tail = outgoing;
+    link->count++;
+    link_pending(link);
+}
+
+static void group_queue(struct group *group, struct outgoing *outgoing)
+{
+    struct link *link = group_link(group, outgoing->to, true);
+    if (link != NULL)
+        link_add(link, outgoing);
+    else
+        free(outgoing);
+}
+
+void group_send(struct group *group, uint64_t to, const struct wire_message *message)
+{
+    struct outgoing *outgoing = malloc(sizeof(*outgoing));
+    CHECK(outgoing != NULL);
+    *outgoing = (struct outgoing){.to = to, .message = *message};
+    if (!group->hold) {
+        group_queue(group, outgoing);
+        return;
+    }
+    if (group->held_count >= LINK_QUEUE_MAX) {
+        free(outgoing);
+        return;
+    }
+    if (group->held_tail != NULL)
+        group->held_tail->next = outgoing;
+    else
+        group->held_head = outgoing;
+    group->held_tail = outgoing;
+    group->held_count++;
+}
+
+void group_release_held(struct group *group)
+{
+    struct outgoing *next = group->held_head;
+    group->hold = false;
+    group->held_head = group->held_tail = NULL;
+    group->held_count = 0;
+    while (next != NULL) {
+        struct outgoing *outgoing = next;
+        next = next->next;
+        group_queue(group, outgoing);
+    }
+}
+
+void peer_drop(struct peer *peer)
+{
+    while (peer->pending_head != NULL)
+        link_clear(peer_next(peer));
+}
+
+/*
+ * The commit index has moved and no entries go to this member now: tell it at once instead of
+ * at the next heartbeat. The message stands on the last entry that the member is known to have
+ * on disk, so that it can never be refused; to libraft its answer is that of a heartbeat.
+ */
+void group_notify_commit(struct group *group)
+{
+    uint64_t now = replicator_now(group->owner);
+    for (unsigned i = 0; i < group->links_count && group->led_term != 0; i++) {
+        struct link *link = group->links[i];
+        uint64_t target = group_match(group, link->peer->node_id);
+        if (target > group->raft.commit_index)
+            target = group->raft.commit_index;
+        if (target <= link->told || !link->peer->up || link->contact_ms == 0 ||
+            now - link->contact_ms > 2 * group->owner->config.heartbeat_ms)
+            continue;
+        if (link->queued_to >= target && link->queued_term == group->led_term)
+            continue;
+        struct wire_message message = {
+            .type = WIRE_APPEND, .group = group->id, .term = group->led_term};
+        message.append.prev_index = target;
+        message.append.prev_term = group_term_of(group, target);
+        message.append.commit_index = group->raft.commit_index;
+        if (message.append.prev_term == 0)
+            continue;
+        link->told = target;
+        group_send(group, link->peer->node_id, &message);
+    }
+}
+
+static void plan_room(struct plan *plan, unsigned entries)
+{
+    if (plan->count == plan->room) {
+        plan->room = plan->room > 0 ? plan->room * 2 : 64;
+        plan->messages = realloc(plan->messages, plan->room * sizeof(*plan->messages));
+        plan->entries_start =
+            realloc(plan->entries_start, plan->room * sizeof(*plan->entries_start));
+        CHECK(plan->messages != NULL && plan->entries_start != NULL);
+    }
+    if (plan->entries_count + entries > plan->entries_room) {
+        plan->entries_room = (plan->entries_count + entries) * 2;
+        plan->entries = realloc(plan->entries, plan->entries_room * sizeof(*plan->entries));
+        CHECK(plan->entries != NULL);
+    }
+}
+
+/* The head of an AppendEntries that fits; the rest stays at the head of the queue. */
+static bool plan_append(struct plan *plan, struct link *link, size_t budget)
+{
+    struct group *group = link->group;
+    struct wire_message *waiting = &link->head->message;
+    struct wire_message *message = &plan->messages[plan->count];
+    unsigned wanted = waiting->append.count;
+    unsigned count = 0;
+
+    if (!group_leads(group) || group->led_term != waiting->term) {
+        link_pop(link);
+        return false;
+    }
+    if (wanted > 0) {
+        plan_room(plan, wanted);
+        message = &plan->messages[plan->count];
+        count = group_entries(group, waiting->append.prev_index + 1, wanted, budget,
+                              plan->entries + plan->entries_count);
+        if (count == 0) {
+            link_pop(link);
+            return false;
+        }
+    }
+    *message = *waiting;
+    message->append.count = count;
+    message->append.commit_index = group->raft.commit_index;
+    message->append.trim_before = group->trim_allowed;
+    uint64_t last = message->append.prev_index + count;
+    uint64_t told = last < group->raft.commit_index ? last : group->raft.commit_index;
+    if (told > link->told)
+        link->told = told;
+    if (count < wanted) {
+        waiting->append.prev_index = last;
+        waiting->append.prev_term = plan->entries[plan->entries_count + count - 1].term;
+        waiting->append.count = wanted - count;
+    } else {
+        if (last >= link->queued_to)
+            link->queued_to = 0;
+        link_pop(link);
+    }
+    plan->entries_start[plan->count] = plan->entries_count;
+    plan->entries_count += count;
+    return true;
+}
+
+static void plan_link(struct plan *plan, struct link *link)
+{
+    size_t end = plan->bytes + LINK_SHARE_BYTES;
+    while (link->head != NULL && plan->bytes < end && plan->bytes < FRAME_TARGET_BYTES) {
+        plan_room(plan, 0);
+        struct wire_message *message = &plan->messages[plan->count];
+        if (link->head->message.type == WIRE_APPEND) {
+            if (!plan_append(plan, link, end - plan->bytes))
+                continue;
+            message = &plan->messages[plan->count];
+            message->append.entries = plan->entries + plan->entries_start[plan->count];
+        } else {
+            *message = link->head->message;
+            link_pop(link);
+        }
+        plan->bytes += wire_message_size(message);
+        plan->count++;
+    }
+}
+
+static struct frame *plan_frame(struct plan *plan, uint64_t sender)
+{
+    struct frame *frame = frame_new(WIRE_HEAD_SIZE + plan->bytes);
+    uint8_t *at = frame_memory(frame);
+    wire_head_write(at, sender, plan->count);
+    at += WIRE_HEAD_SIZE;
+    for (unsigned i = 0; i < plan->count; i++) {
+        struct wire_message *message = &plan->messages[i];
+        if (message->type == WIRE_APPEND)
+            message->append.entries = plan->entries + plan->entries_start[i];
+        at += wire_message_write(at, message);
+    }
+    for (unsigned i = 0; i < plan->entries_count; i++)
+        frame_unref(plan->entries[i].owner);
+    return frame;
+}
+
+static void peer_send(struct replicator *replicator, struct peer *peer)
+{
+    struct transport *transport = replicator->config.transport;
+    struct plan *plan = &replicator->plan;
+    while (peer->pending_head != NULL && transport->ops->room(transport, peer->node_id) > 0) {
+        plan->count = plan->entries_count = 0;
+        plan->bytes = 0;
+        while (peer->pending_head != NULL && plan->bytes < FRAME_TARGET_BYTES) {
+            struct link *link = peer_next(peer);
+            plan_link(plan, link);
+            if (link->head != NULL)
+                link_pending(link);
+        }
+        if (plan->count > 0)
+            transport->ops->send(transport, peer->node_id,
+                                 plan_frame(plan, replicator->config.node_id));
+    }
+}
+
+void send_turn(struct replicator *replicator)
+{
+    for (unsigned i = 0; i < replicator->peers_count; i++)
+        if (replicator->peers[i]->up)
+            peer_send(replicator, replicator->peers[i]);
+}
+
+void send_release(struct replicator *replicator)
+{
+    free(replicator->plan.messages);
+    free(replicator->plan.entries_start);
+    free(replicator->plan.entries);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * raft_step() and what must be done with what it says. The order of durability:
+ *   1. a new term or vote holds back every message of the group until it is on disk;
+ *   2. entries are reported persisted when they are on disk (persist.c), and never an entry
+ *      that a later truncation has replaced;
+ *   3. a command goes to the machine when it is committed and on disk here.
+ */
+#include <stdlib.h>
+
+#include "node/base/log.h"
+#include "node/runtime/metrics.h"
+#include "raft/internal.h"
+
+struct raft_entry *replicator_scratch(struct replicator *replicator, unsigned count)
+{
+    if (count > replicator->scratch_room) {
+        replicator->scratch =
+            realloc(replicator->scratch, count * sizeof(*replicator->scratch));
+        CHECK(replicator->scratch != NULL);
+        replicator->scratch_room = count;
+    }
+    return replicator->scratch;
+}
+
+void group_apply_ready(struct group *group)
+{
+    uint64_t end = group->raft.commit_index < group->raft.last_stored ? group->raft.commit_index
+                                                                      : group->raft.last_stored;
+    struct lane *lane = group->owner->lanes[group->lane];
+    if (group->ready || !group->started || group->failed || group->apply_next > end)
+        return;
+    group->ready = true;
+    group->next_ready = NULL;
+    if (lane->ready_tail != NULL)
+        lane->ready_tail->next_ready = group;
+    else
+        lane->ready_head = group;
+    lane->ready_tail = group;
+}
+
+/* The memory that entry `at` of an update lives in, with a reference for the cache. */
+static struct frame *entry_owner(const struct raft_entry *entry,
+                                 const struct step_memory *memory, struct call **call)
+{
+    if (entry->buf.len == 0)
+        return NULL;
+    if (memory != NULL && memory->frame != NULL)
+        return frame_ref(memory->frame);
+    if (memory != NULL && memory->one != NULL)
+        return frame_ref(memory->one);
+    CHECK(*call != NULL);
+    struct frame *owner = frame_ref((*call)->command);
+    *call = (*call)->next;
+    return owner;
+}
+
+/* A no-op that libraft made on becoming leader: its memory is libraft's, so it is copied. */
+static void barrier_take(struct group *group, struct raft_entry *entry)
+{
+    struct frame *frame = frame_new(entry->buf.len);
+    memcpy(frame_memory(frame), entry->buf.base, entry->buf.len);
+    cache_append(&group->cache, (struct entry){.term = entry->term,
+                                               .type = (uint8_t)entry->type,
+                                               .data = frame_bytes(frame),
+                                               .owner = frame});
+    raft_free(entry->batch);
+}
+
+static void entries_take(struct group *group, const struct raft_update *update,
+                         const struct step_memory *memory)
+{
+    uint64_t index = update->entries.index;
+    struct raft_entry *entries = update->entries.batch;
+    struct call *call = memory != NULL ? memory->calls : NULL;
+    uint64_t before = group->cache.bytes;
+
+    /* What the log is writing is replaced before it was reported: it must never be. */
+    if (group->flight.active && group->flight.from != 0 && index <= group->flight.clamp)
+        group->flight.clamp = index - 1;
+    if (group->write.from == 0 || index < group->write.from)
+        group->write.from = index;
+    if (index < group->cache.next) {
+        cache_truncate(&group->cache, index);
+        group_changes_truncate(group, index);
+    }
+    CHECK(group->cache.next == index);
+    if (entries == &group->raft.barrier) {
+        CHECK(update->entries.n == 1);
+        barrier_take(group, entries);
+    } else {
+        for (unsigned i = 0; i < update->entries.n; i++) {
+            struct bytes data = bytes_from(entries[i].buf.base, entries[i].buf.len);
+            cache_append(&group->cache,
+                         (struct entry){.term = entries[i].term,
+                                        .type = (uint8_t)entries[i].type,
+                                        .data = data,
+                                        .owner = entry_owner(&entries[i], memory, &call)});
+            if (entries[i].type == RAFT_CHANGE)
+                group_changes_add(group, index + i, data);
+        }
+    }
+    group->owner->cache_bytes += group->cache.bytes - before;
+}
+
+static void leadership_won(struct group *group)
+{
+    group->led_term = group->raft.current_term;
+    group->led_since_ms = replicator_now(group->owner);
+    group->ticked_ms = group->led_since_ms;
+    group->floor = raft_last_index(&group->raft);
+    group->single_site = false;
+    for (unsigned i = 0; i < group->links_count; i++) {
+        group->links[i]->told = 0;
+        group->links[i]->contact_ms = 0;
+        group->links[i]->read_acked = 0;
+    }
+    metric_add(METRIC_RAFT_ELECTIONS_WON, 1);
+}
+
+static void leadership_lost(struct group *group)
+{
+    group->led_term = 0;
+    group->single_site = false;
+    proposals_lost(group);
+    members_lost(group);
+}
+
+static void state_take(struct group *group)
+{
+    bool leads = group_leads(group);
+    if (group->led_term != 0 && (!leads || group->led_term != group->raft.current_term))
+        leadership_lost(group);
+    if (leads && group->led_term == 0)
+        leadership_won(group);
+}
+
+/*
+ * libraft leaves last_log_index unset when it refuses an AppendEntries of an older term, and
+ * the receiver may by then lead the newer one.
+ */
+static void stale_result_repair(const struct group *group, const struct raft_event *event,
+                                struct wire_message *message)
+{
+    if (event->type != RAFT_RECEIVE || event->receive.message->type != RAFT_APPEND_ENTRIES ||
+        event->receive.message->append_entries.term >= group->raft.current_term)
+        return;
+    uint64_t last = group->cache.next - 1;
+    if (message->append_result.rejected == 0)
+        message->append_result.rejected = 1;
+    message->append_result.last_index =
+        message->append_result.rejected - 1 < last ? message->append_result.rejected - 1 : last;
+}
+
+/*
+ * A refused pre-vote carries the candidate's own term back, so a candidate with an old term
+ * and the best log would ask in its old term for ever, and nobody else can win without its
+ * vote. Tell it the term that it must pass: libraft takes that from a refusal.
+ */
+static void pre_vote_term(const struct group *group, const struct raft_event *event,
+                          struct wire_message *message)
+{
+    if (event->type == RAFT_RECEIVE && event->receive.message->type == RAFT_REQUEST_VOTE &&
+        message->vote_result.pre_vote && !message->vote_result.granted &&
+        message->term < group->raft.current_term)
+        message->term = group->raft.current_term;
+}
+
+static bool message_convert(struct group *group, const struct raft_event *event,
+                            const struct raft_message *from, struct wire_message *to)
+{
+    *to = (struct wire_message){.group = group->id};
+    switch (from->type) {
+    case RAFT_APPEND_ENTRIES:
+        to->type = WIRE_APPEND;
+        to->term = from->append_entries.term;
+        to->append.prev_index = from->append_entries.prev_log_index;
+        to->append.prev_term = from->append_entries.prev_log_term;
+        to->append.commit_index = from->append_entries.leader_commit;
+        to->append.trim_before = group->trim_allowed;
+        to->append.count = from->append_entries.n_entries;
+        return true;
+    case RAFT_APPEND_ENTRIES_RESULT:
+        to->type = WIRE_APPEND_RESULT;
+        to->term = from->append_entries_result.term;
+        to->append_result.rejected = from->append_entries_result.rejected;
+        to->append_result.last_index = from->append_entries_result.last_log_index;
+        stale_result_repair(group, event, to);
+        return true;
+    case RAFT_REQUEST_VOTE:
+        to->type = WIRE_VOTE;
+        to->term = from->request_vote.term;
+        to->vote.last_index = from->request_vote.last_log_index;
+        to->vote.last_term = from->request_vote.last_log_term;
+        to->vote.disrupt = from->request_vote.disrupt_leader;
+        to->vote.pre_vote = from->request_vote.pre_vote;
+        return true;
+    case RAFT_REQUEST_VOTE_RESULT:
+        to->type = WIRE_VOTE_RESULT;
+        to->term = from->request_vote_result.term;
+        to->vote_result.granted = from->request_vote_result.vote_granted;
+        to->vote_result.pre_vote = from->request_vote_result.pre_vote;
+        pre_vote_term(group, event, to);
+        return true;
+    case RAFT_TIMEOUT_NOW:
+        to->type = WIRE_TIMEOUT_NOW;
+        to->term = from->timeout_now.term;
+        to->timeout_now.last_index = from->timeout_now.last_log_index;
+        to->timeout_now.last_term = from->timeout_now.last_log_term;
+        return true;
+    case RAFT_INSTALL_SNAPSHOT:
+        break;
+    }
+    log_error(NULL, "a member needs entries that are trimmed: it must be removed and added",
+              LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("node", from->server_id)));
+    return false;
+}
+
+static void messages_take(struct group *group, const struct raft_event *event,
+                          const struct raft_update *update)
+{
+    for (unsigned i = 0; i < update->messages.n; i++) {
+        struct wire_message message;
+        const struct raft_message *from = &update->messages.batch[i];
+        if (from->server_id != group->raft.id && message_convert(group, event, from, &message))
+            group_send(group, from->server_id, &message);
+    }
+}
+
+/* Tells libraft of every change that is committed by now. A leader may step down here. */
+static void commit_take(struct group *group)
+{
+    for (unsigned i = 0; i < group->changes_count; i++) {
+        struct change *change = &group->changes[i];
+        struct raft_event event = {.type = RAFT_CONFIGURATION};
+        struct raft_buffer buffer = {change->payload, change->size};
+        if (change->index <= group->configured)
+            continue;
+        if (change->index > group->raft.commit_index)
+            break;
+        group->configured = change->index;
+        members_committed(group, change->index);
+        event.configuration.index = change->index;
+        CHECK(raft_configuration_decode(&buffer, &event.configuration.conf) == 0);
+        group_step(group, &event, NULL);
+    }
+}
+
+static void group_fail(struct group *group, int code)
+{
+    group->failed = true;
+    log_error(NULL, "group stopped",
+              LOG_FIELDS(LOG_U64("group", group->id), LOG_I64("code", code),
+                         LOG_TEXT("reason", raft_strerror(code))));
+    if (group->led_term != 0)
+        leadership_lost(group);
+}
+
+int group_step(struct group *group, struct raft_event *event, const struct step_memory *memory)
+{
+    struct raft_update update = {0};
+    CHECK(group->started);
+    if (group->failed)
+        return RAFT_SHUTDOWN;
+    event->time = replicator_now(group->owner);
+    int code = raft_step(&group->raft, event, &update);
+    group_touch(group);
+    if (code != 0) {
+        if (event->type != RAFT_SUBMIT && event->type != RAFT_TRANSFER)
+            group_fail(group, code);
+        return code;
+    }
+    if (update.flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) {
+        group->write.vote = true;
+        group->hold = true;
+    }
+    if (update.flags & (RAFT_UPDATE_ENTRIES)) {
+        void *token =
+            event->type == RAFT_RECEIVE && update.entries.batch != &group->raft.barrier
+                ? update.entries.batch[0].batch
+                : NULL;
+        entries_take(group, &update, memory);
+        raft_free(token);
+    }
+    CHECK((update.flags & (RAFT_UPDATE_SNAPSHOT)) == 0);
+    state_take(group);
+    if (update.flags & (RAFT_UPDATE_MESSAGES))
+        messages_take(group, event, &update);
+    if (update.flags & (RAFT_UPDATE_COMMIT_INDEX))
+        commit_take(group);
+    group_apply_ready(group);
+    return 0;
+}
+
+/*
+ * A follower that has become the only voter would lead without an election too (see
+ * group_begin()): perhaps in the term of the leader that made it so. First it takes a new
+ * term, by voting for itself as libraft votes for anybody.
+ */
+static void sole_voter_term(struct group *group)
+{
+    uint64_t last = raft_last_index(&group->raft);
+    struct raft_message message = {.type = RAFT_REQUEST_VOTE,
+                                   .server_id = group->raft.id,
+                                   .server_address = group->raft.address};
+    struct raft_event event = {.type = RAFT_RECEIVE, .receive.message = &message};
+    message.request_vote.version = 2;
+    message.request_vote.term = group->raft.current_term + 1;
+    message.request_vote.candidate_id = group->raft.id;
+    message.request_vote.last_log_index = last;
+    message.request_vote.last_log_term = group_term_of(group, last);
+    message.request_vote.disrupt_leader = true;
+    group_step(group, &event, NULL);
+    group->sole_term = group->raft.current_term;
+}
+
+void group_timer(struct group *group, uint64_t now)
+{
+    if (!group->started || group->failed || now < raft_timeout(&group->raft))
+        return;
+    /* Each timeout of a leader is a check who answered since the last one: not too often. */
+    if (group->led_term != 0) {
+        if (now < group->ticked_ms + group->owner->config.heartbeat_ms)
+            return;
+        group->ticked_ms = now;
+    }
+    if (group->raft.state == RAFT_FOLLOWER && group_sole_voter(group) &&
+        group->sole_term != group->raft.current_term) {
+        sole_voter_term(group);
+        return;
+    }
+    struct raft_event event = {.type = RAFT_TIMEOUT};
+    group_step(group, &event, NULL);
+    if (group->led_term != 0)
+        trim_turn(group);
+}

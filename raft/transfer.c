@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Handing leadership over. libraft sends its one TimeoutNow when it sees the first answer, and
+ * the target ignores it unless it has everything on disk; so proposals wait, and libraft is
+ * asked when the target has all.
+ */
+#include "raft/internal.h"
+
+static uint64_t most_advanced(const struct group *group)
+{
+    const struct raft_configuration *members = &group->raft.configuration;
+    uint64_t best = 0;
+    uint64_t best_match = 0;
+    for (unsigned i = 0; i < members->n; i++) {
+        uint64_t node_id = members->servers[i].id;
+        uint64_t match = group_match(group, node_id);
+        if (members->servers[i].role == RAFT_VOTER && node_id != group->raft.id &&
+            (best == 0 || match > best_match)) {
+            best = node_id;
+            best_match = match;
+        }
+    }
+    return best;
+}
+
+void replicator_transfer(struct replicator *replicator, uint32_t id, uint64_t node_id,
+                         void (*done)(void *context, enum err err), void *context)
+{
+    struct group *group = replicator_group(replicator, id);
+    struct call *call = call_new_simple(done, context);
+    enum err err = ERR_OK;
+    if (group == NULL || !group_leads(group))
+        err = ERR_NOTLEADER;
+    else if (group->transfer.call != NULL || group->change.call != NULL)
+        err = ERR_BUSY;
+    else if (node_id == 0)
+        node_id = most_advanced(group);
+    if (err == ERR_OK && (node_id == 0 || node_id == replicator->config.node_id ||
+                          !group_is_voter(group, node_id)))
+        err = ERR_NOTFOUND;
+    if (err != ERR_OK) {
+        call_finish(replicator, call, err);
+        return;
+    }
+    call->deadline_ms = replicator_now(replicator) + 2 * replicator->config.election_timeout_ms;
+    group->transfer = (struct transfer_request){.call = call, .node_id = node_id};
+    group_touch(group);
+}
+
+static void transfer_end(struct group *group, enum err err)
+{
+    struct call *call = group->transfer.call;
+    group->transfer = (struct transfer_request){0};
+    call_finish(group->owner, call, err);
+    group_touch(group);
+}
+
+void transfer_turn(struct group *group, uint64_t now)
+{
+    struct transfer_request *transfer = &group->transfer;
+    if (transfer->call == NULL)
+        return;
+    if (!group_leads(group)) {
+        uint64_t leader = group_leader(group);
+        if (leader == transfer->node_id)
+            transfer_end(group, ERR_OK);
+        else if (leader != 0)
+            transfer_end(group, ERR_NOTLEADER);
+        else if (now >= transfer->call->deadline_ms)
+            transfer_end(group, ERR_TIMEOUT);
+        return;
+    }
+    if (now >= transfer->call->deadline_ms ||
+        (transfer->asked && raft_transferee(&group->raft) == 0)) {
+        /* libraft gives up after an election timeout; until then it takes no proposals. */
+        if (raft_transferee(&group->raft) == 0)
+            transfer_end(group, ERR_TIMEOUT);
+        return;
+    }
+    if (transfer->asked ||
+        group_match(group, transfer->node_id) < raft_last_index(&group->raft))
+        return;
+    struct raft_event event = {.type = RAFT_TRANSFER};
+    event.transfer.server_id = transfer->node_id;
+    transfer->asked = true;
+    if (group_step(group, &event, NULL) != 0)
+        transfer_end(group, ERR_NOTFOUND);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RAFT_WIRE_H
+#define RAFT_WIRE_H
+
+#include "node/base/bytes.h"
+#include "node/base/err.h"
+#include "raft/log.h"
+
+/*
+ * What nodes say to each other: a frame is a head and a run of messages of any groups. All
+ * numbers are little-endian, the layout is written down in wire.c; a frame of another version
+ * is refused whole. The decoder checks everything that can be checked without knowing the
+ * group's state (terms, order, types, lengths, members), because libraft checks nothing.
+ */
+enum wire_type {
+    WIRE_APPEND = 1,
+    WIRE_APPEND_RESULT,
+    WIRE_VOTE,
+    WIRE_VOTE_RESULT,
+    WIRE_TIMEOUT_NOW,
+    WIRE_READ_PING,  /* leader to voters: am I still? */
+    WIRE_READ_ACK,   /* yes */
+    WIRE_READ_ASK,   /* follower to leader: up to where must I have applied? */
+    WIRE_READ_INDEX, /* up to here */
+    WIRE_TYPE_COUNT
+};
+
+enum {
+    WIRE_HEAD_SIZE = 24,
+    WIRE_MESSAGE_SIZE_MAX = 64, /* without entries */
+    WIRE_ENTRY_HEAD_SIZE = 16,
+};
+
+/* Indexes and terms over this are refused: sums never overflow. */
+#define WIRE_NUMBER_MAX ((uint64_t)1 << 62)
+
+struct wire_message {
+    enum wire_type type;
+    uint32_t group;
+    uint64_t term;
+    union {
+        struct {
+            uint64_t prev_index;
+            uint64_t prev_term;
+            uint64_t commit_index;
+            uint64_t trim_before; /* every member has what is below; 0: nothing said */
+            unsigned count;
+            const struct entry *entries; /* decoded: in the reader's memory, owner NULL */
+        } append;
+        struct {
+            uint64_t rejected; /* the index refused; 0: success */
+            uint64_t last_index;
+        } append_result;
+        struct {
+            uint64_t last_index;
+            uint64_t last_term;
+            bool disrupt;
+            bool pre_vote;
+        } vote;
+        struct {
+            bool granted;
+            bool pre_vote;
+        } vote_result;
+        struct {
+            uint64_t last_index;
+            uint64_t last_term;
+        } timeout_now;
+        struct {
+            uint64_t sequence;
+            uint64_t index; /* READ_INDEX alone */
+        } read;
+    };
+};
+
+/* Bytes that the message takes in a frame. */
+size_t wire_message_size(const struct wire_message *message);
+
+void wire_head_write(uint8_t *at, uint64_t sender, uint32_t message_count);
+/* Writes the message with its entries; returns its size. */
+size_t wire_message_write(uint8_t *at, const struct wire_message *message);
+
+struct wire_reader {
+    uint64_t sender;
+    struct bytes rest;
+    uint32_t left; /* messages */
+    struct entry *entries;
+    unsigned entries_room;
+};
+
+/* All zero at first; the memory for entries is kept from frame to frame. */
+void wire_reader_fini(struct wire_reader *reader);
+
+/* ERR_MALFORMED: not a frame of this version. Borrows `frame`. */
+MUST_CHECK enum err wire_reader_start(struct wire_reader *reader, struct bytes frame);
+
+/*
+ * ERR_OK: `message` is the next one, its entries valid until the next call. ERR_NOTFOUND: the
+ * frame ended where it should. ERR_MALFORMED: the rest of the frame must be dropped.
+ */
+MUST_CHECK enum err wire_reader_next(struct wire_reader *reader, struct wire_message *message);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must hold, at every moment and at the end. */
+#include <stdlib.h>
+
+#include "raft/wire.h"
+#include "sim.h"
+
+#define LLU(value) (unsigned long long)(value)
+
+static void truth_add(struct truth *truth, struct record record)
+{
+    if (truth->count == truth->room) {
+        truth->room = truth->room > 0 ? truth->room * 2 : 1024;
+        truth->records = realloc(truth->records, truth->room * sizeof(*truth->records));
+        CHECK(truth->records != NULL);
+    }
+    truth->records[truth->count++] = record;
+}
+
+/* State machine safety: every node applies the same at the same index; each command once, and
+ * none that was refused. */
+void check_applied(struct world *world, unsigned node, unsigned group, struct record record)
+{
+    struct truth *truth = &world->truths[group];
+    if (record.index <= truth->count) {
+        struct record *first = &truth->records[record.index - 1];
+        if (first->term != record.term || first->id != record.id)
+            sim_fail(world,
+                     "STATE MACHINE SAFETY: node %u applies %llu^%llu (%llu) of group %u, "
+                     "another applied term %llu (%llu)",
+                     node + 1, LLU(record.index), LLU(record.term), LLU(record.id), group,
+                     LLU(first->term), LLU(first->id));
+        return;
+    }
+    CHECK(record.index == truth->count + 1);
+    truth_add(truth, record);
+    world->stats->commits++;
+    sim_trace(world, record.id << 16 ^ record.term);
+    if (record.id == 0)
+        return;
+    if (record.id > world->proposals_count) {
+        sim_fail(world, "node %u applies what nobody proposed", node + 1);
+        return;
+    }
+    struct proposal *proposal = &world->proposals[record.id - 1];
+    proposal->applied++;
+    if (proposal->applied > 1)
+        sim_fail(world, "proposal %llu is in the log twice", LLU(record.id));
+    if (proposal->outcome == PROPOSAL_NEVER)
+        sim_fail(world, "proposal %llu was refused and is applied", LLU(record.id));
+    if (proposal->group != group)
+        sim_fail(world, "proposal %llu landed in another group", LLU(record.id));
+}
+
+/* A new leader has, on disk, everything that was ever committed. */
+static void check_leader_log(struct node *node, unsigned group, uint64_t term)
+{
+    struct world *world = node->world;
+    const struct truth *truth = &world->truths[group];
+    uint64_t first = node->disk.groups[group].state.first_index;
+    for (uint64_t index = first; index <= truth->count; index++) {
+        const struct disk_entry *entry = disk_entry(&node->disk, group, index);
+        if (entry == NULL || entry->term != truth->records[index - 1].term) {
+            sim_fail(world, "LEADER COMPLETENESS: node %u leads group %u in %llu without %llu",
+                     node->number + 1, group, LLU(term), LLU(index));
+            return;
+        }
+    }
+}
+
+static void check_leadership(struct node *node, unsigned group, uint64_t term)
+{
+    struct world *world = node->world;
+    struct truth *truth = &world->truths[group];
+    if (term >= truth->leaders_room) {
+        uint64_t room = term * 2 + 64;
+        truth->leaders = realloc(truth->leaders, room * sizeof(*truth->leaders));
+        CHECK(truth->leaders != NULL);
+        memset(truth->leaders + truth->leaders_room, 0,
+               (room - truth->leaders_room) * sizeof(*truth->leaders));
+        truth->leaders_room = room;
+    }
+    /* A life of a process counts: one that died and led the same term again is two. */
+    uint64_t leader = node->life << 8 | (node->number + 1);
+    if (truth->leaders[term] != 0 && truth->leaders[term] != leader)
+        sim_fail(world, "ELECTION SAFETY: nodes %llu and %u lead group %u in term %llu",
+                 LLU(truth->leaders[term] & 255), node->number + 1, group, LLU(term));
+    truth->leaders[term] = leader;
+    if (node->led_term[group] == term)
+        return;
+    node->led_term[group] = term;
+    world->stats->elections++;
+    check_leader_log(node, group, term);
+}
+
+void check_turn(struct node *node)
+{
+    struct world *world = node->world;
+    for (unsigned i = 0; i < world->plan.groups; i++) {
+        struct replicator_status status;
+        if (!replicator_status(node->replicator, i, &status))
+            continue;
+        if (status.state == REPLICATOR_STOPPED && status.term > 1)
+            sim_fail(world, "node %u: group %u stopped", node->number + 1, i);
+        if (status.state == REPLICATOR_LEADER)
+            check_leadership(node, i, status.term);
+    }
+}
+
+/* Nothing leaves that is not true of the disk. */
+static void check_message(struct world *world, unsigned from, unsigned to,
+                          const struct wire_message *message)
+{
+    const struct disk_group *disk = &world->nodes[from].disk.groups[message->group];
+    const struct log_state *state = &disk->state;
+    bool vote = (message->type == WIRE_VOTE && !message->vote.pre_vote) ||
+                (message->type == WIRE_VOTE_RESULT && message->vote_result.granted &&
+                 !message->vote_result.pre_vote);
+    uint64_t for_whom = message->type == WIRE_VOTE ? from + 1 : to + 1;
+    bool pre_vote = (message->type == WIRE_VOTE && message->vote.pre_vote) ||
+                    (message->type == WIRE_VOTE_RESULT && message->vote_result.pre_vote);
+    if (!pre_vote && (!disk->exists || message->term > state->term))
+        sim_fail(world, "DURABILITY: node %u sends %d of term %llu, on disk is %llu", from + 1,
+                 message->type, LLU(message->term), LLU(state->term));
+    if (vote && message->term == state->term && state->vote != for_whom)
+        sim_fail(world, "DURABILITY: node %u votes for %llu, on disk is %llu", from + 1,
+                 LLU(for_whom), LLU(state->vote));
+    /* An older term's acknowledgement may leave late, when the entries were replaced. */
+    if (message->type == WIRE_APPEND_RESULT && message->append_result.rejected == 0 &&
+        message->term == state->term && message->append_result.last_index > state->last_index)
+        sim_fail(world, "DURABILITY: node %u acknowledges %llu, on disk is %llu", from + 1,
+                 LLU(message->append_result.last_index), LLU(state->last_index));
+}
+
+void check_sent(struct world *world, unsigned from, unsigned to, struct bytes frame)
+{
+    struct wire_reader reader = {0};
+    struct wire_message message;
+    enum err err = wire_reader_start(&reader, frame);
+    while (err == ERR_OK) {
+        err = wire_reader_next(&reader, &message);
+        if (err == ERR_OK && world->gate)
+            check_message(world, from, to, &message);
+    }
+    if (err != ERR_NOTFOUND)
+        sim_fail(world, "node %u sends a frame that is refused", from + 1);
+    wire_reader_fini(&reader);
+}
+
+static bool on_disk(struct world *world, unsigned node, unsigned group, uint64_t index)
+{
+    const struct disk_entry *entry = disk_entry(&world->nodes[node].disk, group, index);
+    if (index < world->nodes[node].disk.groups[group].state.first_index)
+        return true;
+    return entry != NULL && entry->term == world->truths[group].records[index - 1].term;
+}
+
+/* An acknowledged command is applied here, on a majority of disks, and by policy elsewhere. */
+void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id, uint64_t index)
+{
+    struct node *node = &world->nodes[number];
+    struct truth *truth = &world->truths[group];
+    struct replicator_status status;
+    unsigned voters = 0;
+    unsigned have = 0;
+    bool outside = false;
+    if (index == 0 || index > truth->count || truth->records[index - 1].id != id) {
+        sim_fail(world, "proposal %llu is acknowledged and not at %llu", LLU(id), LLU(index));
+        return;
+    }
+    if (machine_applied(&node->machine, group) < index)
+        sim_fail(world, "proposal %llu is acknowledged before it is applied", LLU(id));
+    CHECK(replicator_status(node->replicator, group, &status));
+    for (unsigned i = 0; i < status.member_count; i++) {
+        unsigned member = (unsigned)status.members[i].node_id - 1;
+        bool has = world->gate && on_disk(world, member, group, index);
+        voters += status.members[i].role == REPLICATOR_VOTER;
+        have += status.members[i].role == REPLICATOR_VOTER && has;
+        outside = outside || (has && world->nodes[member].site != node->site);
+    }
+    if (!world->gate || status.state != REPLICATOR_LEADER)
+        return;
+    /* While a change of members is under way, the majority may be that of before. */
+    if (have <= voters / 2 && !world->plan.churn && !world->plan.growth)
+        sim_fail(world, "proposal %llu is acknowledged and on %u of %u disks", LLU(id), have,
+                 voters);
+    if (status.single_site)
+        world->stats->single_site++;
+    if (world->plan.cross_dc && !outside && !status.single_site)
+        sim_fail(world, "proposal %llu is acknowledged inside one data center", LLU(id));
+}
+
+static void check_group_end(struct world *world, unsigned group)
+{
+    struct truth *truth = &world->truths[group];
+    struct replicator_status status = {0};
+    unsigned leaders = 0;
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        struct node *node = &world->nodes[i];
+        if (node->up && replicator_leader(node->replicator, group) == i + 1) {
+            CHECK(replicator_status(node->replicator, group, &status));
+            leaders++;
+        }
+    }
+    if (leaders != 1 || truth->ok_calm < 20) {
+        sim_fail(world, "LIVENESS: group %u: %u leaders, %llu acknowledged in the calm", group,
+                 leaders, LLU(truth->ok_calm));
+        return;
+    }
+    for (unsigned i = 0; i < status.member_count; i++) {
+        struct node *node = &world->nodes[status.members[i].node_id - 1];
+        if (!node->up || status.members[i].role == REPLICATOR_SPARE)
+            continue;
+        if (node->machine.groups[group].count + 200 < truth->count)
+            sim_fail(world, "LIVENESS: node %u applied %llu of %llu of group %u",
+                     node->number + 1, LLU(node->machine.groups[group].count),
+                     LLU(truth->count), group);
+    }
+}
+
+void check_end(struct world *world)
+{
+    for (unsigned i = 0; i < world->plan.groups; i++)
+        check_group_end(world, i);
+    for (uint64_t i = 0; i < world->proposals_count; i++) {
+        struct proposal *proposal = &world->proposals[i];
+        struct truth *truth = &world->truths[proposal->group];
+        if (proposal->outcome == PROPOSAL_OK &&
+            (proposal->applied != 1 || proposal->index > truth->count ||
+             truth->records[proposal->index - 1].id != i + 1))
+            sim_fail(world, "LOST: proposal %llu was acknowledged", LLU(i + 1));
+    }
+    for (unsigned i = 0; i < world->plan.nodes; i++)
+        if (world->plan.growth && !world->nodes[i].up)
+            sim_fail(world, "node %u is not up at the end", i + 1);
+}

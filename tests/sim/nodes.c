@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Nodes that run, stall, die between any two effects of a turn, and come back; and who is cut
+ * off from whom when. */
+#include <stdlib.h>
+
+#include "sim.h"
+
+enum { TICK_INTERVAL_MS = 10, STALL_MS = 60 };
+
+static uint64_t clock_now(void *context)
+{
+    return ((struct world *)context)->now_ms;
+}
+
+static unsigned site_of(void *context, uint64_t node_id)
+{
+    struct node *node = context;
+    struct world *world = node->world;
+    if (world->bug == BUG_WRONG_SITE)
+        return (unsigned)node_id;
+    return world->nodes[node_id - 1].site;
+}
+
+bool node_effect(struct node *node)
+{
+    if (node->dying)
+        return false;
+    if (node->fuse > 0 && --node->fuse == 0)
+        node->dying = true;
+    return !node->dying;
+}
+
+static void restart(struct world *world, struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    if (!node->up && !node->dead_for_good)
+        node_start(node);
+}
+
+static void restart_later(struct node *node, uint64_t delay_ms)
+{
+    sim_at(node->world, (struct event){.at_ms = node->world->now_ms + delay_ms,
+                                       .run = restart,
+                                       .node = node->number});
+}
+
+static void turn(struct world *world, struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    node->turn_pending = false;
+    bool again = replicator_turn(node->replicator);
+    if (node->dying) {
+        node_crash(node);
+        restart_later(node, 20 + sim_below(world, 500));
+        return;
+    }
+    node->fuse = 0;
+    check_turn(node);
+    if (again)
+        node_wake(node);
+}
+
+void node_wake(struct node *node)
+{
+    struct world *world = node->world;
+    uint64_t delay = 0;
+    if (!node->up || node->turn_pending)
+        return;
+    if (!world->calm && sim_chance(world, world->plan.stall_permille))
+        delay = sim_below(world, STALL_MS);
+    node->turn_pending = true;
+    sim_at(world, (struct event){.at_ms = world->now_ms + delay,
+                                 .run = turn,
+                                 .node = node->number,
+                                 .life = node->life});
+}
+
+static void tick(struct world *world, struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    node_wake(node);
+    sim_at(world, (struct event){.at_ms = world->now_ms + TICK_INTERVAL_MS,
+                                 .run = tick,
+                                 .node = node->number,
+                                 .life = node->life});
+}
+
+void node_start(struct node *node)
+{
+    static const struct replicator_clock no_clock = {.now_ms = clock_now};
+    struct world *world = node->world;
+    static struct replicator_clock clocks[NODES_MAX];
+    struct replicator_config config = {
+        .node_id = node->number + 1,
+        .seed = sim_random(world),
+        .election_timeout_ms = ELECTION_MS,
+        .heartbeat_ms = BEAT_MS,
+        .grace_ms = GRACE_MS,
+        .cross_dc = world->plan.cross_dc,
+        .inflight_bytes_max = 256 * 1024,
+        .cache_bytes_max = 64 * 1024,
+        .log_retain_bytes = world->plan.trim ? 16 * 1024 : (uint64_t)1 << 40,
+        .log = &node->disk.interface,
+        .transport = &node->transport,
+        .machine = &node->machine.interface,
+        .site_of = site_of,
+        .context = node,
+    };
+    clocks[node->number] = no_clock;
+    clocks[node->number].context = world;
+    config.clock = &clocks[node->number];
+    node->up = true;
+    node->dying = false;
+    node->fuse = 0;
+    node->turn_pending = false;
+    node->life++;
+    enum err err = replicator_new(&config, &node->replicator);
+    if (err != ERR_OK) {
+        node->up = false;
+        sim_fail(world, "node %u does not start: %s", node->number + 1, err_text(err));
+        return;
+    }
+    for (unsigned i = 0; i < world->plan.groups; i++)
+        if (node->number != 0 || !world->plan.growth)
+            CHECK(replicator_group_join(node->replicator, i) == ERR_OK);
+    net_node_up(world, node->number);
+    tick(world, &(struct event){.node = node->number});
+}
+
+void node_crash(struct node *node)
+{
+    struct world *world = node->world;
+    if (!node->up)
+        return;
+    world->stats->crashes++;
+    node->up = false;
+    node->life++;
+    disk_crash(&node->disk);
+    machine_crash(&node->machine);
+    net_node_down(world, node->number);
+    replicator_free(&node->replicator);
+    memset(node->led_term, 0, sizeof(node->led_term));
+}
+
+static void crash(struct world *world, struct event *event)
+{
+    (void)event;
+    if (world->calm)
+        return;
+    struct node *node = &world->nodes[sim_below(world, world->plan.nodes)];
+    bool all = sim_below(world, 8) == 0;
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        struct node *victim = &world->nodes[i];
+        if (!victim->up || (!all && victim != node))
+            continue;
+        if (!all && sim_below(world, 2) == 0) {
+            victim->fuse = 1 + (unsigned)sim_below(world, 6);
+            continue;
+        }
+        node_crash(victim);
+        restart_later(victim, 20 + sim_below(world, 1500));
+    }
+    sim_at(world,
+           (struct event){.at_ms = world->now_ms + 1 + sim_below(world, world->plan.crash_ms),
+                          .run = crash});
+}
+
+static void heal(struct world *world, struct event *event)
+{
+    (void)event;
+    net_heal(world);
+}
+
+static void partition(struct world *world, struct event *event)
+{
+    (void)event;
+    if (world->calm)
+        return;
+    net_partition(world);
+    sim_at(world, (struct event){.at_ms = world->now_ms + sim_below(world, 1500), .run = heal});
+    sim_at(world, (struct event){.at_ms = world->now_ms + 1 +
+                                          sim_below(world, world->plan.partition_ms),
+                                 .run = partition});
+}
+
+void faults_setup(struct world *world)
+{
+    uint64_t start = world->plan.growth ? 1500 : 0;
+    sim_at(world, (struct event){.at_ms = world->now_ms + start +
+                                          sim_below(world, world->plan.crash_ms),
+                                 .run = crash});
+    sim_at(world, (struct event){.at_ms = world->now_ms + start +
+                                          sim_below(world, world->plan.partition_ms),
+                                 .run = partition});
+}
+
+static void bootstrapped(void *context, enum err err)
+{
+    struct node *node = context;
+    if (err != ERR_OK && err != ERR_CLOSED)
+        sim_fail(node->world, "bootstrap: %s", err_text(err));
+}
+
+void nodes_setup(struct world *world)
+{
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        struct node *node = &world->nodes[i];
+        node->world = world;
+        node->number = i;
+        node->life = 1;
+        node->transport.ops = &net_ops;
+        /* Sites 1, 1, 2 or 1, 1, 2, 2, 3: two nodes of a majority may share one. */
+        node->site = 1 + i / 2;
+        disk_init(&node->disk, world, i);
+        machine_init(&node->machine, world, i);
+        for (unsigned g = 0; g < world->plan.groups && !world->plan.growth; g++)
+            disk_prefill(&node->disk, g, world->plan.nodes);
+    }
+    for (unsigned i = 0; i < world->plan.nodes && world->failure[0] == '\0'; i++)
+        node_start(&world->nodes[i]);
+    for (unsigned g = 0; g < world->plan.groups && world->plan.growth; g++)
+        replicator_group_bootstrap(world->nodes[0].replicator, g, bootstrapped,
+                                   &world->nodes[0]);
+}
+
+void nodes_teardown(struct world *world)
+{
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        struct node *node = &world->nodes[i];
+        if (node->up) {
+            node->up = false;
+            machine_crash(&node->machine);
+            replicator_free(&node->replicator);
+        }
+        disk_fini(&node->disk);
+        machine_fini(&node->machine);
+    }
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+/*
+ * Whole clusters over the real replicator, in one thread and virtual time, from one seed. All
+ * that is random comes from the seed, so a failure is replayed by its number.
+ */
+#include <stdio.h>
+
+#include "node/base/bytes.h"
+#include "node/base/check.h"
+#include "raft/frame.h"
+#include "raft/log.h"
+#include "raft/machine.h"
+#include "raft/replicator.h"
+#include "raft/transport.h"
+
+enum {
+    NODES_MAX = 5,
+    GROUPS_MAX = 3,
+    FAULTS_MS = 20000, /* of virtual time */
+    CALM_MS = 12000,   /* then everything that still runs must come to rest */
+    ELECTION_MS = 200,
+    BEAT_MS = 25,
+    GRACE_MS = 1500,
+};
+
+/* Deliberate faults of the world around the replicator: each must be noticed by a check. */
+enum bug {
+    BUG_NONE,
+    BUG_PERSISTED_BEFORE_DURABLE,
+    BUG_VOTE_NOT_DURABLE,
+    BUG_ACK_BEFORE_APPLY,
+    BUG_WRONG_SITE,
+    BUG_STALE_READ,
+    BUG_COUNT
+};
+
+/* What a seed unfolds to. */
+struct plan_of_seed {
+    unsigned nodes;
+    unsigned groups;
+    unsigned loss_permille;
+    unsigned double_permille;
+    unsigned delay_ms;
+    unsigned disk_ms;
+    unsigned stall_permille;
+    unsigned crash_ms;
+    unsigned partition_ms;
+    bool growth;
+    bool churn;
+    bool cross_dc;
+    bool trim;
+    bool minority; /* a minority stays dead at the end */
+    bool large;    /* commands of more than a frame's share */
+};
+
+struct world;
+struct event {
+    uint64_t at_ms;
+    uint64_t sequence;
+    void (*run)(struct world *world, struct event *event);
+    unsigned node;
+    uint64_t life; /* of the node: an event of an earlier one is void; 0: of no node */
+    void *data;    /* freed after the run, or unrun at the end, by */
+    void (*drop)(void *data);
+};
+
+struct disk_entry {
+    uint64_t term;
+    uint8_t type;
+    struct frame *data;
+};
+
+struct disk_group {
+    bool exists;
+    struct log_state state;
+    struct disk_entry *entries; /* from state.first_index */
+    uint64_t room;
+    uint64_t bytes;
+};
+
+struct disk {
+    struct entry_log interface;
+    struct world *world;
+    unsigned node;
+    struct disk_group groups[GROUPS_MAX];
+    struct disk_group undo[GROUPS_MAX]; /* BUG_PERSISTED_BEFORE_DURABLE */
+    uint64_t undo_until_ms;
+    const struct log_write *writes; /* under way: the replicator's memory */
+    unsigned writes_count;
+};
+
+struct record {
+    uint64_t index;
+    uint64_t term;
+    uint64_t id; /* 0: not a command */
+};
+
+struct state {
+    struct record *records;
+    uint64_t count;
+    uint64_t room;
+    uint64_t durable; /* records that outlive a crash for sure */
+};
+
+struct machine_sim {
+    struct machine interface;
+    struct world *world;
+    unsigned node;
+    struct state groups[GROUPS_MAX];
+    struct machine_batch *batch; /* under way */
+    uint64_t visible[GROUPS_MAX];
+};
+
+struct net_link {
+    uint64_t epoch;
+    bool up;  /* as the sender sees it */
+    bool cut; /* frames vanish */
+    unsigned inflight;
+    uint64_t last_ms; /* FIFO: nothing arrives before this */
+};
+
+struct node {
+    struct world *world;
+    unsigned number; /* 0.. ; its id is number + 1 */
+    bool up;
+    bool dead_for_good;
+    uint64_t life;
+    struct replicator *replicator;
+    struct transport transport;
+    struct disk disk;
+    struct machine_sim machine;
+    bool turn_pending;
+    unsigned fuse; /* dies after so many effects of this turn; 0: not set */
+    bool dying;
+    unsigned site;
+    uint64_t led_term[GROUPS_MAX];
+};
+
+struct proposal {
+    unsigned node;
+    uint64_t life;
+    unsigned group;
+    enum { PROPOSAL_OPEN, PROPOSAL_OK, PROPOSAL_NEVER, PROPOSAL_UNKNOWN } outcome;
+    uint64_t index;
+    uint64_t applied; /* how often, by the first to apply */
+};
+
+struct truth {
+    struct record *records; /* what was committed, by the first who applied it */
+    uint64_t count;
+    uint64_t room;
+    uint64_t seen_index; /* the highest index that any finished operation has shown */
+    uint64_t ok_calm;    /* proposals acknowledged since the calm */
+    uint64_t *leaders;   /* by term */
+    uint64_t leaders_room;
+};
+
+struct stats {
+    uint64_t steps, frames, crashes, elections, commits, acknowledged, unknown, refused, reads,
+        changes, transfers, trims, virtual_ms, single_site, large;
+};
+
+struct world {
+    uint64_t seed;
+    enum bug bug;
+    bool verbose;
+    bool gate; /* check at the network that nothing leaves too early */
+    uint64_t now_ms;
+    uint64_t calm_at_ms;
+    bool calm;
+    uint64_t random;
+    uint64_t sequence;
+    uint64_t hash;
+    struct event *heap;
+    unsigned heap_count;
+    unsigned heap_room;
+    struct plan_of_seed plan;
+    struct node nodes[NODES_MAX];
+    struct net_link links[NODES_MAX][NODES_MAX];
+    struct truth truths[GROUPS_MAX];
+    struct proposal *proposals; /* by id - 1 */
+    uint64_t proposals_count;
+    uint64_t proposals_room;
+    bool change_open[GROUPS_MAX];
+    char failure[300];
+    struct stats *stats;
+};
+
+/* world.c */
+uint64_t sim_random(struct world *world);
+uint64_t sim_below(struct world *world, uint64_t end);
+bool sim_chance(struct world *world, unsigned permille);
+void sim_at(struct world *world, struct event event);
+void sim_trace(struct world *world, uint64_t value);
+__attribute__((format(printf, 2, 3))) void sim_fail(struct world *world, const char *format,
+                                                    ...);
+/* Runs one seed; false with world->failure set when a check failed. Returns the trace's hash.
+ */
+bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats *stats,
+             uint64_t *hash);
+
+/* nodes.c */
+void node_start(struct node *node);
+void node_crash(struct node *node);
+void node_wake(struct node *node);
+/* Counts an effect of the turn; false when the node has died before it. */
+bool node_effect(struct node *node);
+void nodes_setup(struct world *world);
+void nodes_teardown(struct world *world);
+void faults_setup(struct world *world);
+
+/* disk.c */
+void disk_init(struct disk *disk, struct world *world, unsigned node);
+void disk_fini(struct disk *disk);
+void disk_crash(struct disk *disk);
+/* As if a cluster of these voters had been there from the start. */
+void disk_prefill(struct disk *disk, unsigned group, unsigned voters);
+const struct disk_entry *disk_entry(const struct disk *disk, unsigned group, uint64_t index);
+
+/* net.c */
+void net_init(struct world *world);
+void net_node_down(struct world *world, unsigned node);
+void net_node_up(struct world *world, unsigned node);
+void net_partition(struct world *world);
+void net_heal(struct world *world);
+extern const struct transport_ops net_ops;
+
+/* machine.c */
+void machine_init(struct machine_sim *machine, struct world *world, unsigned node);
+void machine_fini(struct machine_sim *machine);
+void machine_crash(struct machine_sim *machine);
+uint64_t machine_applied(const struct machine_sim *machine, unsigned group);
+
+/* client.c */
+void client_setup(struct world *world);
+
+/* checks.c */
+void check_applied(struct world *world, unsigned node, unsigned group, struct record record);
+void check_turn(struct node *node);
+void check_sent(struct world *world, unsigned from, unsigned to, struct bytes frame);
+void check_ok(struct world *world, unsigned node, unsigned group, uint64_t id, uint64_t index);
+void check_end(struct world *world);
+
+#endif
