@@ -198,8 +198,6 @@ static void on_fresh(void *context, enum err err, uint64_t index, struct bytes u
 
 void login_call(struct service_call *call)
 {
-    uint64_t now_ms = clock_monotonic_ms();
-
     if (strlen(call->request->login->password) > LOGIN_PASSWORD_SIZE_MAX) {
         call_fail(call, ERR_DENIED, NULL);
         return;

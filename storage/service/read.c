@@ -51,12 +51,10 @@ static void on_new_enough(void *context, enum err err, uint64_t index, struct by
 void read_start(struct read_job *job)
 {
     struct replicator *replicator = job->service->replicator;
-    uint64_t now_ms = clock_monotonic_ms();
-    uint64_t left_ms = job->deadline_ms > now_ms ? job->deadline_ms - now_ms : 0;
 
     if (job->fresh)
-        replicator_read(replicator, job->group, left_ms, on_new_enough, job);
+        replicator_read(replicator, job->group, job->deadline_ms, on_new_enough, job);
     else
-        replicator_wait_applied(replicator, job->group, job->seen_index, left_ms, on_new_enough,
-                                job);
+        replicator_wait_applied(replicator, job->group, job->seen_index, job->deadline_ms,
+                                on_new_enough, job);
 }
