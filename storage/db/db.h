@@ -25,23 +25,29 @@ struct db_cursor;
     X(GROUP, "group")                                                                          \
     X(TENANT, "tenant")                                                                        \
     X(DOMAIN, "domain")                                                                        \
-    X(ADDRESS, "address")           /* folded address -> AccountRecord */                      \
-    X(ACCOUNT, "account")           /* account -> usage, next modseq, next mailbox */          \
-    X(MAILBOX, "mailbox")           /* account, mailbox -> record */                           \
+    X(ADDRESS, "address")           /* domain, local part -> AccountRecord */                  \
+    X(ACCOUNT, "account")           /* account -> its folded address (directory) */            \
+    X(MAILBOX, "mailbox")           /* account, mailbox -> record; 0: the account's own */     \
     X(MAILBOX_NAME, "mailbox_name") /* account, name -> mailbox, subscribed */                 \
+    X(KEYWORD, "keyword")           /* account, mailbox, number -> keyword */                  \
     X(MESSAGE, "message")           /* account, mailbox, uid -> fixed record */                \
     X(UID_RANGE, "uid_range")       /* account, mailbox, first uid -> last uid: those alive */ \
+    X(DELETED, "deleted")           /* account, mailbox, uid: messages with \\Deleted */       \
     X(CHANGE, "change")             /* account, mailbox, modseq -> uid or expunged range */    \
     X(BLOB, "blob")                 /* blob -> references, size, blocks, digest */             \
     X(BLOCK, "block")               /* blob, block, piece -> at most 4,080 bytes of a frame */ \
     X(SUMMARY, "summary")           /* blob -> node/mail/summary.h */                          \
     X(UPLOAD, "upload")             /* upload id -> blob, begun, next block */                 \
     X(HANDOVER, "handover")         /* handover id -> delivery id, group, recipients, blob */  \
-    X(DEDUPE, "dedupe")             /* request id -> Outcome */
+    X(DOOMED, "doomed")             /* blobs and mailboxes that are freed step by step */      \
+    X(DEDUPE, "dedupe")             /* request id -> time, Outcome */
 
 #define DB_TABLE_ENUM(name, text) TABLE_##name,
 enum db_table { DB_TABLES(DB_TABLE_ENUM) TABLE_COUNT };
 #undef DB_TABLE_ENUM
+
+/* The persisted name. */
+const char *db_table_name(enum db_table table);
 
 enum {
     DB_KEY_SIZE_MAX = 511,
@@ -66,6 +72,8 @@ struct db_txn *db_write_begin(struct db *db);
 MUST_CHECK enum err db_commit(struct db_txn **txn);
 void db_abort(struct db_txn **txn);
 enum err db_error(const struct db_txn *txn);
+/* What the caller found wrong with the data, unless an error came before it. */
+void db_fail(struct db_txn *txn, enum err err);
 
 /* ERR_OK, ERR_NOTFOUND, or the transaction's error. `value` is valid until the next write or
  * the end of the txn. */
@@ -93,12 +101,13 @@ bool db_cursor_next(struct db_cursor *cursor, struct bytes *key, struct bytes *v
 /* The last key before `at` (with the prefix). */
 bool db_cursor_before(struct db_cursor *cursor, struct bytes at, struct bytes *key,
                       struct bytes *value);
-/* Deletes where the cursor stands; next() then goes to the one behind. */
+/* Deletes where the cursor stands (after a call that returned true); next() then goes to the
+ * one behind. Other writes may come between the two. */
 void db_cursor_delete(struct db_cursor *cursor);
 
 struct db_statistics {
     uint64_t map_bytes;
-    uint64_t used_bytes;
+    uint64_t used_bytes; /* of the file, pages free again included */
     uint64_t readers;
 };
 void db_statistics(struct db *db, struct db_statistics *statistics);

@@ -25,6 +25,7 @@ struct applier_config {
     void *context;
 };
 
+/* NULL, and a line in the log, when a lane cannot be read. */
 struct applier *applier_new(const struct applier_config *config);
 /* Waits for the lanes to finish what they were given. */
 void applier_free(struct applier **applier);

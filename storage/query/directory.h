@@ -27,8 +27,9 @@ void directory_nodes(struct db_txn *txn, struct arena *arena, Pr__NodeRecord ***
 void directory_groups(struct db_txn *txn, struct arena *arena, Pr__GroupRecord ***groups,
                       size_t *count);
 
-/* Pages by name, behind `after`; an empty `tenant` or `domain` is any. Returns whether there
- * are more. */
+/* Pages by name, behind `after` (empty: from the first); an empty `tenant` or `domain` is any.
+ * Accounts come by domain, then local part; their `after` is a folded address. Returns whether
+ * there are more. */
 bool directory_tenants(struct db_txn *txn, struct bytes after, unsigned limit,
                        struct arena *arena, Pr__TenantRecord ***tenants, size_t *count);
 bool directory_domains(struct db_txn *txn, struct bytes tenant, struct bytes after,

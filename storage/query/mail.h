@@ -52,6 +52,7 @@ uint64_t query_highest_modseq(struct db_txn *txn, struct query_account account,
 /* For the leader's duties: hand-overs by id behind `after`, the entry to push (a packed log
  * entry each). */
 struct query_handover {
+    uint64_t now_ms; /* set by the caller: the clock of the entries; 0: the delivery's time */
     uint64_t id;
     uint32_t group;
     struct bytes *entries; /* UploadBlock commands if the body is large, then the Deliver */

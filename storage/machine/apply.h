@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_MACHINE_APPLY_H
+#define STORAGE_MACHINE_APPLY_H
+
+#include "command.pb-c.h"
+#include "storage/db/key.h"
+#include "storage/machine/machine.h"
+#include "storage/machine/record.h"
+
+/* Limits of one command, so that none holds a lane up. */
+enum {
+    APPLY_MESSAGES_MAX = 10000,  /* looked at one by one */
+    APPLY_FREE_ROWS_MAX = 20000, /* of bodies freed at once; more are doomed */
+    APPLY_DOOMED_ROWS_MAX = 256, /* freed behind each command while there are doomed rows */
+    APPLY_PURGE_MAX = 10000,     /* the largest AccountPurge.limit */
+    UPLOAD_COUNT_MAX = 4096,     /* unfinished ones in a group */
+    UPLOAD_DROP_MAX = 1000,      /* dropped by one command */
+    DEDUPE_KEPT_MS = 24 * 60 * 60 * 1000,
+};
+
+/* One command being applied. */
+struct apply {
+    struct db_txn *txn;
+    struct arena *arena; /* lives as long as the reply */
+    uint32_t group;
+    struct bytes request_id; /* empty: none */
+    const Pr__Command *command;
+    struct group_record record; /* written back when the command is done */
+    Pr__Outcome *outcome;
+    struct machine_events *events;
+    unsigned free_rows; /* how many more rows may be freed at once */
+};
+
+/*
+ * A command: validates fully, then writes. Returns ERR_OK, or what apply_refuse() returned
+ * before the first write (only a purge says so while there is more to free). Errors of the disk
+ * stay in the transaction.
+ */
+typedef enum err apply_command(struct apply *apply);
+
+/* Sets the outcome's err and its text, which an operator reads. Returns `err`. */
+__attribute__((format(printf, 3, 4))) enum err apply_refuse(struct apply *apply, enum err err,
+                                                            const char *format, ...);
+
+/* Add to the events. */
+void event_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
+                   uint64_t modseq, bool gone);
+void event_account_ended(struct apply *apply, uint64_t account_id);
+
+/* Appends to a list of ranges, growing the last one where `first` follows it. */
+struct range_list {
+    Pr__UidRange **at;
+    size_t count;
+    size_t room;
+};
+void range_add(struct arena *arena, struct range_list *list, uint32_t first, uint32_t last);
+
+/*
+ * The ranges of a peer, ascending and disjoint. Returns false when one is not
+ * 1 <= first <= last.
+ */
+bool range_normal(struct arena *arena, Pr__UidRange *const *ranges, size_t count,
+                  struct range_list *list);
+
+/* The commands, a table in machine.c. */
+apply_command apply_cluster_create, apply_node_join, apply_node_remove, apply_token_add,
+    apply_group_put, apply_tenant_add, apply_tenant_remove, apply_domain_add,
+    apply_domain_remove, apply_account_add, apply_account_remove, apply_account_password;
+apply_command apply_upload_block, apply_upload_drop, apply_deliver, apply_handover_done,
+    apply_append, apply_flags_change, apply_copy, apply_expunge, apply_mailbox_create,
+    apply_mailbox_delete, apply_mailbox_rename, apply_mailbox_subscribe, apply_account_purge,
+    apply_cancel;
+
+#endif

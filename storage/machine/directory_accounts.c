@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tenants, domains and accounts. */
+#include <stdio.h>
+
+#include "node/base/check.h"
+#include "storage/machine/directory.h"
+#include "storage/schema/address.h"
+#include "storage/schema/entry.h"
+
+static Pr__TenantRecord *tenant_load(struct apply *apply, const char *name)
+{
+    struct key key;
+
+    if (!directory_name_valid(bytes_of(name)))
+        return NULL;
+    return directory_load(apply->txn, TABLE_TENANT,
+                          key_name(&key, DIRECTORY_GROUP, bytes_of(name)),
+                          &pr__tenant_record__descriptor, apply->arena);
+}
+
+static void tenant_store(struct apply *apply, const Pr__TenantRecord *tenant)
+{
+    struct key key;
+
+    directory_store(apply, TABLE_TENANT,
+                    key_name(&key, DIRECTORY_GROUP, bytes_of(tenant->name)), &tenant->base);
+}
+
+static Pr__DomainRecord *domain_load(struct apply *apply, struct bytes name)
+{
+    struct key key;
+
+    if (!directory_domain_valid(name))
+        return NULL;
+    return directory_load(apply->txn, TABLE_DOMAIN, key_name(&key, DIRECTORY_GROUP, name),
+                          &pr__domain_record__descriptor, apply->arena);
+}
+
+static void domain_store(struct apply *apply, const Pr__DomainRecord *domain)
+{
+    struct key key;
+
+    directory_store(apply, TABLE_DOMAIN,
+                    key_name(&key, DIRECTORY_GROUP, bytes_of(domain->name)), &domain->base);
+}
+
+enum err apply_tenant_add(struct apply *apply)
+{
+    const Pr__TenantAdd *call = apply->command->tenant_add;
+    Pr__ClusterRecord *cluster = directory_cluster_load(apply);
+    Pr__TenantRecord tenant = PR__TENANT_RECORD__INIT;
+
+    if (cluster == NULL)
+        return apply->outcome->err;
+    if (!directory_name_valid(bytes_of(call->name)))
+        return apply_refuse(apply, ERR_INVALID,
+                            "a tenant's name is 1 to %d letters, digits, '-', '_', '.'",
+                            DIRECTORY_NAME_SIZE_MAX);
+    if (tenant_load(apply, call->name) != NULL)
+        return apply_refuse(apply, ERR_EXISTS, "there is a tenant %s already", call->name);
+    tenant.id = cluster->next_tenant_id++;
+    tenant.name = call->name;
+    tenant.created_ms = apply->command->time_ms;
+    tenant_store(apply, &tenant);
+    directory_cluster_store(apply, cluster);
+    apply->outcome->id = tenant.id;
+    return ERR_OK;
+}
+
+enum err apply_tenant_remove(struct apply *apply)
+{
+    const char *name = apply->command->tenant_remove->name;
+    Pr__TenantRecord *tenant = tenant_load(apply, name);
+    struct key key;
+
+    if (tenant == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no tenant %s", name);
+    if (tenant->domains > 0)
+        return apply_refuse(apply, ERR_INVALID, "tenant %s still has %llu domains", name,
+                            (unsigned long long)tenant->domains);
+    db_delete(apply->txn, TABLE_TENANT, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
+    return ERR_OK;
+}
+
+enum err apply_domain_add(struct apply *apply)
+{
+    const Pr__DomainAdd *call = apply->command->domain_add;
+    Pr__DomainRecord domain = PR__DOMAIN_RECORD__INIT;
+    Pr__DomainRecord *known;
+    Pr__TenantRecord *tenant;
+
+    if (!directory_domain_valid(bytes_of(call->name)))
+        return apply_refuse(apply, ERR_INVALID,
+                            "%s is no domain name (lower case, in its ASCII form)", call->name);
+    if ((known = domain_load(apply, bytes_of(call->name))) != NULL)
+        return apply_refuse(apply, ERR_EXISTS, "domain %s belongs to tenant %s already",
+                            call->name, known->tenant);
+    if ((tenant = tenant_load(apply, call->tenant)) == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no tenant %s", call->tenant);
+    domain.name = call->name;
+    domain.tenant = call->tenant;
+    domain.created_ms = apply->command->time_ms;
+    domain_store(apply, &domain);
+    tenant->domains++;
+    tenant_store(apply, tenant);
+    return ERR_OK;
+}
+
+enum err apply_domain_remove(struct apply *apply)
+{
+    const char *name = apply->command->domain_remove->name;
+    Pr__DomainRecord *domain = domain_load(apply, bytes_of(name));
+    Pr__TenantRecord *tenant;
+    struct key key;
+
+    if (domain == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no domain %s", name);
+    if (domain->accounts > 0)
+        return apply_refuse(apply, ERR_INVALID, "domain %s still has %llu accounts", name,
+                            (unsigned long long)domain->accounts);
+    db_delete(apply->txn, TABLE_DOMAIN, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
+    if ((tenant = tenant_load(apply, domain->tenant)) != NULL) {
+        tenant->domains--;
+        tenant_store(apply, tenant);
+    }
+    return ERR_OK;
+}
+
+/* The mail group with the fewest accounts, the lowest number among equals. */
+static Pr__GroupRecord *group_choose(struct apply *apply)
+{
+    struct key prefix;
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor =
+        db_cursor_open(apply->txn, TABLE_GROUP, key_group(&prefix, DIRECTORY_GROUP));
+    Pr__GroupRecord *chosen = NULL;
+
+    for (bool more = db_cursor_first(cursor, &key, &row); more;
+         more = db_cursor_next(cursor, &key, &row)) {
+        Pr__GroupRecord *group =
+            directory_unpack(apply->txn, row, &pr__group_record__descriptor, apply->arena);
+        if (group == NULL)
+            break;
+        if (group->group != DIRECTORY_GROUP &&
+            (chosen == NULL || group->accounts < chosen->accounts))
+            chosen = group;
+    }
+    db_cursor_close(&cursor);
+    return chosen;
+}
+
+static void group_count(struct apply *apply, Pr__GroupRecord *group, bool more)
+{
+    struct key key;
+
+    group->accounts = more ? group->accounts + 1 : group->accounts - 1;
+    directory_store(apply, TABLE_GROUP, key_small_number(&key, DIRECTORY_GROUP, group->group),
+                    &group->base);
+}
+
+static enum err password_check(struct apply *apply, const char *hash)
+{
+    size_t len = strlen(hash);
+
+    if (len == 0)
+        return apply_refuse(apply, ERR_INVALID, "an account needs a password");
+    if (len > DIRECTORY_PASSWORD_SIZE_MAX)
+        return apply_refuse(apply, ERR_TOOBIG, "a password hash of %zu bytes", len);
+    return ERR_OK;
+}
+
+/* Splits and looks the account up; refuses what is no folded address. */
+static enum err address_check(struct apply *apply, const char *address, struct bytes *local,
+                              struct bytes *domain, Pr__AccountRecord **account)
+{
+    struct key key;
+
+    if (!address_split(bytes_of(address), local, domain) || !directory_local_valid(*local) ||
+        !directory_domain_valid(*domain))
+        return apply_refuse(apply, ERR_INVALID, "%s is no address", address);
+    *account = directory_load(apply->txn, TABLE_ADDRESS,
+                              key_address(&key, DIRECTORY_GROUP, *local, *domain),
+                              &pr__account_record__descriptor, apply->arena);
+    return ERR_OK;
+}
+
+static void account_store(struct apply *apply, struct bytes local, struct bytes domain,
+                          const Pr__AccountRecord *account)
+{
+    struct key key;
+
+    directory_store(apply, TABLE_ADDRESS, key_address(&key, DIRECTORY_GROUP, local, domain),
+                    &account->base);
+}
+
+enum err apply_account_add(struct apply *apply)
+{
+    const Pr__AccountAdd *call = apply->command->account_add;
+    Pr__ClusterRecord *cluster = directory_cluster_load(apply);
+    Pr__AccountRecord account = PR__ACCOUNT_RECORD__INIT;
+    Pr__AccountRecord *known;
+    Pr__DomainRecord *domain;
+    Pr__GroupRecord *group;
+    struct bytes local;
+    struct bytes domain_name;
+    struct key key;
+    enum err err;
+
+    if (cluster == NULL)
+        return apply->outcome->err;
+    if ((err = address_check(apply, call->address, &local, &domain_name, &known)) != ERR_OK ||
+        (err = password_check(apply, call->password_hash)) != ERR_OK)
+        return err;
+    if (known != NULL)
+        return apply_refuse(apply, ERR_EXISTS, "there is an account %s already", call->address);
+    if ((domain = domain_load(apply, domain_name)) == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no domain %.*s",
+                            BYTES_ARG(domain_name));
+    if ((group = group_choose(apply)) == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no mail group");
+    account.id = cluster->next_account_id++;
+    account.address = call->address;
+    account.tenant = domain->tenant;
+    account.group = group->group;
+    account.password_hash = call->password_hash;
+    account.created_ms = apply->command->time_ms;
+    account_store(apply, local, domain_name, &account);
+    db_put(apply->txn, TABLE_ACCOUNT, key_number(&key, DIRECTORY_GROUP, account.id),
+           bytes_of(call->address));
+    domain->accounts++;
+    domain_store(apply, domain);
+    group_count(apply, group, true);
+    directory_cluster_store(apply, cluster);
+    apply->outcome->id = account.id;
+    return ERR_OK;
+}
+
+enum err apply_account_remove(struct apply *apply)
+{
+    const char *address = apply->command->account_remove->address;
+    Pr__AccountRecord *account;
+    Pr__DomainRecord *domain;
+    Pr__GroupRecord *group;
+    struct bytes local;
+    struct bytes domain_name;
+    struct key key;
+    enum err err;
+
+    if ((err = address_check(apply, address, &local, &domain_name, &account)) != ERR_OK)
+        return err;
+    if (account == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no account %s", address);
+    db_delete(apply->txn, TABLE_ADDRESS,
+              key_address(&key, DIRECTORY_GROUP, local, domain_name));
+    db_delete(apply->txn, TABLE_ACCOUNT, key_number(&key, DIRECTORY_GROUP, account->id));
+    if ((domain = domain_load(apply, domain_name)) != NULL) {
+        domain->accounts--;
+        domain_store(apply, domain);
+    }
+    group = directory_load(apply->txn, TABLE_GROUP,
+                           key_small_number(&key, DIRECTORY_GROUP, account->group),
+                           &pr__group_record__descriptor, apply->arena);
+    if (group != NULL)
+        group_count(apply, group, false);
+    apply->outcome->id = account->id;
+    event_account_ended(apply, account->id);
+    return ERR_OK;
+}
+
+enum err apply_account_password(struct apply *apply)
+{
+    const Pr__AccountPassword *call = apply->command->account_password;
+    Pr__AccountRecord *account;
+    struct bytes local;
+    struct bytes domain;
+    enum err err;
+
+    if ((err = address_check(apply, call->address, &local, &domain, &account)) != ERR_OK ||
+        (err = password_check(apply, call->password_hash)) != ERR_OK)
+        return err;
+    if (account == NULL)
+        return apply_refuse(apply, ERR_NOTFOUND, "there is no account %s", call->address);
+    account->password_hash = call->password_hash;
+    account_store(apply, local, domain, account);
+    apply->outcome->id = account->id;
+    event_account_ended(apply, account->id);
+    return ERR_OK;
+}

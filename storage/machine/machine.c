@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/machine/machine.h"
+
+#include "node/base/check.h"
+#include "storage/machine/apply.h"
+#include "storage/machine/blob.h"
+#include "storage/machine/dedupe.h"
+#include "storage/schema/entry.h"
+
+enum kind { IN_DIRECTORY = 1, IN_MAIL = 2 };
+
+/* Which command may lie in which kind of group, and what carries it out. */
+static const struct command {
+    Pr__Command__CallCase call;
+    unsigned kinds;
+    apply_command *run;
+} commands[] = {
+    {PR__COMMAND__CALL_CLUSTER_CREATE, IN_DIRECTORY, apply_cluster_create},
+    {PR__COMMAND__CALL_NODE_JOIN, IN_DIRECTORY, apply_node_join},
+    {PR__COMMAND__CALL_NODE_REMOVE, IN_DIRECTORY, apply_node_remove},
+    {PR__COMMAND__CALL_TOKEN_ADD, IN_DIRECTORY, apply_token_add},
+    {PR__COMMAND__CALL_GROUP_PUT, IN_DIRECTORY, apply_group_put},
+    {PR__COMMAND__CALL_TENANT_ADD, IN_DIRECTORY, apply_tenant_add},
+    {PR__COMMAND__CALL_TENANT_REMOVE, IN_DIRECTORY, apply_tenant_remove},
+    {PR__COMMAND__CALL_DOMAIN_ADD, IN_DIRECTORY, apply_domain_add},
+    {PR__COMMAND__CALL_DOMAIN_REMOVE, IN_DIRECTORY, apply_domain_remove},
+    {PR__COMMAND__CALL_ACCOUNT_ADD, IN_DIRECTORY, apply_account_add},
+    {PR__COMMAND__CALL_ACCOUNT_REMOVE, IN_DIRECTORY, apply_account_remove},
+    {PR__COMMAND__CALL_ACCOUNT_PASSWORD, IN_DIRECTORY, apply_account_password},
+    {PR__COMMAND__CALL_UPLOAD_BLOCK, IN_MAIL, apply_upload_block},
+    {PR__COMMAND__CALL_UPLOAD_DROP, IN_MAIL, apply_upload_drop},
+    {PR__COMMAND__CALL_DELIVER, IN_MAIL, apply_deliver},
+    {PR__COMMAND__CALL_HANDOVER_DONE, IN_MAIL, apply_handover_done},
+    {PR__COMMAND__CALL_APPEND, IN_MAIL, apply_append},
+    {PR__COMMAND__CALL_FLAGS_CHANGE, IN_MAIL, apply_flags_change},
+    {PR__COMMAND__CALL_COPY, IN_MAIL, apply_copy},
+    {PR__COMMAND__CALL_EXPUNGE, IN_MAIL, apply_expunge},
+    {PR__COMMAND__CALL_MAILBOX_CREATE, IN_MAIL, apply_mailbox_create},
+    {PR__COMMAND__CALL_MAILBOX_DELETE, IN_MAIL, apply_mailbox_delete},
+    {PR__COMMAND__CALL_MAILBOX_RENAME, IN_MAIL, apply_mailbox_rename},
+    {PR__COMMAND__CALL_MAILBOX_SUBSCRIBE, IN_MAIL, apply_mailbox_subscribe},
+    {PR__COMMAND__CALL_ACCOUNT_PURGE, IN_MAIL, apply_account_purge},
+    {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, apply_cancel},
+};
+
+static struct bytes outcome_pack(struct arena *arena, const Pr__Outcome *outcome)
+{
+    size_t size = pr__outcome__get_packed_size(outcome);
+    uint8_t *packed = arena_alloc(arena, size);
+
+    pr__outcome__pack(outcome, packed);
+    return bytes_from(packed, size);
+}
+
+static void group_load(struct db_txn *txn, uint32_t group, struct group_record *record)
+{
+    struct key key;
+    struct bytes row;
+
+    *record = (struct group_record){0};
+    if (db_get(txn, TABLE_META, key_group(&key, group), &row) == ERR_OK &&
+        !group_decode(row, record))
+        db_fail(txn, ERR_MALFORMED);
+}
+
+static void group_store(struct apply *apply)
+{
+    struct key key;
+    struct record row;
+
+    group_encode(&apply->record, &row);
+    db_put(apply->txn, TABLE_META, key_group(&key, apply->group), record_bytes(&row));
+}
+
+static void command_run(struct apply *apply)
+{
+    unsigned kind = apply->group == 0 ? IN_DIRECTORY : IN_MAIL;
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+        if (commands[i].call != apply->command->call_case)
+            continue;
+        if (commands[i].kinds & kind)
+            commands[i].run(apply);
+        else
+            apply_refuse(apply, ERR_INVALID, "no command for group %u", apply->group);
+        return;
+    }
+    apply_refuse(apply, ERR_UNSUPPORTED, "a command that this version does not know");
+}
+
+/* Sets the reply of an entry that is not empty and was not applied before. */
+static void entry_apply(struct apply *apply, struct bytes entry, struct bytes *reply)
+{
+    apply->command = entry_decode(entry, apply->arena);
+    if (apply->command == NULL) {
+        apply_refuse(apply, ERR_MALFORMED, "a log entry that cannot be read");
+        *reply = outcome_pack(apply->arena, apply->outcome);
+        return;
+    }
+    apply->request_id = bytes_of_field(apply->command->request_id);
+    if (apply->request_id.len != 0 && apply->request_id.len != REQUEST_ID_SIZE) {
+        apply_refuse(apply, ERR_INVALID, "a request id of %zu bytes", apply->request_id.len);
+        *reply = outcome_pack(apply->arena, apply->outcome);
+        return;
+    }
+    if (apply->request_id.len != 0 &&
+        dedupe_find(apply->txn, apply->group, apply->request_id, reply)) {
+        *reply = arena_copy(apply->arena, *reply);
+        return;
+    }
+    command_run(apply);
+    *reply = outcome_pack(apply->arena, apply->outcome);
+    if (apply->request_id.len != 0) {
+        dedupe_remember(apply, apply->request_id, *reply);
+        dedupe_expire(apply);
+    }
+    if (apply->record.doomed > 0)
+        doom_step(apply);
+}
+
+void machine_apply(struct db_txn *txn, uint32_t group, uint64_t index, uint64_t term,
+                   struct bytes entry, struct arena *arena, struct bytes *reply,
+                   struct machine_events *events)
+{
+    Pr__Outcome outcome = PR__OUTCOME__INIT;
+    struct apply apply = {
+        .txn = txn,
+        .arena = arena,
+        .group = group,
+        .outcome = &outcome,
+        .events = events,
+        .free_rows = APPLY_FREE_ROWS_MAX,
+    };
+
+    *reply = bytes_from(NULL, 0);
+    group_load(txn, group, &apply.record);
+    if (index <= apply.record.applied || db_error(txn) != ERR_OK)
+        return;
+    apply.record.applied = index;
+    apply.record.term = term;
+    if (entry.len > 0)
+        entry_apply(&apply, entry, reply);
+    group_store(&apply);
+}
+
+uint64_t machine_applied(struct db_txn *txn, uint32_t group)
+{
+    struct group_record record;
+
+    group_load(txn, group, &record);
+    return record.applied;
+}
+
+enum err apply_cancel(struct apply *apply)
+{
+    struct bytes cancelled = bytes_of_field(apply->command->cancel->cancelled_id);
+    struct bytes known;
+
+    if (cancelled.len != REQUEST_ID_SIZE)
+        return apply_refuse(apply, ERR_INVALID, "a request id of %zu bytes", cancelled.len);
+    if (dedupe_find(apply->txn, apply->group, cancelled, &known)) {
+        ProtobufCAllocator allocator = arena_allocator(apply->arena);
+        Pr__Outcome *outcome = pr__outcome__unpack(&allocator, known.len, known.at);
+        if (outcome != NULL)
+            apply->outcome = outcome;
+        else
+            db_fail(apply->txn, ERR_MALFORMED);
+        return apply->outcome->err;
+    }
+    apply_refuse(apply, ERR_CANCELLED, "cancelled before it took effect");
+    dedupe_remember(apply, cancelled, outcome_pack(apply->arena, apply->outcome));
+    return ERR_CANCELLED;
+}

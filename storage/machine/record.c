@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/machine/record.h"
+
+#include <endian.h>
+
+#include "node/base/check.h"
+
+enum { VERSION = 1 };
+
+static void record_begin(struct record *record)
+{
+    record->at[0] = VERSION;
+    record->len = 1;
+}
+
+static void put_bytes(struct record *record, const void *at, size_t len)
+{
+    CHECK(len <= sizeof(record->at) - record->len);
+    if (len > 0)
+        memcpy(record->at + record->len, at, len);
+    record->len += len;
+}
+
+static void put_u8(struct record *record, uint8_t number)
+{
+    put_bytes(record, &number, 1);
+}
+
+static void put_u16(struct record *record, uint16_t number)
+{
+    uint16_t big = htobe16(number);
+    put_bytes(record, &big, sizeof(big));
+}
+
+static void put_u32(struct record *record, uint32_t number)
+{
+    uint32_t big = htobe32(number);
+    put_bytes(record, &big, sizeof(big));
+}
+
+static void put_u64(struct record *record, uint64_t number)
+{
+    uint64_t big = htobe64(number);
+    put_bytes(record, &big, sizeof(big));
+}
+
+/* Reads from the front; what is not there reads as zero, and `short_row` is set. */
+struct reader {
+    struct bytes rest;
+    bool short_row;
+};
+
+static struct reader reader_begin(struct bytes row)
+{
+    struct reader reader = {row, row.len < 1 || row.at[0] != VERSION};
+
+    reader.rest = bytes_skip(row, 1);
+    return reader;
+}
+
+static bool reader_done(const struct reader *reader)
+{
+    return !reader->short_row && reader->rest.len == 0;
+}
+
+static void get_bytes(struct reader *reader, void *to, size_t len)
+{
+    if (reader->rest.len < len) {
+        reader->short_row = true;
+        memset(to, 0, len);
+        return;
+    }
+    memcpy(to, reader->rest.at, len);
+    reader->rest = bytes_skip(reader->rest, len);
+}
+
+static uint8_t get_u8(struct reader *reader)
+{
+    uint8_t number;
+    get_bytes(reader, &number, 1);
+    return number;
+}
+
+static bool get_bool(struct reader *reader)
+{
+    return get_u8(reader) != 0;
+}
+
+static uint16_t get_u16(struct reader *reader)
+{
+    uint16_t big;
+    get_bytes(reader, &big, sizeof(big));
+    return be16toh(big);
+}
+
+static uint32_t get_u32(struct reader *reader)
+{
+    uint32_t big;
+    get_bytes(reader, &big, sizeof(big));
+    return be32toh(big);
+}
+
+static uint64_t get_u64(struct reader *reader)
+{
+    uint64_t big;
+    get_bytes(reader, &big, sizeof(big));
+    return be64toh(big);
+}
+
+struct bytes record_bytes(const struct record *record)
+{
+    return bytes_from(record->at, record->len);
+}
+
+void group_encode(const struct group_record *group, struct record *record)
+{
+    record_begin(record);
+    put_u64(record, group->applied);
+    put_u64(record, group->term);
+    put_u64(record, group->blobs);
+    put_u64(record, group->handovers);
+    put_u64(record, group->uploads);
+    put_u64(record, group->doomed);
+}
+
+bool group_decode(struct bytes row, struct group_record *group)
+{
+    struct reader reader = reader_begin(row);
+
+    group->applied = get_u64(&reader);
+    group->term = get_u64(&reader);
+    group->blobs = get_u64(&reader);
+    group->handovers = get_u64(&reader);
+    group->uploads = get_u64(&reader);
+    group->doomed = get_u64(&reader);
+    return reader_done(&reader);
+}
+
+void account_encode(const struct account_record *account, struct record *record)
+{
+    record_begin(record);
+    put_u8(record, account->gone);
+    put_u64(record, account->modseq);
+    put_u32(record, account->mailboxes);
+    put_u32(record, account->inbox);
+    put_u32(record, account->names);
+    put_u64(record, account->messages);
+    put_u64(record, account->size);
+}
+
+bool account_decode(struct bytes row, struct account_record *account)
+{
+    struct reader reader = reader_begin(row);
+
+    account->gone = get_bool(&reader);
+    account->modseq = get_u64(&reader);
+    account->mailboxes = get_u32(&reader);
+    account->inbox = get_u32(&reader);
+    account->names = get_u32(&reader);
+    account->messages = get_u64(&reader);
+    account->size = get_u64(&reader);
+    return reader_done(&reader);
+}
+
+void mailbox_encode(const struct mailbox_record *mailbox, struct record *record)
+{
+    record_begin(record);
+    put_u8(record, mailbox->special);
+    put_u32(record, mailbox->uid_validity);
+    put_u32(record, mailbox->uid_next);
+    put_u32(record, mailbox->tail_first);
+    put_u32(record, mailbox->messages);
+    put_u32(record, mailbox->unseen);
+    put_u32(record, mailbox->deleted);
+    put_u64(record, mailbox->size);
+    put_u64(record, mailbox->modseq);
+    put_u8(record, mailbox->keywords);
+    put_bytes(record, mailbox->name.at, mailbox->name.len);
+}
+
+bool mailbox_decode(struct bytes row, struct mailbox_record *mailbox)
+{
+    struct reader reader = reader_begin(row);
+
+    mailbox->special = get_u8(&reader);
+    mailbox->uid_validity = get_u32(&reader);
+    mailbox->uid_next = get_u32(&reader);
+    mailbox->tail_first = get_u32(&reader);
+    mailbox->messages = get_u32(&reader);
+    mailbox->unseen = get_u32(&reader);
+    mailbox->deleted = get_u32(&reader);
+    mailbox->size = get_u64(&reader);
+    mailbox->modseq = get_u64(&reader);
+    mailbox->keywords = get_u8(&reader);
+    mailbox->name = reader.rest;
+    return !reader.short_row && reader.rest.len <= MAILBOX_NAME_SIZE_MAX;
+}
+
+void name_encode(const struct name_record *name, struct record *record)
+{
+    record_begin(record);
+    put_u32(record, name->mailbox);
+    put_u8(record, name->subscribed);
+}
+
+bool name_decode(struct bytes row, struct name_record *name)
+{
+    struct reader reader = reader_begin(row);
+
+    name->mailbox = get_u32(&reader);
+    name->subscribed = get_bool(&reader);
+    return reader_done(&reader);
+}
+
+void message_encode(const struct message_record *message, struct record *record)
+{
+    record_begin(record);
+    put_u64(record, message->flags);
+    put_u64(record, message->modseq);
+    put_u64(record, message->made);
+    put_u64(record, message->blob);
+    put_u64(record, message->size);
+    put_u64(record, (uint64_t)message->internal_s);
+    put_u16(record, (uint16_t)message->internal_zone);
+    put_u64(record, (uint64_t)message->saved_s);
+    put_bytes(record, message->email_id, sizeof(message->email_id));
+}
+
+bool message_decode(struct bytes row, struct message_record *message)
+{
+    struct reader reader = reader_begin(row);
+
+    message->flags = get_u64(&reader);
+    message->modseq = get_u64(&reader);
+    message->made = get_u64(&reader);
+    message->blob = get_u64(&reader);
+    message->size = get_u64(&reader);
+    message->internal_s = (int64_t)get_u64(&reader);
+    message->internal_zone = (int16_t)get_u16(&reader);
+    message->saved_s = (int64_t)get_u64(&reader);
+    get_bytes(&reader, message->email_id, sizeof(message->email_id));
+    return reader_done(&reader);
+}
+
+void blob_encode(const struct blob_record *blob, struct record *record)
+{
+    record_begin(record);
+    put_u64(record, blob->references);
+    put_u64(record, blob->size);
+    put_u32(record, blob->blocks);
+    put_bytes(record, blob->digest, sizeof(blob->digest));
+}
+
+bool blob_decode(struct bytes row, struct blob_record *blob)
+{
+    struct reader reader = reader_begin(row);
+
+    blob->references = get_u64(&reader);
+    blob->size = get_u64(&reader);
+    blob->blocks = get_u32(&reader);
+    get_bytes(&reader, blob->digest, sizeof(blob->digest));
+    return reader_done(&reader);
+}
+
+void upload_encode(const struct upload_record *upload, struct record *record)
+{
+    record_begin(record);
+    put_u64(record, upload->blob);
+    put_u64(record, upload->begun_ms);
+    put_u32(record, upload->next_block);
+}
+
+bool upload_decode(struct bytes row, struct upload_record *upload)
+{
+    struct reader reader = reader_begin(row);
+
+    upload->blob = get_u64(&reader);
+    upload->begun_ms = get_u64(&reader);
+    upload->next_block = get_u32(&reader);
+    return reader_done(&reader);
+}
+
+void change_encode(const struct change_record *change, struct record *record)
+{
+    record_begin(record);
+    put_u8(record, change->expunged);
+    put_u32(record, change->first);
+    put_u32(record, change->last);
+}
+
+bool change_decode(struct bytes row, struct change_record *change)
+{
+    struct reader reader = reader_begin(row);
+
+    change->expunged = get_bool(&reader);
+    change->first = get_u32(&reader);
+    change->last = get_u32(&reader);
+    return reader_done(&reader);
+}
+
+void uid_encode(uint32_t uid, struct record *record)
+{
+    record_begin(record);
+    put_u32(record, uid);
+}
+
+bool uid_decode(struct bytes row, uint32_t *uid)
+{
+    struct reader reader = reader_begin(row);
+
+    *uid = get_u32(&reader);
+    return reader_done(&reader);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_MACHINE_RECORD_H
+#define STORAGE_MACHINE_RECORD_H
+
+#include "node/base/bytes.h"
+#include "storage/schema/flags.h"
+
+/*
+ * The fixed binary rows of a mail group: a version byte, then the fields in the order of their
+ * struct, big endian. A decoder returns false, and an undefined record, for bytes that its
+ * encoder did not write. Adding a field means a new version whose decoder still reads the old
+ * one.
+ */
+enum { RECORD_SIZE_MAX = 96 + MAILBOX_NAME_SIZE_MAX };
+
+struct record {
+    size_t len;
+    uint8_t at[RECORD_SIZE_MAX];
+};
+
+/* The one row of a group's meta table. */
+struct group_record {
+    uint64_t applied;
+    uint64_t term;
+    uint64_t blobs;     /* the last blob id given out */
+    uint64_t handovers; /* the last hand-over id given out */
+    uint64_t uploads;   /* how many there are */
+    uint64_t doomed;    /* rows in the doomed table */
+};
+
+struct account_record {
+    bool gone;          /* purged: never made again */
+    uint64_t modseq;    /* the last given out */
+    uint32_t mailboxes; /* the last mailbox id given out */
+    uint32_t inbox;
+    uint32_t names; /* rows in mailbox_name */
+    uint64_t messages;
+    uint64_t size; /* bytes of all messages */
+};
+
+/*
+ * The live uids are the closed ranges of the uid_range table and the tail: tail_first to
+ * uid_next - 1, which is empty when the two are equal. A message that comes in only moves
+ * uid_next.
+ */
+struct mailbox_record {
+    uint8_t special; /* enum special_use */
+    uint32_t uid_validity;
+    uint32_t uid_next;
+    uint32_t tail_first;
+    uint32_t messages;
+    uint32_t unseen;
+    uint32_t deleted;
+    uint64_t size;
+    uint64_t modseq; /* the highest in this mailbox */
+    uint8_t keywords;
+    struct bytes name; /* decoded: borrowed from the row */
+};
+
+/* The row of a name: what it names, and whether it is subscribed. */
+struct name_record {
+    uint32_t mailbox; /* 0: nothing, the name is only subscribed */
+    bool subscribed;
+};
+
+/*
+ * `made` is the modseq that the message came in with: it ascends with the uid, which spares a
+ * change row for each delivery.
+ */
+struct message_record {
+    uint64_t flags;
+    uint64_t modseq;
+    uint64_t made;
+    uint64_t blob;
+    uint64_t size;
+    int64_t internal_s;
+    int16_t internal_zone; /* minutes */
+    int64_t saved_s;       /* when it came into this mailbox (RFC 8514) */
+    uint8_t email_id[16];
+};
+
+struct blob_record {
+    uint64_t references;
+    uint64_t size; /* plain bytes */
+    uint32_t blocks;
+    uint8_t digest[32];
+};
+
+struct upload_record {
+    uint64_t blob;
+    uint64_t begun_ms;
+    uint32_t next_block;
+};
+
+/* One message's flags (first == last), or messages that are gone. */
+struct change_record {
+    bool expunged;
+    uint32_t first;
+    uint32_t last;
+};
+
+struct bytes record_bytes(const struct record *record);
+
+void group_encode(const struct group_record *group, struct record *record);
+bool group_decode(struct bytes row, struct group_record *group);
+void account_encode(const struct account_record *account, struct record *record);
+bool account_decode(struct bytes row, struct account_record *account);
+void mailbox_encode(const struct mailbox_record *mailbox, struct record *record);
+bool mailbox_decode(struct bytes row, struct mailbox_record *mailbox);
+void name_encode(const struct name_record *name, struct record *record);
+bool name_decode(struct bytes row, struct name_record *name);
+void message_encode(const struct message_record *message, struct record *record);
+bool message_decode(struct bytes row, struct message_record *message);
+void blob_encode(const struct blob_record *blob, struct record *record);
+bool blob_decode(struct bytes row, struct blob_record *blob);
+void upload_encode(const struct upload_record *upload, struct record *record);
+bool upload_decode(struct bytes row, struct upload_record *upload);
+void change_encode(const struct change_record *change, struct record *record);
+bool change_decode(struct bytes row, struct change_record *change);
+/* A uid_range row's value: the last uid. */
+void uid_encode(uint32_t uid, struct record *record);
+bool uid_decode(struct bytes row, uint32_t *uid);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/storage/lab.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node/base/check.h"
+#include "storage/schema/entry.h"
+#include "storage/schema/request_id.h"
+
+#define LAB_MAP_BYTES ((uint64_t)4 << 30)
+
+void lab_open(struct lab *lab)
+{
+    struct stat there;
+    const char *base = getenv("TMPDIR");
+
+    if (base == NULL || strlen(base) > 30)
+        base = stat("/dev/shm", &there) == 0 ? "/dev/shm" : "/tmp";
+    *lab = (struct lab){.now_ms = 1800000000000};
+    snprintf(lab->folder, sizeof(lab->folder), "%s/postraft-lab-XXXXXX", base);
+    CHECK(mkdtemp(lab->folder) != NULL);
+    CHECK(db_open(lab->folder, LAB_MAP_BYTES, &lab->db) == ERR_OK);
+    arena_init(&lab->arena);
+}
+
+void lab_reopen(struct lab *lab)
+{
+    db_close(&lab->db);
+    CHECK(db_open(lab->folder, LAB_MAP_BYTES, &lab->db) == ERR_OK);
+}
+
+void lab_close(struct lab *lab)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
+
+    db_close(&lab->db);
+    for (unsigned i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s/%s", lab->folder, files[i]);
+        CHECK(unlink(path) == 0);
+    }
+    CHECK(rmdir(lab->folder) == 0);
+    arena_fini(&lab->arena);
+}
+
+Pr__Outcome *lab_apply_entry(struct lab *lab, uint32_t group, struct bytes entry)
+{
+    ProtobufCAllocator allocator = arena_allocator(&lab->arena);
+    struct db_txn *txn = lab->txn != NULL ? lab->txn : db_write_begin(lab->db);
+    struct bytes reply;
+    Pr__Outcome *outcome;
+
+    lab->events = (struct machine_events){0};
+    machine_apply(txn, group, ++lab->index, 1, entry, &lab->arena, &reply, &lab->events);
+    CHECK(db_error(txn) == ERR_OK);
+    if (lab->txn == NULL)
+        CHECK(db_commit(&txn) == ERR_OK);
+    outcome = pr__outcome__unpack(&allocator, reply.len, reply.at);
+    CHECK(outcome != NULL);
+    return outcome;
+}
+
+Pr__Outcome *lab_apply(struct lab *lab, uint32_t group, Pr__Command *command)
+{
+    struct buffer entry = BUFFER_EMPTY;
+    Pr__Outcome *outcome;
+
+    if (command->time_ms == 0)
+        command->time_ms = lab->now_ms;
+    entry_encode(command, &entry);
+    outcome = lab_apply_entry(lab, group, buffer_bytes(&entry));
+    buffer_fini(&entry);
+    return outcome;
+}
+
+ProtobufCBinaryData lab_field(struct lab *lab, struct bytes bytes)
+{
+    return field_of_bytes(arena_copy(&lab->arena, bytes));
+}
+
+ProtobufCBinaryData lab_id(struct lab *lab)
+{
+    uint8_t random[10] = {0};
+    struct request_id id;
+
+    lab->ids++;
+    memcpy(random, &lab->ids, sizeof(lab->ids));
+    id = request_id_make(lab->now_ms, random);
+    return lab_field(lab, bytes_from(id.bytes, sizeof(id.bytes)));
+}
+
+Pr__Body *lab_body(struct lab *lab, struct bytes frame, uint64_t size)
+{
+    Pr__Body *body = arena_alloc(&lab->arena, sizeof(*body));
+    uint8_t digest[32] = {1};
+
+    pr__body__init(body);
+    body->size = size;
+    body->block_count = 1;
+    body->blocks = arena_alloc(&lab->arena, sizeof(*body->blocks));
+    body->n_blocks = 1;
+    body->blocks[0] = lab_field(lab, frame);
+    body->digest = lab_field(lab, bytes_from(digest, sizeof(digest)));
+    body->summary = lab_field(lab, BYTES("summary"));
+    return body;
+}
+
+Pr__UidRange **lab_ranges(struct lab *lab, size_t count, const uint32_t *pairs)
+{
+    Pr__UidRange **ranges = arena_alloc(&lab->arena, (count + 1) * sizeof(*ranges));
+
+    for (size_t i = 0; i < count; i++) {
+        ranges[i] = arena_alloc(&lab->arena, sizeof(**ranges));
+        pr__uid_range__init(ranges[i]);
+        ranges[i]->first = pairs[2 * i];
+        ranges[i]->last = pairs[2 * i + 1];
+    }
+    return ranges;
+}
+
+Pr__Outcome *lab_deliver(struct lab *lab, uint32_t group, uint64_t account_id,
+                         struct bytes frame)
+{
+    Pr__Deliver deliver = PR__DELIVER__INIT;
+    Pr__Recipient recipient = PR__RECIPIENT__INIT;
+    Pr__Recipient *recipients[] = {&recipient};
+
+    recipient.account_id = account_id;
+    deliver.recipients = recipients;
+    deliver.n_recipients = 1;
+    deliver.body = lab_body(lab, frame, frame.len);
+    return lab_apply(lab, group, LAB_COMMAND(deliver, DELIVER, &deliver));
+}
