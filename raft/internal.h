@@ -75,6 +75,7 @@ struct link {
     uint64_t told;       /* commit index that the node has been sent and can act on */
     uint64_t contact_ms; /* last result; 0: none */
     uint64_t read_acked; /* newest read round it confirmed */
+    bool behind;         /* it needs what is trimmed: said so once */
 };
 
 struct peer {
@@ -172,6 +173,7 @@ struct group {
     uint64_t floor;     /* leader: reads need a commit index of at least this */
     uint64_t sole_term; /* term in which this node elected itself alone */
     uint64_t ticked_ms;
+    uint64_t heard_ms; /* the last append of a leader of this term */
     struct link *links[LINKS_MAX];
     unsigned links_count;
     bool changed;

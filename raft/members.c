@@ -76,6 +76,9 @@ static enum err change_check(const struct group *group, const struct change_requ
         return ERR_INVALID;
     if (!change->remove && change->role != RAFT_SPARE && !replicated && trimmed)
         return ERR_UNAVAILABLE;
+    /* A leader that is no voter in its own log could not be elected to finish the change. */
+    if (change->node_id == group->raft.id && (change->remove || change->role != RAFT_VOTER))
+        return ERR_INVALID;
     membership_apply(&membership, change);
     return membership_voters(&membership) > 0 ? ERR_OK : ERR_INVALID;
 }

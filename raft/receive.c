@@ -103,6 +103,8 @@ static void append_received(struct group *group, const struct sender *sender,
     if (message->term < term) /* only to be told the newer term */
         message->append.count = 0;
     append_skip_trimmed(group, message);
+    if (message->term >= term)
+        group->heard_ms = replicator_now(group->owner);
     /* R3, for P1: a change must be the first of its batch. */
     unsigned start = 0;
     do {
@@ -152,6 +154,34 @@ static void append_result_received(struct group *group, const struct sender *sen
     message_step(group, sender, &result, NULL);
 }
 
+/*
+ * A candidate's log may hold the change that makes this node a voter, while this node has not
+ * got it: then the candidate cannot win without a vote that libraft refuses to give, and this
+ * node never stands itself. A vote depends on the logs alone (Raft, section 4.1), so for this
+ * one step the node is a voter. And a node that does not vote never gives a leader up, so the
+ * leader that it last knew counts only while it was heard.
+ */
+static void vote_step_as_voter(struct group *group, const struct sender *sender,
+                               struct raft_message *vote)
+{
+    struct raft_configuration *members = &group->raft.configuration;
+    uint64_t now = replicator_now(group->owner);
+    unsigned at = 0;
+    while (at < members->n && members->servers[at].id != group->raft.id)
+        at++;
+    if (at == members->n || members->servers[at].role == RAFT_VOTER) {
+        message_step(group, sender, vote, NULL);
+        return;
+    }
+    int role = members->servers[at].role;
+    if (now - group->heard_ms >= group->owner->config.election_timeout_ms)
+        vote->request_vote.disrupt_leader = true;
+    members->servers[at].role = RAFT_VOTER;
+    message_step(group, sender, vote, NULL);
+    /* A vote changes no members: they are where they were. */
+    members->servers[at].role = role;
+}
+
 static void vote_received(struct group *group, const struct sender *sender,
                           const struct wire_message *message)
 {
@@ -163,7 +193,7 @@ static void vote_received(struct group *group, const struct sender *sender,
     vote.request_vote.last_log_term = message->vote.last_term;
     vote.request_vote.disrupt_leader = message->vote.disrupt;
     vote.request_vote.pre_vote = message->vote.pre_vote;
-    message_step(group, sender, &vote, NULL);
+    vote_step_as_voter(group, sender, &vote);
 }
 
 static void vote_result_received(struct group *group, const struct sender *sender,

@@ -113,14 +113,17 @@ void replicator_wait_applied(struct replicator *replicator, uint32_t group, uint
  * One membership step on the leader: add `node_id` as STANDBY or SPARE, promote it to VOTER
  * (which first waits until it has caught up), demote, or, with `remove`, take it out. `done`
  * comes when the change is committed; ERR_NOTLEADER, ERR_BUSY (another change is under way),
- * ERR_NOTFOUND, ERR_UNAVAILABLE (it does not catch up).
+ * ERR_NOTFOUND, ERR_TOOBIG (too many members), ERR_UNAVAILABLE (it does not catch up, or the
+ * log was trimmed and nobody new can), ERR_INVALID (the leader itself, which must hand over
+ * first; the last voter; SPARE to VOTER, which is two steps), ERR_UNKNOWN (leadership was lost
+ * while it was under way).
  */
 void replicator_change(struct replicator *replicator, uint32_t group, uint64_t node_id,
                        enum replicator_role role, bool remove,
                        void (*done)(void *context, enum err err), void *context);
 
-/* Hands leadership to `node_id` (0: to the most advanced voter). ERR_NOTLEADER, ERR_NOTFOUND,
- * ERR_TIMEOUT. */
+/* Hands leadership to `node_id` (0: to the most advanced voter). Proposals wait meanwhile.
+ * ERR_NOTLEADER, ERR_NOTFOUND, ERR_BUSY, ERR_TIMEOUT. */
 void replicator_transfer(struct replicator *replicator, uint32_t group, uint64_t node_id,
                          void (*done)(void *context, enum err err), void *context);
 

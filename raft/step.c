@@ -114,6 +114,7 @@ static void leadership_won(struct group *group)
         group->links[i]->told = 0;
         group->links[i]->contact_ms = 0;
         group->links[i]->read_acked = 0;
+        group->links[i]->behind = false;
     }
     metric_add(METRIC_RAFT_ELECTIONS_WON, 1);
 }
@@ -166,6 +167,17 @@ static void pre_vote_term(const struct group *group, const struct raft_event *ev
         message->term = group->raft.current_term;
 }
 
+/* There is no transfer of state yet (README.md): all that can be done is to say so. */
+static void member_behind(struct group *group, uint64_t node_id)
+{
+    struct link *link = group_link(group, node_id, true);
+    if (link == NULL || link->behind)
+        return;
+    link->behind = true;
+    log_error(NULL, "a member needs entries that are trimmed: it cannot catch up",
+              LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("node", node_id)));
+}
+
 static bool message_convert(struct group *group, const struct raft_event *event,
                             const struct raft_message *from, struct wire_message *to)
 {
@@ -209,10 +221,9 @@ static bool message_convert(struct group *group, const struct raft_event *event,
         to->timeout_now.last_term = from->timeout_now.last_log_term;
         return true;
     case RAFT_INSTALL_SNAPSHOT:
+        member_behind(group, from->server_id);
         break;
     }
-    log_error(NULL, "a member needs entries that are trimmed: it must be removed and added",
-              LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("node", from->server_id)));
     return false;
 }
 

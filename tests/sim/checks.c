@@ -72,6 +72,9 @@ static void check_leadership(struct node *node, unsigned group, uint64_t term)
 {
     struct world *world = node->world;
     struct truth *truth = &world->truths[group];
+    /* A sole voter leads in memory before its new term is on disk, and unheard by anybody. */
+    if (node->disk.groups[group].state.term < term)
+        return;
     if (term >= truth->leaders_room) {
         uint64_t room = term * 2 + 64;
         truth->leaders = realloc(truth->leaders, room * sizeof(*truth->leaders));
@@ -190,6 +193,27 @@ void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id,
         sim_fail(world, "proposal %llu is acknowledged inside one data center", LLU(id));
 }
 
+static void describe(struct world *world, unsigned group)
+{
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        const struct node *node = &world->nodes[i];
+        struct replicator_status status;
+        if (!node->up || !replicator_status(node->replicator, group, &status)) {
+            printf("  node %u: down or without the group\n", i + 1);
+            continue;
+        }
+        printf("  node %u: state %d term %llu leader %llu log %llu..%llu commit %llu applied "
+               "%llu members",
+               i + 1, (int)status.state, LLU(status.term), LLU(status.leader),
+               LLU(status.first_index), LLU(status.last_index), LLU(status.commit_index),
+               LLU(status.applied_index));
+        for (unsigned j = 0; j < status.member_count; j++)
+            printf(" %llu:%c match %llu", LLU(status.members[j].node_id),
+                   "VTS"[status.members[j].role], LLU(status.match[j]));
+        printf("\n");
+    }
+}
+
 static void check_group_end(struct world *world, unsigned group)
 {
     struct truth *truth = &world->truths[group];
@@ -205,6 +229,8 @@ static void check_group_end(struct world *world, unsigned group)
     if (leaders != 1 || truth->ok_calm < 20) {
         sim_fail(world, "LIVENESS: group %u: %u leaders, %llu acknowledged in the calm", group,
                  leaders, LLU(truth->ok_calm));
+        if (world->verbose)
+            describe(world, group);
         return;
     }
     for (unsigned i = 0; i < status.member_count; i++) {

@@ -217,7 +217,7 @@ static void members(struct world *world, struct event *event)
     struct node *leader = some_node(world, group, true);
     struct replicator_status status;
     if (leader != NULL && replicator_status(leader->replicator, group, &status)) {
-        if (sim_below(world, 10) == 0)
+        if (!world->calm && sim_below(world, 10) == 0)
             replicator_transfer(leader->replicator, group,
                                 sim_below(world, 2) * (1 + sim_below(world, world->plan.nodes)),
                                 transfer_done, request_new(leader, group));
