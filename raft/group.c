@@ -261,8 +261,9 @@ uint64_t group_leader(const struct group *group)
         return 0;
     if (group->raft.state == RAFT_LEADER)
         return group->raft.id;
-    return group->raft.state == RAFT_FOLLOWER ? group->raft.follower_state.current_leader.id
-                                              : 0;
+    return group->raft.state == RAFT_FOLLOWER && group->heard_term == group->raft.current_term
+               ? group->raft.follower_state.current_leader.id
+               : 0;
 }
 
 bool group_is_voter(const struct group *group, uint64_t node_id)

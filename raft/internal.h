@@ -173,7 +173,8 @@ struct group {
     uint64_t floor;     /* leader: reads need a commit index of at least this */
     uint64_t sole_term; /* term in which this node elected itself alone */
     uint64_t ticked_ms;
-    uint64_t heard_ms; /* the last append of a leader of this term */
+    uint64_t heard_ms;   /* the last append of a leader, and its term: libraft still names */
+    uint64_t heard_term; /* the leader of before when a vote has raised the term */
     struct link *links[LINKS_MAX];
     unsigned links_count;
     bool changed;

@@ -103,8 +103,10 @@ static void append_received(struct group *group, const struct sender *sender,
     if (message->term < term) /* only to be told the newer term */
         message->append.count = 0;
     append_skip_trimmed(group, message);
-    if (message->term >= term)
+    if (message->term >= term) {
         group->heard_ms = replicator_now(group->owner);
+        group->heard_term = message->term;
+    }
     /* R3, for P1: a change must be the first of its batch. */
     unsigned start = 0;
     do {

@@ -237,10 +237,12 @@ static void check_group_end(struct world *world, unsigned group)
         struct node *node = &world->nodes[status.members[i].node_id - 1];
         if (!node->up || status.members[i].role == REPLICATOR_SPARE)
             continue;
-        if (node->machine.groups[group].count + 200 < truth->count)
-            sim_fail(world, "LIVENESS: node %u applied %llu of %llu of group %u",
-                     node->number + 1, LLU(node->machine.groups[group].count),
-                     LLU(truth->count), group);
+        if (node->machine.groups[group].count + 200 >= truth->count)
+            continue;
+        if (world->verbose)
+            describe(world, group);
+        sim_fail(world, "LIVENESS: node %u applied %llu of %llu of group %u", node->number + 1,
+                 LLU(node->machine.groups[group].count), LLU(truth->count), group);
     }
 }
 
