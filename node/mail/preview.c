@@ -83,8 +83,10 @@ static struct bytes add_number(struct bytes at, struct buffer *text)
 {
     struct bytes rest = bytes_skip(at, 2);
     bool is_hex = lexer_accept(&rest, 'x') || lexer_accept(&rest, 'X');
-    struct bytes digits = bytes_from(rest.at, bytes_find(rest, ';'));
+    struct bytes digits = bytes_from(rest.at, rest.len < 8 ? rest.len : 8);
     uint32_t number = 0;
+
+    digits.len = bytes_find(digits, ';');
     bool is_valid = digits.len > 0 && digits.len <= 7 && digits.len < rest.len;
 
     for (size_t i = 0; is_valid && i < digits.len; i++) {
@@ -105,7 +107,7 @@ static struct bytes add_number(struct bytes at, struct buffer *text)
 static struct bytes add_entity(struct bytes at, struct buffer *text)
 {
     if (at.len > 1 && at.at[1] == '#')
-        return add_number(bytes_from(at.at, at.len < 16 ? at.len : 16), text);
+        return add_number(at, text);
     for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
         if (bytes_start_nocase(at, entities[i].name)) {
             buffer_add(text, entities[i].text);
@@ -123,14 +125,10 @@ static bool is_text(uint8_t byte)
 
 static void add_html(struct bytes at, struct buffer *text)
 {
-    const uint8_t *end = at.at + at.len;
-
     while (at.len > 0) {
         buffer_add(text, lexer_run(&at, is_text));
-        if (at.len == 0)
-            return;
-        struct bytes rest = at.at[0] == '<' ? skip_tag(at, text) : add_entity(at, text);
-        at = bytes_from(rest.at, (size_t)(end - rest.at));
+        if (at.len > 0)
+            at = at.at[0] == '<' ? skip_tag(at, text) : add_entity(at, text);
     }
 }
 

@@ -46,9 +46,7 @@ struct mail_scanner {
     bool last_line_empty;
 
     bool in_header;
-    struct buffer header;   /* the block so far, up to its limit */
-    size_t header_line_at;  /* where the current line starts in it */
-    bool header_overflowed; /* with a line that may turn out to be a boundary */
+    struct buffer header; /* the block so far, up to its limit */
 
     bool is_candidate; /* the current line may be a boundary and is in `head` so far */
     size_t head_len;
@@ -90,7 +88,6 @@ static void push(struct mail_scanner *scanner, struct mail_envelope *envelope,
     scanner->part_count++;
     scanner->in_header = true;
     buffer_clear(&scanner->header);
-    scanner->header_line_at = 0;
 }
 
 struct mail_scanner *mail_scanner_new(void)
@@ -211,11 +208,7 @@ static void end_header(struct mail_scanner *scanner, uint64_t body_at)
 
     parse_header(&scanner->parse, buffer_bytes(&scanner->header), part, entity->envelope,
                  &received_count);
-    if (scanner->header_overflowed)
-        scanner->parse.truncated = true;
-    scanner->header_overflowed = false;
     buffer_clear(&scanner->header);
-    scanner->header_line_at = 0;
     if (scanner->depth == 1)
         scanner->summary.received_count = received_count;
     set_defaults(scanner, part);
@@ -272,10 +265,7 @@ static void take_boundary(struct mail_scanner *scanner, size_t index, bool is_la
     uint64_t line_at = scanner->line_at;
     struct entity *entity = &scanner->stack[index];
 
-    if (scanner->in_header) {
-        scanner->header_overflowed &= scanner->header_line_at == MAIL_HEADER_SIZE_MAX;
-        buffer_truncate(&scanner->header, scanner->header_line_at);
-    }
+    /* The boundary is in a header's block too. No field that is read starts with "--". */
     while (scanner->in_header)
         end_header(scanner, line_at);
     close_entities(scanner, index + 1, line_at - 2, line_at);
@@ -333,7 +323,7 @@ static void take(struct mail_scanner *scanner, struct bytes run)
     if (scanner->in_header) {
         size_t room = MAIL_HEADER_SIZE_MAX - buffer_len(&scanner->header);
         if (run.len > room)
-            scanner->header_overflowed = true;
+            scanner->parse.truncated = true;
         buffer_add(&scanner->header, bytes_from(run.at, run.len < room ? run.len : room));
     } else if (scanner->is_sampling) {
         size_t room = PREVIEW_SAMPLE_SIZE_MAX - buffer_len(&scanner->sample);
@@ -369,7 +359,6 @@ static void end_line(struct mail_scanner *scanner)
     }
     scanner->line_at = scanner->at;
     scanner->last_line_empty = is_empty;
-    scanner->header_line_at = buffer_len(&scanner->header);
 }
 
 /* The rest of the message has no boundary: only line ends matter. */

@@ -296,7 +296,8 @@ bool mail_summary_decode(struct bytes encoded, struct arena *arena,
         bool is_good = field.kind == KIND_NUMBER
                            ? take_number_of_summary(summary, &field)
                            : take_bytes_of_summary(summary, &field, arena, &tree);
-        if (!is_good)
+        /* The size that parts are checked against stands in front of them. */
+        if (!is_good || (field.tag == SUMMARY_SIZE && tree.count > 0))
             return false;
     }
     if (reader.is_bad || tree.count == 0 || tree.newest->envelope != NULL)

@@ -101,8 +101,9 @@ static void add_parameters(struct buffer *buffer, unsigned tag,
     }
 }
 
-static void add_part(struct buffer *buffer, const struct mail_part *part, size_t depth,
-                     bool children_too)
+/* Returns the size of the envelope, which is left out with the children. */
+static size_t add_part(struct buffer *buffer, const struct mail_part *part, size_t depth,
+                       bool children_too)
 {
     size_t start = begin_field(buffer, SUMMARY_PART);
 
@@ -115,9 +116,12 @@ static void add_part(struct buffer *buffer, const struct mail_part *part, size_t
     add_parameters(buffer, PART_PARAMETER, part->parameters, part->parameter_count);
     add_parameters(buffer, PART_DISPOSITION_PARAMETER, part->disposition_parameters,
                    part->disposition_parameter_count);
+    size_t before = buffer_len(buffer);
     if (part->envelope != NULL && children_too)
         add_envelope(buffer, PART_ENVELOPE, part->envelope);
+    size_t envelope_size = buffer_len(buffer) - before;
     end_field(buffer, start);
+    return envelope_size;
 }
 
 /* What is written of a summary, and how much each depth took. */
@@ -139,8 +143,10 @@ static void add_parts(struct writer *writer, const struct mail_part *root)
         const struct mail_part *part = way[depth - 1];
         size_t before = buffer_len(&writer->buffer);
         bool children_too = part->children != NULL && depth < writer->depth_most;
-        add_part(&writer->buffer, part, depth, children_too);
-        writer->sizes[depth] += buffer_len(&writer->buffer) - before;
+        size_t below = add_part(&writer->buffer, part, depth, children_too);
+        writer->sizes[depth] += buffer_len(&writer->buffer) - before - below;
+        if (children_too)
+            writer->sizes[depth + 1] += below;
         if (children_too) {
             way[depth++] = part->children;
             continue;

@@ -43,55 +43,37 @@ int transfer_hex_byte(struct bytes text)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* The length of the white space and line end at the start of `text`, or 0 when no line ends
- * there. The end of the text ends a line. */
-static size_t blank_line_end(struct bytes text)
+/* One line without its end. An equals sign that starts nothing stays. */
+static void decode_quoted_line(struct bytes line, struct buffer *decoded)
 {
-    size_t i = 0;
-
-    while (i < text.len && (text.at[i] == ' ' || text.at[i] == '\t'))
-        i++;
-    if (i + 1 < text.len && text.at[i] == '\r' && text.at[i + 1] == '\n')
-        return i + 2;
-    return i < text.len && text.at[i] == '\n' ? i + 1 : 0;
+    while (line.len > 0) {
+        size_t plain = bytes_find(line, '=');
+        buffer_add(decoded, bytes_from(line.at, plain));
+        line = bytes_skip(line, plain);
+        if (line.len == 0)
+            return;
+        int byte = transfer_hex_byte(bytes_skip(line, 1));
+        buffer_add_byte(decoded, byte >= 0 ? (uint8_t)byte : '=');
+        line = bytes_skip(line, byte >= 0 ? 3 : 1);
+    }
 }
 
-/* RFC 2045 section 6.7. An equals sign that starts nothing stays. */
+/* RFC 2045 section 6.7. White space at the end of a line was added on the way. */
 static void decode_quoted(struct bytes body, struct buffer *decoded)
 {
     while (body.len > 0) {
-        size_t plain = 0;
-        while (plain < body.len && body.at[plain] != '=' && body.at[plain] != ' ' &&
-               body.at[plain] != '\t')
-            plain++;
-        buffer_add(decoded, bytes_from(body.at, plain));
-        body = bytes_skip(body, plain);
-        if (body.len == 0)
-            return;
-        if (body.at[0] == '=') {
-            struct bytes rest = bytes_skip(body, 1);
-            int byte = transfer_hex_byte(rest);
-            size_t soft = blank_line_end(rest);
-            if (byte >= 0) {
-                buffer_add_byte(decoded, (uint8_t)byte);
-                body = bytes_skip(body, 3);
-                continue;
-            }
-            if (soft == 0 && rest.len > 0)
-                buffer_add_byte(decoded, '=');
-            body = bytes_skip(rest, soft);
-            continue;
-        }
-        /* White space at the end of a line was added on the way. */
-        size_t blank = 0;
-        while (blank < body.len && (body.at[blank] == ' ' || body.at[blank] == '\t'))
-            blank++;
-        bool ends =
-            blank == body.len || body.at[blank] == '\n' ||
-            (body.at[blank] == '\r' && blank + 1 < body.len && body.at[blank + 1] == '\n');
-        if (!ends)
-            buffer_add(decoded, bytes_from(body.at, blank));
-        body = bytes_skip(body, blank);
+        size_t len = bytes_find(body, '\n');
+        size_t whole = len + (len < body.len);
+        if (len < body.len && len > 0 && body.at[len - 1] == '\r')
+            len--;
+        struct bytes end = bytes_from(body.at + len, whole - len);
+        while (len > 0 && (body.at[len - 1] == ' ' || body.at[len - 1] == '\t'))
+            len--;
+        bool is_soft = len > 0 && body.at[len - 1] == '=';
+        decode_quoted_line(bytes_from(body.at, len - is_soft), decoded);
+        if (!is_soft)
+            buffer_add(decoded, end);
+        body = bytes_skip(body, whole);
     }
 }
 

@@ -333,6 +333,65 @@ static void test_what_no_encoder_wrote_is_refused(void **state)
     buffer_fini(&later);
 }
 
+/* A part as it is written, with or without an empty envelope. */
+static void add_raw_part(struct buffer *encoded, char depth, const char *type,
+                         bool has_envelope)
+{
+    struct buffer part = BUFFER_EMPTY;
+
+    buffer_printf(&part,
+                  "\x02%c\x0B%c%s\x0D\x01S\x13\x01"
+                  "E",
+                  depth, (int)strlen(type), type);
+    if (has_envelope)
+        buffer_add(&part, BYTES("\x09\0"));
+    buffer_printf(encoded, "\x0F%c", (int)buffer_len(&part));
+    buffer_add(encoded, buffer_bytes(&part));
+    buffer_fini(&part);
+}
+
+/* What readers rely on: an envelope comes with one child, only multiparts have more. */
+static void test_impossible_trees_are_refused(void **state)
+{
+    static const struct {
+        struct {
+            char depth;
+            const char *type;
+            bool has_envelope;
+        } parts[4];
+        bool is_possible;
+    } rows[] = {
+        {{{1, "TEXT", false}}, true},
+        {{{1, "MESSAGE", true}, {2, "TEXT", false}}, true},
+        {{{1, "MULTIPART", false}, {2, "MESSAGE", true}, {3, "X", false}, {2, "X", false}},
+         true},
+        {{{2, "TEXT", false}}, false},
+        {{{1, "TEXT", false}, {1, "TEXT", false}}, false},
+        {{{1, "TEXT", false}, {2, "TEXT", false}}, false},
+        {{{1, "MULTIPART", false}, {3, "TEXT", false}}, false},
+        {{{1, "MESSAGE", true}}, false},
+        {{{1, "MESSAGE", true}, {2, "TEXT", false}, {2, "TEXT", false}}, false},
+        {{{1, "MULTIPART", false}, {2, "MESSAGE", true}, {2, "X", false}}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buffer encoded = BUFFER_EMPTY;
+        buffer_add_byte(&encoded, 1);
+        for (size_t k = 0; k < 4 && rows[i].parts[k].type != NULL; k++)
+            add_raw_part(&encoded, rows[i].parts[k].depth, rows[i].parts[k].type,
+                         rows[i].parts[k].has_envelope);
+        bool is_read = mail_summary_decode(buffer_bytes(&encoded), &arena, &summary);
+        if (is_read != rows[i].is_possible)
+            print_error("row %zu\n", i);
+        assert_int_equal(is_read, rows[i].is_possible);
+        /* The size that offsets are checked against may not come behind the parts. */
+        buffer_add(&encoded, BYTES("\x02\x05"));
+        assert_false(mail_summary_decode(buffer_bytes(&encoded), &arena, &summary));
+        buffer_fini(&encoded);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_encoding_is_read_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_no_encoder_wrote_is_refused, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_impossible_trees_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
