@@ -1,0 +1,8 @@
+# What operators meet: the store service's operator calls, and the CLI.
+unit_test(storage/service placement_plan
+          SOURCES storage/service/placement_plan.c storage/service/placement_want.c
+          USES pr_schema pr_base)
+unit_test(storage/service identity
+          SOURCES storage/service/identity.c storage/service/cluster_folder.c storage/service/token.c
+          USES pr_runtime pr_schema pr_base PkgConfig::SODIUM)
+unit_test(storage/service status SOURCES storage/service/status_merge.c USES pr_schema pr_base)
