@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdlib.h>
 
+#include "node/base/check.h"
 #include "node/mail/text.h"
 #include "node/mail/utf8.h"
 
@@ -85,4 +87,35 @@ void mail_decode_charset(struct bytes charset, struct bytes text, struct buffer 
         }
     }
     add_single_bytes(utf8, text, kind == CHARSET_LATIN);
+}
+
+struct mail_charsets {
+    size_t count;
+    iconv_t converters[];
+};
+
+struct mail_charsets *mail_charsets_open(void)
+{
+    struct mail_charsets *charsets =
+        malloc(sizeof(*charsets) + charset_count() * sizeof(charsets->converters[0]));
+
+    CHECK(charsets != NULL);
+    charsets->count = 0;
+    for (size_t i = 0; i < charset_count(); i++) {
+        const char *name = charset_iconv_name(i);
+        iconv_t converter = name != NULL ? iconv_open("UTF-8", name) : (iconv_t)-1;
+        if (converter != (iconv_t)-1)
+            charsets->converters[charsets->count++] = converter;
+    }
+    return charsets;
+}
+
+void mail_charsets_close(struct mail_charsets **charsets)
+{
+    if (*charsets == NULL)
+        return;
+    for (size_t i = 0; i < (*charsets)->count; i++)
+        iconv_close((*charsets)->converters[i]);
+    free(*charsets);
+    *charsets = NULL;
 }

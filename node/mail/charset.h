@@ -2,6 +2,8 @@
 #ifndef NODE_MAIL_CHARSET_H
 #define NODE_MAIL_CHARSET_H
 
+#include <stddef.h>
+
 #include "node/base/bytes.h"
 
 /* How a charset is read. The three that nearly all mail uses need no iconv, which loads files
@@ -13,5 +15,9 @@ enum charset_kind { CHARSET_ASCII, CHARSET_UTF8, CHARSET_LATIN, CHARSET_ICONV };
  * set for CHARSET_ICONV. Only names of the table ever reach iconv. Unknown: CHARSET_ASCII.
  */
 enum charset_kind charset_find(struct bytes name, const char **iconv_name);
+
+/* The iconv names of the table, some of them several times, NULL for what needs none. */
+size_t charset_count(void);
+const char *charset_iconv_name(size_t index);
 
 #endif

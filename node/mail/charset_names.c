@@ -118,6 +118,16 @@ static const struct alias {
     {"xunknown", CHARSET_ASCII, NULL},
 };
 
+size_t charset_count(void)
+{
+    return sizeof(aliases) / sizeof(aliases[0]);
+}
+
+const char *charset_iconv_name(size_t index)
+{
+    return aliases[index].iconv_name;
+}
+
 static int compare(const void *name, const void *alias)
 {
     return strcmp(name, ((const struct alias *)alias)->name);
@@ -139,8 +149,8 @@ enum charset_kind charset_find(struct bytes name, const char **iconv_name)
         key[len++] = (char)byte;
     }
     key[len] = '\0';
-    const struct alias *alias = bsearch(key, aliases, sizeof(aliases) / sizeof(aliases[0]),
-                                        sizeof(aliases[0]), compare);
+    const struct alias *alias =
+        bsearch(key, aliases, charset_count(), sizeof(aliases[0]), compare);
     if (alias == NULL)
         return CHARSET_ASCII;
     *iconv_name = alias->iconv_name;

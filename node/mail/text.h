@@ -35,6 +35,16 @@ void mail_decode_transfer(struct bytes encoding, struct bytes body, struct buffe
  * U+FFFD. Appends. */
 void mail_decode_charset(struct bytes charset, struct bytes text, struct buffer *utf8);
 
+/*
+ * The C library reads most converters from files, the first time that each is asked for. A
+ * process that will not be able to open files (process_sandbox) opens them all before, and
+ * keeps this object until it ends; without it such charsets count as unknown there. UTF-8,
+ * US-ASCII, ISO-8859-1 and windows-1252 need no file.
+ */
+struct mail_charsets;
+struct mail_charsets *mail_charsets_open(void);
+void mail_charsets_close(struct mail_charsets **charsets);
+
 /* For comparing: NFKC, case folded, marks stripped (utf8proc). Invalid UTF-8 becomes U+FFFD. */
 struct bytes mail_fold(struct arena *arena, struct bytes utf8);
 

@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -170,6 +173,38 @@ static void test_charsets(void **state)
     }
 }
 
+/* In a child that can open no file: its exit status says whether a converter was there. */
+static int decode_without_files(void)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit none = {0, 0};
+        struct buffer utf8 = BUFFER_EMPTY;
+        if (setrlimit(RLIMIT_NOFILE, &none) != 0)
+            _exit(2);
+        mail_decode_charset(BYTES("koi8-r"), BYTES("\xC1"), &utf8);
+        _exit(bytes_equal(buffer_bytes(&utf8), BYTES("\xD0\xB0")) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* Runs first: nothing has loaded a converter yet. */
+static void test_converters_are_there_without_files(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_without_files(), 1);
+    struct mail_charsets *charsets = mail_charsets_open();
+    assert_int_equal(decode_without_files(), 0);
+    mail_charsets_close(&charsets);
+    assert_null(charsets);
+    mail_charsets_close(&charsets);
+}
+
 /* Every row of the alias table is reached by its own name, and iconv knows it. */
 static void test_charset_names_work(void **state)
 {
@@ -265,6 +300,7 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_converters_are_there_without_files),
         cmocka_unit_test_setup_teardown(test_fields_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unfolding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_encoded_words, set_up, tear_down),
