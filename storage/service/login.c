@@ -202,8 +202,7 @@ void login_call(struct service_call *call)
         call_fail(call, ERR_DENIED, NULL);
         return;
     }
-    replicator_read(call->service->replicator, DIRECTORY_GROUP,
-                    call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 0, on_fresh,
+    replicator_read(call->service->replicator, DIRECTORY_GROUP, call->deadline_ms, on_fresh,
                     call);
 }
 
