@@ -88,14 +88,12 @@ uint32_t imap_view_number_upto(const struct imap_view *view, uint32_t uid)
     return range->before + (range->first > uid ? 0 : uid - range->first + 1);
 }
 
-uint32_t imap_view_uid(const struct imap_view *view, uint32_t number)
+/* The range of message `number`, which exists: the last with fewer messages in front. */
+static const struct imap_view_range *find_number(const struct imap_view *view, uint32_t number)
 {
     size_t low = 0;
     size_t high = view->count;
 
-    if (number == 0 || number > imap_view_count(view))
-        return 0;
-    /* The last range with fewer than `number` messages in front. */
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
         if (view->ranges[middle].before < number)
@@ -103,7 +101,22 @@ uint32_t imap_view_uid(const struct imap_view *view, uint32_t number)
         else
             high = middle;
     }
-    return view->ranges[low].first + (number - view->ranges[low].before) - 1;
+    return &view->ranges[low];
+}
+
+uint32_t imap_view_uid(const struct imap_view *view, uint32_t number)
+{
+    if (number == 0 || number > imap_view_count(view))
+        return 0;
+    const struct imap_view_range *range = find_number(view, number);
+    return range->first + (number - range->before) - 1;
+}
+
+uint32_t imap_view_run_end(const struct imap_view *view, uint32_t number)
+{
+    CHECK(number > 0 && number <= imap_view_count(view));
+    const struct imap_view_range *range = find_number(view, number);
+    return range->before + length(range);
 }
 
 struct kept {

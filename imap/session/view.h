@@ -42,6 +42,10 @@ void imap_view_remove(struct imap_view *view, const struct imap_ranges *ranges);
 uint32_t imap_view_uid(const struct imap_view *view, uint32_t number);
 uint32_t imap_view_number(const struct imap_view *view, uint32_t uid);
 
+/* The last message up to which UIDs follow each other without a gap from message `number`,
+ * which exists. */
+uint32_t imap_view_run_end(const struct imap_view *view, uint32_t number);
+
 /* How many messages have a UID up to `uid`. */
 uint32_t imap_view_number_upto(const struct imap_view *view, uint32_t uid);
 
