@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* postraft-smtp: mail from the world (port 25). Started by postraftd; keeps nothing on disk. */
+#include "node/base/check.h"
+#include "node/base/log.h"
+#include "node/runtime/process.h"
+#include "smtp/receive/receive.h"
+
+enum {
+    CALLS_PARALLEL_MAX = 1024,
+    /* Messages being received at a time; about 150 MiB if every one were large. Beyond it DATA
+     * is answered with 452, which senders take well. */
+    MESSAGES_MAX = 256,
+    EXIT_CANNOT_START = 1,
+};
+
+struct program {
+    struct process process;
+    struct receive *receive;
+};
+
+static void on_stopped(void *context)
+{
+    struct program *program = context;
+    loop_stop(program->process.loop);
+}
+
+static void on_stop(void *context)
+{
+    struct program *program = context;
+    receive_stop(program->receive, on_stopped, program);
+}
+
+static void listen_all(struct program *program)
+{
+    int fds[CONFIG_ADDRESSES_MAX];
+    unsigned count = process_listeners(&program->process, "smtp", fds, CONFIG_ADDRESSES_MAX);
+
+    for (unsigned i = 0; i < count; i++)
+        receive_listen(program->receive, fds[i]);
+    log_info(NULL, "serving", LOG_FIELDS(LOG_U64("listeners", count)));
+}
+
+static enum err serve(struct program *program)
+{
+    struct process *process = &program->process;
+    struct tls_context *tls = NULL;
+    struct store_client *store = NULL;
+    struct store_client_config store_config = {
+        .url = arena_printf(&process->arena, "ipc://%s/store-smtp.sock", process->config.run),
+        .parallel_max = CALLS_PARALLEL_MAX,
+    };
+    enum err err = ERR_OK;
+
+    if (process->tls_certificate.len > 0)
+        err = tls_context_new(process->tls_certificate, process->tls_key, &tls);
+    if (err == ERR_OK)
+        err = store_client_new(process->loop, &store_config, &store);
+    if (err == ERR_OK) {
+        const struct receive_config config = {
+            .loop = process->loop,
+            .store = store,
+            .tls = tls,
+            .hostname = process->config.hostname,
+            .message_bytes_max = process->config.message_bytes_max,
+            .recipients_max = process->config.recipients_max,
+            .connections_max = process->config.connections_max,
+            .connections_address_max = process->config.connections_address_max,
+            .messages_max = MESSAGES_MAX,
+            .times = &receive_times_default,
+        };
+        process_sandbox(process, NULL);
+        program->receive = receive_new(&config);
+        listen_all(program);
+        process_ready(process, on_stop, program);
+        loop_run(process->loop);
+        receive_free(&program->receive);
+    }
+    store_client_free(&store);
+    tls_context_free(&tls);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program;
+    int status;
+
+    if (!process_start(&program.process, argc, argv, "postraft-smtp", &status))
+        return status;
+    enum err err = serve(&program);
+    status = process_end(&program.process);
+    if (err != ERR_OK) {
+        log_error(NULL, "cannot start", LOG_FIELDS(LOG_TEXT("reason", err_text(err))));
+        return EXIT_CANNOT_START;
+    }
+    return status;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/receive/receive.h"
+
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "node/base/log.h"
+#include "smtp/protocol/limits.h"
+#include "smtp/receive/visitor.h"
+
+const struct receive_times receive_times_default = {
+    .idle_ms = 300 * 1000,
+    .command_ms = 300 * 1000,
+    .data_grace_ms = 300 * 1000,
+    .data_rate_min = 256,
+    .sweep_ms = 5000,
+    .lookup_ms = 10 * 1000,
+    .upload_ms = 15 * 1000,
+    .commit_ms = 30 * 1000,
+    .stop_ms = 10 * 1000,
+};
+
+static void on_sweep(void *context)
+{
+    struct receive *receive = context;
+    uint64_t now_ms = clock_monotonic_ms();
+
+    for (struct visitor *visitor = receive->visitors, *next; visitor != NULL; visitor = next) {
+        next = visitor->next;
+        visitor_sweep(visitor, now_ms);
+    }
+}
+
+struct receive *receive_new(const struct receive_config *config)
+{
+    struct receive *receive = calloc(1, sizeof(*receive));
+
+    CHECK(receive != NULL);
+    receive->config = *config;
+    receive->protocol = (struct smtp_config){
+        .hostname = config->hostname,
+        .message_size_max = config->message_bytes_max,
+        .recipients_max = config->recipients_max,
+        .data_line_size_max = SMTP_DATA_LINE_SIZE_MAX,
+        .errors_max = SMTP_ERRORS_MAX,
+        .starttls = config->tls != NULL,
+        .sync_enforced = true,
+    };
+    receive->limits = conn_limits_default;
+    receive->limits.idle_ms = config->times->idle_ms;
+    receive->limits.connections_max = config->connections_max;
+    receive->limits.connections_address_max = config->connections_address_max;
+    receive->sweep_timer = loop_timer_start(config->loop, config->times->sweep_ms,
+                                            config->times->sweep_ms, on_sweep, receive);
+    return receive;
+}
+
+void receive_listen(struct receive *receive, int fd)
+{
+    CHECK(receive->listener_count < RECEIVE_LISTENERS_MAX);
+    receive->listeners[receive->listener_count++] = conn_listen(
+        receive->config.loop, fd, &visitor_protocol, receive, receive->config.tls, false,
+        &receive->limits, BYTES("421 4.3.2 Too many connections, try again\r\n"));
+}
+
+void receive_left(struct receive *receive)
+{
+    if (!receive->stopping || receive->stopped == NULL || receive->visitors != NULL ||
+        receive->messages != NULL)
+        return;
+    void (*stopped)(void *context) = receive->stopped;
+    receive->stopped = NULL;
+    loop_timer_stop(&receive->stop_timer);
+    stopped(receive->stopped_context);
+}
+
+static void on_stop_time_over(void *context)
+{
+    struct receive *receive = context;
+
+    receive->stop_timer = NULL;
+    log_warn(NULL, "messages are cut off to end the service",
+             LOG_FIELDS(LOG_U64("messages", receive->message_count)));
+    for (struct visitor *visitor = receive->visitors, *next; visitor != NULL; visitor = next) {
+        next = visitor->next;
+        visitor_cut(visitor);
+    }
+    for (struct message *message = receive->messages, *next; message != NULL; message = next) {
+        next = message_next(message);
+        message_give_up(message);
+    }
+}
+
+void receive_stop(struct receive *receive, void (*stopped)(void *context), void *context)
+{
+    CHECK(!receive->stopping);
+    receive->stopping = true;
+    for (unsigned i = 0; i < receive->listener_count; i++)
+        conn_listener_close(&receive->listeners[i]);
+    receive->stop_timer = loop_timer_start(receive->config.loop, receive->config.times->stop_ms,
+                                           0, on_stop_time_over, receive);
+    receive->stopped_context = context;
+    for (struct visitor *visitor = receive->visitors, *next; visitor != NULL; visitor = next) {
+        next = visitor->next;
+        smtp_session_go_down(visitor->session);
+        visitor_continue(visitor);
+    }
+    receive->stopped = stopped;
+    receive_left(receive);
+}
+
+void receive_free(struct receive **receive)
+{
+    if (*receive == NULL)
+        return;
+    CHECK((*receive)->visitors == NULL && (*receive)->messages == NULL);
+    for (unsigned i = 0; i < (*receive)->listener_count; i++)
+        if ((*receive)->listeners[i] != NULL)
+            conn_listener_close(&(*receive)->listeners[i]);
+    loop_timer_stop(&(*receive)->sweep_timer);
+    loop_timer_stop(&(*receive)->stop_timer);
+    free(*receive);
+    *receive = NULL;
+}

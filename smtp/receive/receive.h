@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_RECEIVE_RECEIVE_H
+#define SMTP_RECEIVE_RECEIVE_H
+
+#include "node/runtime/loop.h"
+#include "node/runtime/tls.h"
+#include "storage/client/client.h"
+
+/*
+ * Mail from the world: what stands between client connections (node/runtime/conn.h), the
+ * session engine (smtp/protocol/session.h) and the store. It holds nothing that matters:
+ * killing it loses no message that was acknowledged.
+ */
+struct receive;
+
+/* Every time limit; receive_times_default is what the program uses. */
+struct receive_times {
+    uint64_t idle_ms;       /* a client that sends nothing (RFC 5321 section 4.5.3.2.7) */
+    uint64_t command_ms;    /* from one reply to the next complete command */
+    uint64_t data_grace_ms; /* for a message, and on top of it a second for each */
+    uint64_t data_rate_min; /* bytes */
+    uint64_t sweep_ms;      /* how often command_ms and the data rate are looked at */
+    unsigned lookup_ms;     /* a recipient in the directory */
+    unsigned upload_ms;     /* a block of a large message on its way to the store */
+    /*
+     * From the final dot until the store must have answered. Long enough for an election, far
+     * shorter than the ten minutes that a client waits (RFC 5321 section 4.5.3.2.6).
+     */
+    unsigned commit_ms;
+    uint64_t stop_ms; /* for messages under way when the service ends */
+};
+extern const struct receive_times receive_times_default;
+
+struct receive_config {
+    struct loop *loop;
+    struct store_client *store;
+    struct tls_context *tls; /* NULL: STARTTLS is not offered */
+    const char *hostname;
+    uint64_t message_bytes_max;
+    unsigned recipients_max;
+    unsigned connections_max;
+    unsigned connections_address_max;
+    unsigned messages_max; /* being received at a time; each holds some 600 KiB at most */
+    const struct receive_times *times;
+};
+
+/* All that `config` points to must outlive the receiver; the struct itself is copied. */
+struct receive *receive_new(const struct receive_config *config);
+
+/* Accepts on a bound and listening socket, which it owns from here on. */
+void receive_listen(struct receive *receive, int fd);
+
+/*
+ * Takes no more connections, tells those that are idle 421, and lets messages under way finish
+ * within times.stop_ms. `stopped` is called once, when nothing is left.
+ */
+void receive_stop(struct receive *receive, void (*stopped)(void *context), void *context);
+
+/* After `stopped`, or when the loop runs no more and no connection is left. */
+void receive_free(struct receive **receive);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/receive/visitor.h"
+
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "node/base/log.h"
+
+static void log_refusal(const struct visitor *visitor, const char *event)
+{
+    log_info(NULL, event,
+             LOG_FIELDS(LOG_U64("conn", conn_id(visitor->conn)),
+                        LOG_TEXT("peer", conn_peer_address(visitor->conn))));
+}
+
+static void begin_message(struct visitor *visitor, uint64_t ticket)
+{
+    struct message *message = message_begin(visitor);
+
+    visitor->message = message;
+    if (message != NULL)
+        smtp_session_begun(visitor->session, ticket, ERR_OK, message_trace_id(message));
+    else
+        smtp_session_begun(visitor->session, ticket, ERR_BUSY, "");
+}
+
+static void perform(struct visitor *visitor, const struct smtp_action *action)
+{
+    switch (action->want) {
+    case SMTP_WANT_WRITE:
+        conn_write(visitor->conn, action->bytes);
+        visitor->phase_ms = clock_monotonic_ms();
+        break;
+    case SMTP_WANT_RESOLVE:
+        lookup_start(visitor, action);
+        break;
+    case SMTP_WANT_BEGIN:
+        begin_message(visitor, action->ticket);
+        break;
+    case SMTP_WANT_BODY:
+        message_add(visitor->message, action->bytes);
+        break;
+    case SMTP_WANT_COMMIT:
+        message_commit(visitor->message, action->ticket);
+        break;
+    case SMTP_WANT_ABORT:
+        message_abort(visitor->message, action->refusal);
+        break;
+    case SMTP_WANT_START_TLS:
+        visitor->start_tls = true;
+        break;
+    case SMTP_WANT_CLOSE:
+        visitor_cut(visitor);
+        break;
+    }
+}
+
+/* Returns false when the visitor is leaving, and may be gone already. */
+static bool act(struct visitor *visitor)
+{
+    struct smtp_action action;
+
+    while (smtp_session_next(visitor->session, &action)) {
+        perform(visitor, &action);
+        if (action.want == SMTP_WANT_CLOSE)
+            return false;
+    }
+    return true;
+}
+
+static bool blocked(const struct visitor *visitor)
+{
+    return conn_full(visitor->conn) ||
+           (visitor->message != NULL && message_full(visitor->message));
+}
+
+void visitor_cut(struct visitor *visitor)
+{
+    if (visitor->closing)
+        return;
+    visitor->closing = true;
+    conn_close(visitor->conn);
+}
+
+void visitor_continue(struct visitor *visitor)
+{
+    if (!visitor->closing && act(visitor))
+        conn_resume(visitor->conn);
+}
+
+/* ---- what a connection asks of its protocol ---- */
+
+static void *visitor_open(void *server, struct conn *conn)
+{
+    struct receive *receive = server;
+    struct visitor *visitor = calloc(1, sizeof(*visitor));
+
+    CHECK(visitor != NULL);
+    *visitor = (struct visitor){
+        .receive = receive,
+        .next = receive->visitors,
+        .self = &receive->visitors,
+        .conn = conn,
+        .session = smtp_session_new(&receive->protocol, conn_has_tls(conn)),
+    };
+    if (visitor->next != NULL)
+        visitor->next->self = &visitor->next;
+    receive->visitors = visitor;
+    act(visitor);
+    return visitor;
+}
+
+static void start_tls(struct visitor *visitor, bool more)
+{
+    visitor->start_tls = false;
+    /* Bytes behind the command were sent in the clear, maybe by somebody in between (RFC 3207
+     * section 6). */
+    if (more || conn_start_tls(visitor->conn) != ERR_OK) {
+        log_refusal(visitor, "input behind STARTTLS, connection dropped");
+        visitor_cut(visitor);
+    }
+}
+
+static size_t visitor_feed(void *context, struct bytes input)
+{
+    struct visitor *visitor = context;
+    size_t used = 0;
+
+    while (used < input.len && !visitor->closing && !blocked(visitor)) {
+        size_t taken = smtp_session_feed(visitor->session, bytes_skip(input, used));
+        used += taken;
+        if (!act(visitor))
+            return used;
+        if (visitor->start_tls) {
+            start_tls(visitor, used < input.len);
+            return used;
+        }
+        if (taken == 0)
+            break;
+    }
+    return used;
+}
+
+static void visitor_tls_started(void *context)
+{
+    struct visitor *visitor = context;
+
+    smtp_session_tls_started(visitor->session);
+    visitor->phase_ms = clock_monotonic_ms();
+    visitor_continue(visitor);
+}
+
+/* The client's silence counts only while it is its turn: to send, or to read what we wrote. */
+static bool is_its_turn(const struct visitor *visitor)
+{
+    return !visitor->closing && !smtp_session_waiting(visitor->session) &&
+           (visitor->message == NULL || !message_full(visitor->message));
+}
+
+static void visitor_idle(void *context)
+{
+    struct visitor *visitor = context;
+
+    if (is_its_turn(visitor)) {
+        smtp_session_time_out(visitor->session);
+        act(visitor);
+    } else if (!visitor->closing) {
+        conn_set_idle(visitor->conn, visitor->receive->config.times->idle_ms);
+    }
+}
+
+static void visitor_writable(void *context)
+{
+    struct visitor *visitor = context;
+
+    if (!visitor->closing)
+        conn_resume(visitor->conn);
+}
+
+static void visitor_closed(void *context)
+{
+    struct visitor *visitor = context;
+    struct receive *receive = visitor->receive;
+
+    lookup_cancel_all(visitor);
+    if (visitor->message != NULL)
+        message_leave(visitor->message);
+    *visitor->self = visitor->next;
+    if (visitor->next != NULL)
+        visitor->next->self = visitor->self;
+    smtp_session_free(&visitor->session);
+    free(visitor);
+    receive_left(receive);
+}
+
+/*
+ * A byte every few seconds keeps the idle timer quiet for ever: so a command has its time in
+ * all, and a message a least speed.
+ */
+void visitor_sweep(struct visitor *visitor, uint64_t now_ms)
+{
+    const struct receive_times *times = visitor->receive->config.times;
+    uint64_t allowed_ms = times->command_ms;
+    uint64_t since_ms = visitor->phase_ms;
+
+    if (!is_its_turn(visitor)) {
+        visitor->phase_ms = now_ms;
+        return;
+    }
+    if (visitor->message != NULL) {
+        since_ms = message_began_ms(visitor->message);
+        allowed_ms =
+            times->data_grace_ms + message_size(visitor->message) * 1000 / times->data_rate_min;
+    }
+    if (now_ms <= since_ms || now_ms - since_ms <= allowed_ms)
+        return;
+    log_refusal(visitor, "client is too slow");
+    smtp_session_time_out(visitor->session);
+    act(visitor);
+}
+
+const struct conn_protocol visitor_protocol = {
+    .open = visitor_open,
+    .feed = visitor_feed,
+    .tls_started = visitor_tls_started,
+    .idle = visitor_idle,
+    .writable = visitor_writable,
+    .closed = visitor_closed,
+};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_RECEIVE_VISITOR_H
+#define SMTP_RECEIVE_VISITOR_H
+
+#include "node/runtime/conn.h"
+#include "smtp/protocol/session.h"
+#include "smtp/receive/receive.h"
+
+/* What the files of this folder share. Nobody else includes it. */
+enum { RECEIVE_LISTENERS_MAX = 16 };
+
+struct receive {
+    struct receive_config config;
+    struct smtp_config protocol;
+    struct conn_limits limits;
+    struct conn_listener *listeners[RECEIVE_LISTENERS_MAX];
+    unsigned listener_count;
+    struct visitor *visitors;
+    struct message *messages;
+    unsigned message_count;
+    struct loop_timer *sweep_timer;
+    struct loop_timer *stop_timer;
+    bool stopping;
+    void (*stopped)(void *context);
+    void *stopped_context;
+};
+
+/* One client's connection. */
+struct visitor {
+    struct receive *receive;
+    struct visitor *next;
+    struct visitor **self; /* what points to this one */
+    struct conn *conn;
+    struct smtp_session *session;
+    struct lookup *lookups;
+    struct message *message; /* being received or committed, or NULL */
+    uint64_t phase_ms;       /* when the last reply was written */
+    bool start_tls;          /* wanted, once feed() is through */
+    bool closing;
+};
+
+/* visitor.c: performs what the session wants, and goes on reading. The visitor may be gone
+ * afterwards. */
+extern const struct conn_protocol visitor_protocol;
+void visitor_continue(struct visitor *visitor);
+void visitor_cut(struct visitor *visitor);
+void visitor_sweep(struct visitor *visitor, uint64_t now_ms);
+
+/* lookup.c */
+void lookup_start(struct visitor *visitor, const struct smtp_action *action);
+void lookup_cancel_all(struct visitor *visitor);
+
+/* message.c: a message on its way; it may outlive its connection. */
+
+/* NULL when there are too many. */
+struct message *message_begin(struct visitor *visitor);
+const char *message_trace_id(const struct message *message);
+void message_add(struct message *message, struct bytes bytes);
+bool message_full(const struct message *message);
+uint64_t message_size(const struct message *message);
+uint64_t message_began_ms(const struct message *message);
+/* The final dot has come; smtp_session_committed() gets `ticket` and the outcome. */
+void message_commit(struct message *message, uint64_t ticket);
+/* Thrown away; frees it. */
+void message_abort(struct message *message, enum smtp_reply refusal);
+/* The connection is gone. What was not complete is thrown away. */
+void message_leave(struct message *message);
+/* The service cannot wait any longer. The store settles what becomes of it. */
+void message_give_up(struct message *message);
+struct message *message_next(const struct message *message);
+
+/* receive.c: somebody has left; the last one ends a stop. */
+void receive_left(struct receive *receive);
+
+#endif

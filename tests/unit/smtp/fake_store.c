@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unit/smtp/fake_store.h"
+
+#include <stdlib.h>
+
+#include "node/base/arena.h"
+#include "node/base/check.h"
+#include "storage/client/body_block.h"
+#include "storage/schema/entry.h"
+
+struct fake_store fake_store;
+
+struct call {
+    struct call *next;
+    uint64_t ticket;
+    Pr__Request *request;
+    struct arena call_arena;
+    store_done *done;
+    void *context;
+    bool held;
+};
+
+struct upload {
+    struct upload *next;
+    uint8_t id[REQUEST_ID_SIZE];
+    struct buffer body;
+};
+
+struct store_client {
+    struct loop *loop;
+    struct body_codec *codec;
+    struct call *calls;
+    struct upload *uploads;
+    uint64_t ticket_newest;
+    unsigned random;
+    bool timer_set;
+};
+
+static struct store_client *the_client;
+
+struct store_client *fake_store_open(struct loop *loop)
+{
+    CHECK(the_client == NULL);
+    the_client = calloc(1, sizeof(*the_client));
+    CHECK(the_client != NULL);
+    the_client->loop = loop;
+    the_client->codec = body_codec_new();
+    for (unsigned i = 0; i < FAKE_DELIVERIES_MAX; i++)
+        buffer_fini(&fake_store.deliveries[i].body);
+    memset(&fake_store, 0, sizeof(fake_store));
+    return the_client;
+}
+
+static void call_free(struct call *call)
+{
+    arena_fini(&call->call_arena);
+    free(call);
+}
+
+void fake_store_close(struct store_client **client)
+{
+    while ((*client)->calls != NULL) {
+        struct call *call = (*client)->calls;
+        (*client)->calls = call->next;
+        call_free(call);
+    }
+    while ((*client)->uploads != NULL) {
+        struct upload *upload = (*client)->uploads;
+        (*client)->uploads = upload->next;
+        buffer_fini(&upload->body);
+        free(upload);
+    }
+    body_codec_free(&(*client)->codec);
+    free(*client);
+    *client = NULL;
+    the_client = NULL;
+}
+
+static struct upload *find_upload(struct store_client *client, ProtobufCBinaryData id)
+{
+    CHECK(id.len == REQUEST_ID_SIZE);
+    for (struct upload *upload = client->uploads; upload != NULL; upload = upload->next)
+        if (memcmp(upload->id, id.data, REQUEST_ID_SIZE) == 0)
+            return upload;
+    struct upload *upload = calloc(1, sizeof(*upload));
+    CHECK(upload != NULL);
+    memcpy(upload->id, id.data, REQUEST_ID_SIZE);
+    upload->next = client->uploads;
+    client->uploads = upload;
+    return upload;
+}
+
+static enum err resolve(const char *address, Pr__ResolveAnswer *answer)
+{
+    static const char *const users[] = {"y@here.test", "z@here.test", "postmaster@mx.test"};
+    const char *at = strrchr(address, '@');
+
+    answer->domain_local = at != NULL && strcmp(at, "@here.test") == 0;
+    for (unsigned i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+        if (strcmp(users[i], address) == 0) {
+            answer->account_id = i + 1;
+            answer->domain_local = true;
+            return ERR_OK;
+        }
+    return strcmp(address, "down@here.test") == 0 ? ERR_UNAVAILABLE : ERR_NOTFOUND;
+}
+
+static void deliver(struct store_client *client, const Pr__Request *request)
+{
+    const Pr__DeliverCall *call = request->deliver;
+    const Pr__Body *body = call->body;
+    struct fake_delivery *delivery = &fake_store.deliveries[fake_store.delivery_count++];
+    struct request_id id;
+
+    CHECK(fake_store.delivery_count <= FAKE_DELIVERIES_MAX);
+    CHECK(request->request_id.len == REQUEST_ID_SIZE);
+    memcpy(id.bytes, request->request_id.data, REQUEST_ID_SIZE);
+    request_id_format(&id, delivery->trace_id);
+    CHECK(call->n_account_ids <= 8);
+    delivery->account_count = call->n_account_ids;
+    memcpy(delivery->accounts, call->account_ids, call->n_account_ids * sizeof(uint64_t));
+    buffer_clear(&delivery->body);
+    if (body->upload_id.len > 0)
+        buffer_add(&delivery->body, buffer_bytes(&find_upload(client, body->upload_id)->body));
+    for (size_t i = 0; i < body->n_blocks; i++)
+        CHECK(body_block_expand(client->codec, bytes_of_field(body->blocks[i]),
+                                &delivery->body) == ERR_OK);
+    CHECK(body->size == buffer_len(&delivery->body));
+}
+
+static enum err answer_call(struct store_client *client, struct call *call, Pr__Reply *reply,
+                            Pr__ResolveAnswer *answer)
+{
+    const Pr__Request *request = call->request;
+
+    switch (request->call_case) {
+    case PR__REQUEST__CALL_RESOLVE:
+        reply->err = resolve(request->resolve->address, answer);
+        reply->answer_case = PR__REPLY__ANSWER_RESOLVE;
+        reply->resolve = answer;
+        return ERR_OK;
+    case PR__REQUEST__CALL_UPLOAD:
+        CHECK(body_block_expand(client->codec, bytes_of_field(request->upload->data),
+                                &find_upload(client, request->upload->upload_id)->body) ==
+              ERR_OK);
+        return ERR_OK;
+    case PR__REQUEST__CALL_UPLOAD_ABORT:
+        fake_store.aborts++;
+        return ERR_OK;
+    case PR__REQUEST__CALL_DELIVER:
+        fake_store.deadline_ms = request->deadline_ms;
+        reply->err = fake_store.reply_err;
+        if (fake_store.call_err == ERR_OK && fake_store.reply_err == ERR_OK)
+            deliver(client, request);
+        return fake_store.call_err;
+    default:
+        CHECK(request->call_case == PR__REQUEST__CALL_RESOLVE);
+        return ERR_OK;
+    }
+}
+
+static bool is_held(const struct call *call)
+{
+    return (fake_store.hold_deliveries &&
+            call->request->call_case == PR__REQUEST__CALL_DELIVER) ||
+           (fake_store.hold_uploads && call->request->call_case == PR__REQUEST__CALL_UPLOAD);
+}
+
+static void answer_all(void *context)
+{
+    struct store_client *client = context;
+
+    unsigned held = 0;
+
+    client->timer_set = false;
+    for (struct call **at = &client->calls; *at != NULL;) {
+        struct call *call = *at;
+        if (is_held(call)) {
+            held++;
+            at = &call->next;
+            continue;
+        }
+        *at = call->next;
+        Pr__Reply reply = PR__REPLY__INIT;
+        Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
+        enum err err = answer_call(client, call, &reply, &answer);
+        call->done(call->context, err, err == ERR_OK ? &reply : NULL);
+        call_free(call);
+        at = &client->calls; /* the callback may have changed the list */
+        held = 0;
+    }
+    fake_store.held = held;
+}
+
+static void wake(struct store_client *client)
+{
+    if (!client->timer_set)
+        loop_timer_start(client->loop, 0, 0, answer_all, client);
+    client->timer_set = true;
+}
+
+void fake_store_release(void *context)
+{
+    (void)context;
+    fake_store.hold_deliveries = false;
+    fake_store.hold_uploads = false;
+    wake(the_client);
+}
+
+/* ---- storage/client/client.h ---- */
+
+enum err store_client_new(struct loop *loop, const struct store_client_config *config,
+                          struct store_client **client)
+{
+    (void)config;
+    *client = fake_store_open(loop);
+    return ERR_OK;
+}
+
+void store_client_free(struct store_client **client)
+{
+    fake_store_close(client);
+}
+
+bool store_client_connected(const struct store_client *client)
+{
+    return client != NULL;
+}
+
+struct loop *store_client_loop(const struct store_client *client)
+{
+    return client->loop;
+}
+
+struct body_codec *store_client_codec(struct store_client *client)
+{
+    return client->codec;
+}
+
+uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned deadline_ms,
+                    store_done *done, void *context)
+{
+    struct call *call = calloc(1, sizeof(*call));
+    struct buffer packed = BUFFER_EMPTY;
+    struct call **end = &client->calls;
+
+    CHECK(call != NULL);
+    arena_init(&call->call_arena);
+    ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
+    request->deadline_ms = deadline_ms;
+    message_pack(&request->base, &packed);
+    call->request =
+        pr__request__unpack(&allocator, buffer_len(&packed), buffer_bytes(&packed).at);
+    CHECK(call->request != NULL);
+    buffer_fini(&packed);
+    call->ticket = ++client->ticket_newest;
+    call->done = done;
+    call->context = context;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = call;
+    wake(client);
+    return call->ticket;
+}
+
+void store_cancel(struct store_client *client, uint64_t ticket)
+{
+    for (struct call **at = &client->calls; *at != NULL; at = &(*at)->next) {
+        struct call *call = *at;
+        if (call->ticket != ticket)
+            continue;
+        *at = call->next;
+        call_free(call);
+        fake_store.cancelled++;
+        return;
+    }
+}
+
+struct request_id store_request_id(void)
+{
+    static uint8_t number;
+    const uint8_t random[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, ++number};
+
+    return request_id_make(1700000000000, random);
+}
+
+void store_random(void *memory, size_t len)
+{
+    memset(memory, 7, len);
+}
