@@ -9,7 +9,8 @@ unit_test(smtp trace USES pr_smtp)
 fuzz_target(smtp_session USES pr_smtp)
 
 # Instead of pr_store_client's client.o: an object goes before what an archive offers.
-add_library(smtp_fake_store OBJECT unit/smtp/fake_store.c)
-target_link_libraries(smtp_fake_store PUBLIC pr_smtp_receive)
-target_include_directories(smtp_fake_store PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-unit_test(smtp receive USES smtp_fake_store pr_smtp_receive)
+add_library(smtp_server OBJECT unit/smtp/fake_store.c unit/smtp/server.c)
+target_link_libraries(smtp_server PUBLIC pr_smtp_receive PkgConfig::CMOCKA)
+target_include_directories(smtp_server PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+unit_test(smtp receive USES smtp_server)
+unit_test(smtp receive_times USES smtp_server)
