@@ -38,8 +38,10 @@ void mail_decode_charset(struct bytes charset, struct bytes text, struct buffer 
 /*
  * The C library reads most converters from files, the first time that each is asked for. A
  * process that will not be able to open files (process_sandbox) opens them all before, and
- * keeps this object until it ends; without it such charsets count as unknown there. UTF-8,
- * US-ASCII, ISO-8859-1 and windows-1252 need no file.
+ * keeps this object until it ends; without it such charsets count as unknown there. Any other
+ * process that decodes foreign text keeps one too: without it a text that changes its charset
+ * at each word makes the library load and unload files at each word. UTF-8, US-ASCII,
+ * ISO-8859-1 and windows-1252 need no file.
  */
 struct mail_charsets;
 struct mail_charsets *mail_charsets_open(void);

@@ -392,6 +392,49 @@ static void test_impossible_trees_are_refused(void **state)
     }
 }
 
+static bool is_read_back(void)
+{
+    struct mail_summary decoded;
+    struct bytes encoded = mail_summary_encode(&summary, &arena);
+
+    return mail_summary_decode(encoded, &arena, &decoded);
+}
+
+/* Counts at their limit are read, one more is not, whoever wrote it. */
+static void test_counts_are_limited(void **state)
+{
+    struct mail_address *addresses_at =
+        arena_alloc(&arena, (MAIL_ADDRESS_COUNT_MAX + 1) * sizeof(*addresses_at));
+    struct mail_parameter *parameters_at =
+        arena_alloc(&arena, (MAIL_PARAMETER_COUNT_MAX + 1) * sizeof(*parameters_at));
+    struct mail_part *parts = arena_alloc(&arena, MAIL_PART_COUNT_MAX * sizeof(*parts));
+
+    (void)state;
+    scan(BYTES("Content-Type: multipart/x\r\n\r\n"), 0, 0, &arena, &summary);
+    summary.envelope.cc = (struct mail_address_list){addresses_at, MAIL_ADDRESS_COUNT_MAX};
+    assert_true(is_read_back());
+    summary.envelope.cc.count++;
+    assert_false(is_read_back());
+    summary.envelope.cc.count = 0;
+    summary.root->parameters = parameters_at;
+    summary.root->parameter_count = MAIL_PARAMETER_COUNT_MAX;
+    assert_true(is_read_back());
+    summary.root->parameter_count++;
+    assert_false(is_read_back());
+    summary.root->parameter_count = 0;
+    for (size_t i = 0; i < MAIL_PART_COUNT_MAX; i++) {
+        parts[i] = *summary.root;
+        parts[i].next = i + 2 < MAIL_PART_COUNT_MAX ? &parts[i + 1] : NULL;
+    }
+    summary.root->children = parts;
+    assert_true(is_read_back());
+    parts[MAIL_PART_COUNT_MAX - 2].next = &parts[MAIL_PART_COUNT_MAX - 1];
+    assert_false(is_read_back());
+    summary.root->children = NULL;
+    summary.root->body_len = summary.size - summary.root->body_at + 1;
+    assert_false(is_read_back());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +448,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_no_encoder_wrote_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_impossible_trees_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_counts_are_limited, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
