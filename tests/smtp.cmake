@@ -14,3 +14,9 @@ target_link_libraries(smtp_server PUBLIC pr_smtp_receive PkgConfig::CMOCKA)
 target_include_directories(smtp_server PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 unit_test(smtp receive USES smtp_server)
 unit_test(smtp receive_times USES smtp_server)
+add_executable(smtp_fake_server unit/smtp/fake_server.c)
+target_link_libraries(smtp_fake_server PRIVATE smtp_server)
+set_target_properties(smtp_fake_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                                  ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME unit/smtp/clients COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/smtp/clients.py
+                                        $<TARGET_FILE:smtp_fake_server>)

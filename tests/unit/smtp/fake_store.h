@@ -29,8 +29,8 @@ struct fake_store {
     unsigned aborts;
     unsigned cancelled;
     unsigned delivery_count;
-    struct fake_delivery deliveries[FAKE_DELIVERIES_MAX];
-    unsigned deadline_ms; /* of the last delivery */
+    struct fake_delivery deliveries[FAKE_DELIVERIES_MAX]; /* the last keeps the newest */
+    unsigned deadline_ms;                                 /* of the last delivery */
 };
 extern struct fake_store fake_store;
 
