@@ -21,8 +21,9 @@ struct conn_protocol {
     /* A connection has come (and its TLS handshake is done, on an implicit TLS listener).
      * Returns the session. */
     void *(*open)(void *server, struct conn *conn);
-    /* Returns how many bytes were consumed. The rest is offered again with more input, or after
-     * conn_resume(). */
+    /* Returns how many bytes were consumed. It is called again at once as long as it consumes
+     * something and conn_full() is false; then the rest is offered again with more input, after
+     * writable(), or after conn_resume(). */
     size_t (*feed)(void *session, struct bytes input);
     /* STARTTLS is done: what was learnt in the clear is to be forgotten (RFC 3207 section 4.2).
      */
@@ -61,10 +62,17 @@ void conn_close(struct conn *conn);
 void conn_resume(struct conn *conn);
 
 /*
+ * When the peer ends its sending (TCP half-close or close_notify), the session goes on with
+ * what it has not consumed yet; when all is consumed, the connection ends as by conn_close().
+ *
  * STARTTLS: what is queued (the "220") is sent in the clear, then the handshake starts, and
  * tls_started() is called. ERR_INVALID, and nothing is done, when the peer has sent bytes
  * behind the command that were not consumed: an attacker may have put them there (RFC 3207
  * section 6). ERR_UNSUPPORTED without TLS keys.
+ * From inside feed() it cannot be known yet what feed() will have consumed: ERR_OK then means
+ * that the handshake starts when feed() returns, and that the connection is cut, with nothing
+ * of what is queued sent, if bytes are left. A session that wants to answer instead looks at
+ * its input itself.
  */
 MUST_CHECK enum err conn_start_tls(struct conn *conn);
 
@@ -81,15 +89,17 @@ struct loop *conn_loop(const struct conn *conn);
 
 /*
  * Accepts on `fd` (listening, non-blocking or not; the listener owns it from here). `tls` may
- * be NULL (no TLS at all); `implicit` starts TLS before the protocol is opened. `server` is
- * handed to open(). A client over a limit is given `refusal` ("421 ...\r\n") and closed.
+ * be NULL (no TLS at all) and outlives all connections; `implicit` starts TLS before the
+ * protocol is opened. `server` is handed to open(). A client over a limit is given `refusal`
+ * ("421 ...\r\n") and closed.
  */
 struct conn_listener *conn_listen(struct loop *loop, int fd,
                                   const struct conn_protocol *protocol, void *server,
                                   struct tls_context *tls, bool implicit,
                                   const struct conn_limits *limits, struct bytes refusal);
 
-/* Takes no more connections; those that there are go on. Sets *listener to NULL. */
+/* Takes no more connections; those that there are go on. Sets *listener to NULL. To be called
+ * before loop_free(), which ends the connections that are left. */
 void conn_listener_close(struct conn_listener **listener);
 
 /* Connections now open in this process. */

@@ -177,9 +177,11 @@ static void on_idle(uv_idle_t *idle)
     uv_idle_stop(idle);
 }
 
+/* Outside of the hooks the end of a turn comes before the loop sleeps anyway. */
 void loop_wake(struct loop *loop)
 {
-    CHECK(uv_idle_start(loop->idle, on_idle) == 0);
+    if (loop->walking)
+        CHECK(uv_idle_start(loop->idle, on_idle) == 0);
 }
 
 static void remove_hooks(struct loop *loop)

@@ -24,8 +24,8 @@ struct loop_bell *loop_bell_new(struct loop *loop, void (*rung)(void *context), 
 void loop_bell_ring(struct loop_bell *bell);
 void loop_bell_free(struct loop_bell **bell);
 
-/* Calls `closing` from loop_free(), before it closes what is open. For state that hangs on a
- * loop; `*slot` of loop_conns() is such a state. */
+/* Calls `closing` from loop_free(), before it closes what is open: for state that hangs on a
+ * loop. */
 void loop_at_free(struct loop *loop, void (*closing)(void *context), void *context);
 
 /* Where conn.c keeps what all connections of a loop share; NULL at first. */

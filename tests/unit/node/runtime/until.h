@@ -11,7 +11,7 @@
 #include "node/runtime/loop.h"
 
 /* Runs the loop until a condition holds; a test that waits longer than this has failed. */
-enum { UNTIL_MAX_MS = 60000, UNTIL_STEP_MS = 5 };
+enum { UNTIL_MAX_MS = 30000, UNTIL_STEP_MS = 5 };
 
 struct until {
     struct loop *loop;

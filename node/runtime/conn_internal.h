@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NODE_RUNTIME_CONN_INTERNAL_H
+#define NODE_RUNTIME_CONN_INTERNAL_H
+
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+
+#include "node/base/buffer.h"
+#include "node/runtime/conn.h"
+#include "node/runtime/loop_uv.h"
+
+/*
+ * How a connection is made inside; for the conn_*.c files only.
+ *
+ *   socket -> scratch -> [cipher -> SSL ->] input -> feed()
+ *   conn_write() -> [plain -> SSL ->] output -> writing -> socket
+ *
+ * An idle connection holds no buffer: what comes is read into memory that all connections of a
+ * loop share, and only what could not be used is kept.
+ *
+ * Invariants:
+ * 1. `dirty` connections, and only these, are in shared->dirty; they are looked at when the
+ *    loop's turn ends.
+ * 2. Once `ended`, the handle is being closed, and nothing but on_uv_closed() happens any more.
+ * 3. No callback of the protocol is called from inside a conn_...() function.
+ */
+enum {
+    CONN_SCRATCH_SIZE = 64 * 1024,
+    CONN_PLAIN_SIZE = 16 * 1024, /* one TLS record */
+    CONN_WHEEL_SLOTS = 512,
+    CONN_TICK_MS = 100,
+};
+
+struct conn_entry { /* in a slot of the wheel */
+    struct conn_entry *next, *previous;
+};
+
+struct conn_shared {
+    struct loop *loop;
+    struct loop_hook *hook;
+    struct loop_timer *ticker; /* while there are connections */
+    uint64_t tick;             /* the last one that was looked at */
+    struct conn_entry wheel[CONN_WHEEL_SLOTS];
+    struct conn *first; /* all */
+    struct conn *dirty;
+    struct conn **dirty_last;
+    uint8_t scratch[CONN_SCRATCH_SIZE];
+    uint8_t plain[CONN_PLAIN_SIZE];
+};
+
+struct conn_network { /* an IPv4 address or an IPv6 /64 */
+    uint8_t bytes[8];
+    bool is_v6;
+};
+
+struct conn_networks;
+
+struct conn_listener {
+    struct conn_shared *shared;
+    struct loop_watch *watch;
+    struct loop_timer *pause; /* while there are no descriptors left */
+    int fd;
+    const struct conn_protocol *protocol;
+    void *server;
+    struct tls_context *tls;
+    bool implicit;
+    struct conn_limits limits;
+    struct bytes refusal;
+    struct conn_networks *networks;
+    unsigned connections;
+    bool closed; /* freed with the last connection */
+};
+
+struct conn_writing {
+    uv_write_t uv;
+    struct conn *conn;
+    struct buffer bytes;
+};
+
+struct conn {
+    uv_tcp_t tcp; /* first: the handle is the connection */
+    struct conn *next, *previous;
+    struct conn_shared *shared;
+    struct conn_listener *listener;
+    void *session;
+    uint64_t id;
+    SSL *ssl;
+    char *tls_text;
+    struct bytes window; /* what SSL may read now */
+    struct buffer cipher, input, plain, output;
+    struct conn_writing *writing;
+    struct conn *dirty_next;
+    struct conn_entry entry;
+    uint64_t entry_tick; /* 0: in no slot */
+    uint64_t deadline_ms;
+    uint64_t idle_ms;
+    struct conn_network network;
+    char peer[INET6_ADDRSTRLEN];
+    uint16_t port;
+    bool dirty;
+    bool reading;
+    bool feeding;
+    bool resumed;   /* input is to be offered again */
+    bool tls_asked; /* STARTTLS, when feed() returns */
+    bool handshaking;
+    bool tls_more; /* reading stopped in the middle: SSL may hold more */
+    bool eof;
+    bool was_full;
+    bool closing;
+    bool tls_ended; /* close_notify is sent */
+    bool shut;
+    bool ended;
+};
+
+/* conn.c */
+struct conn *conn_new(struct conn_listener *listener, int fd, const struct sockaddr *address);
+void conn_open_session(struct conn *conn);
+void conn_mark(struct conn *conn);
+void conn_end(struct conn *conn);
+size_t conn_output_len(const struct conn *conn);
+struct conn_shared *conn_shared_of(struct loop *loop);
+
+/* conn_input.c */
+void conn_update_reading(struct conn *conn);
+void conn_received(struct conn *conn, struct bytes bytes);
+bool conn_may_feed(const struct conn *conn);
+void conn_offer(struct conn *conn);
+void conn_at_end(struct conn *conn);
+
+/* conn_output.c */
+void conn_flush(struct conn *conn);
+
+/* conn_tls.c */
+void conn_tls_begin(struct conn *conn);
+void conn_tls_received(struct conn *conn, struct bytes bytes);
+/* False when the connection is beyond help. */
+bool conn_tls_encrypt(struct conn *conn);
+void conn_tls_shutdown(struct conn *conn);
+
+/* conn_wheel.c */
+void conn_wheel_init(struct conn_shared *shared);
+void conn_wheel_set(struct conn *conn, uint64_t deadline_ms);
+void conn_wheel_remove(struct conn *conn);
+uint64_t conn_now_ms(const struct conn *conn);
+
+/* conn_network.c */
+struct conn_networks *conn_networks_new(void);
+void conn_networks_free(struct conn_networks **networks);
+struct conn_network conn_network_of(const struct sockaddr *address);
+/* False, and not counted, when there are `most` already. */
+bool conn_networks_enter(struct conn_networks *networks, const struct conn_network *network,
+                         unsigned most);
+void conn_networks_leave(struct conn_networks *networks, const struct conn_network *network);
+
+/* conn_listener.c */
+void conn_listener_left(struct conn_listener *listener, const struct conn *conn);
+
+#endif
