@@ -1,5 +1,9 @@
 unit_test(storage/service write SOURCES storage/service/write.c USES pr_schema pr_base)
 unit_test(storage/service watch SOURCES storage/service/watch.c storage/service/sessions.c
           USES pr_schema pr_base PkgConfig::SODIUM)
-set(storage_lab SOURCES tests/unit/storage/lab.c USES pr_storage_query pr_storage_machine)
+set(storage_lab SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
+    USES pr_storage_query pr_storage_machine)
+set(storage_model tests/unit/storage/model.c tests/unit/storage/model_compare.c
+    tests/unit/storage/model_mailboxes.c)
 unit_test(storage/machine deliver ${storage_lab})
+unit_test(storage/machine model ${storage_lab} SOURCES ${storage_model})

@@ -44,7 +44,28 @@ void lab_close(struct lab *lab)
         CHECK(unlink(path) == 0);
     }
     CHECK(rmdir(lab->folder) == 0);
+    free(lab->entries);
     arena_fini(&lab->arena);
+}
+
+static void entry_keep(struct lab *lab, uint32_t group, struct bytes entry)
+{
+    if (lab->entry_count == lab->entry_room) {
+        lab->entry_room = lab->entry_room == 0 ? 1024 : lab->entry_room * 2;
+        lab->entries = realloc(lab->entries, lab->entry_room * sizeof(*lab->entries));
+        CHECK(lab->entries != NULL);
+    }
+    lab->entries[lab->entry_count++] =
+        (struct lab_entry){group, arena_copy(&lab->arena, entry)};
+}
+
+uint32_t lab_random(uint64_t *seed, uint32_t below)
+{
+    uint64_t mixed = *seed += 0x9e3779b97f4a7c15u;
+
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+    return (uint32_t)((mixed ^ mixed >> 31) % below);
 }
 
 Pr__Outcome *lab_apply_entry(struct lab *lab, uint32_t group, struct bytes entry)
@@ -54,6 +75,7 @@ Pr__Outcome *lab_apply_entry(struct lab *lab, uint32_t group, struct bytes entry
     struct bytes reply;
     Pr__Outcome *outcome;
 
+    entry_keep(lab, group, entry);
     lab->events = (struct machine_events){0};
     machine_apply(txn, group, ++lab->index, 1, entry, &lab->arena, &reply, &lab->events);
     CHECK(db_error(txn) == ERR_OK);

@@ -16,8 +16,15 @@ struct lab {
     struct machine_events events;
     uint64_t index; /* of the last entry, of all groups */
     uint64_t now_ms;
-    unsigned ids; /* request ids given out */
-    struct db_txn *txn;
+    unsigned ids;       /* request ids given out */
+    struct db_txn *txn; /* commands go into this one while it is open */
+    /* Every entry that was applied, to be applied again elsewhere. */
+    struct lab_entry {
+        uint32_t group;
+        struct bytes entry;
+    } * entries;
+    size_t entry_count;
+    size_t entry_room;
 };
 
 void lab_open(struct lab *lab);
@@ -43,6 +50,9 @@ ProtobufCBinaryData lab_field(struct lab *lab, struct bytes bytes);
 Pr__UidRange **lab_ranges(struct lab *lab, size_t count, const uint32_t *pairs);
 Pr__Outcome *lab_deliver(struct lab *lab, uint32_t group, uint64_t account_id,
                          struct bytes frame);
+
+/* A number below `below` from a seed: the same everywhere. */
+uint32_t lab_random(uint64_t *seed, uint32_t below);
 
 /* Checks every promise between the tables of a group; aborts on the first that is broken. */
 void lab_invariants(struct lab *lab, uint32_t group);
