@@ -98,14 +98,14 @@ void replicator_propose(struct replicator *replicator, uint32_t group, struct by
 /*
  * A linearizable read point (notes/raft.md section 8), on the leader or, by asking it, on a
  * follower. `done`: ERR_OK when everything committed before this call has been applied HERE
- * (`index`: up to where); ERR_UNAVAILABLE when no leader with a majority answered by the
- * deadline; ERR_NOTFOUND: no such group here.
+ * (`index`: up to where); `deadline_ms` is a time of the clock; ERR_UNAVAILABLE when no leader
+ * with a majority answered by the deadline; ERR_NOTFOUND: no such group here.
  */
 void replicator_read(struct replicator *replicator, uint32_t group, uint64_t deadline_ms,
                      replicator_done *done, void *context);
 
-/* Calls `done` once `index` has been applied here; ERR_TIMEOUT after deadline_ms, ERR_NOTFOUND.
- */
+/* Calls `done` once `index` has been applied here; ERR_TIMEOUT when the clock says
+ * `deadline_ms` before that; ERR_NOTFOUND. */
 void replicator_wait_applied(struct replicator *replicator, uint32_t group, uint64_t index,
                              uint64_t deadline_ms, replicator_done *done, void *context);
 
@@ -165,8 +165,7 @@ bool replicator_turn(struct replicator *replicator);
  * end. */
 void replicator_log_written(struct replicator *replicator, enum err err);
 
-/* A frame came from a peer; the bytes are copied or kept by reference count as transport.h
- * says. */
+/* A frame came from a peer; takes the frame over (one reference). */
 struct frame;
 void replicator_received(struct replicator *replicator, uint64_t node_id, struct frame *frame);
 

@@ -61,9 +61,9 @@ void trim_follow(struct group *group)
         end = group->applied + 1;
     if (end > group->trim_allowed)
         end = group->trim_allowed;
-    /* libraft keeps the newest entry, and knows the term of the one before the first. */
-    if (end > raft_last_index(&group->raft))
-        end = raft_last_index(&group->raft);
+    /* The newest entry on disk stays, and libraft knows the term of the one before it. */
+    if (end > group->raft.last_stored)
+        end = group->raft.last_stored;
     if (end <= group->log_first ||
         (end < group->trim_allowed && end < group->log_first + TRIM_ENTRIES_LEAST))
         return;

@@ -3,3 +3,8 @@ add_executable(sim sim/checks.c sim/client.c sim/disk.c sim/machine.c sim/main.c
 set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(sim PRIVATE pr_raft)
 add_test(NAME sim/fresh COMMAND sim --fresh 400 --seconds 30 --file ${CMAKE_CURRENT_SOURCE_DIR}/sim/seeds)
+
+add_executable(raft_cluster sim/cluster.c sim/cluster_node.c)
+set_target_properties(raft_cluster PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_link_libraries(raft_cluster PRIVATE pr_raft)
+add_test(NAME raft/cluster COMMAND raft_cluster ${CMAKE_CURRENT_BINARY_DIR})
