@@ -6,3 +6,4 @@ unit_test(storage/service identity
           SOURCES storage/service/identity.c storage/service/cluster_folder.c storage/service/token.c
           USES pr_runtime pr_schema pr_base PkgConfig::SODIUM)
 unit_test(storage/service status SOURCES storage/service/status_merge.c USES pr_schema pr_base)
+unit_test(admin cli USES pr_admin_cli pr_runtime pr_schema pr_base)

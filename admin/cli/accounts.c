@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+
+#include "admin/cli/output.h"
+#include "node/base/check.h"
+
+static const struct output_column columns[] = {
+    {"id", "ID", OUTPUT_NUMBER},          {"address", "ADDRESS", OUTPUT_TEXT},
+    {"tenant", "TENANT", OUTPUT_TEXT},    {"group", "GROUP", OUTPUT_NUMBER},
+    {"created_ms", "ADDED", OUTPUT_TIME},
+};
+
+static const struct output_column show_columns[] = {
+    {"address", "address", OUTPUT_TEXT},  {"id", "id", OUTPUT_NUMBER},
+    {"tenant", "tenant", OUTPUT_TEXT},    {"group", "group", OUTPUT_NUMBER},
+    {"created_ms", "added", OUTPUT_TIME}, {"messages", "messages", OUTPUT_NUMBER},
+    {"size", "size", OUTPUT_BYTES},
+};
+
+static const struct output_column mailbox_columns[] = {
+    {"name", "MAILBOX", OUTPUT_TEXT},
+    {"messages", "MESSAGES", OUTPUT_NUMBER},
+    {"unseen", "UNSEEN", OUTPUT_NUMBER},
+    {"size", "SIZE", OUTPUT_BYTES},
+};
+
+enum cli_exit cli_account_add(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountCreate create = PR__ACCOUNT_CREATE__INIT;
+    const char *password = NULL;
+    bool generated = false;
+
+    if (cli_has(cli, OPTION_FILE)) {
+        if (cli->argument_count == 0 && !cli_has(cli, OPTION_GENERATE) &&
+            !cli_has(cli, OPTION_PASSWORD_FILE))
+            return cli_account_add_file(cli);
+        cli_fail("--file brings addresses and passwords; give nothing else with it");
+        return CLI_USAGE;
+    }
+    if (cli->argument_count == 0) {
+        cli_fail("\"account add\" needs ADDRESS or --file");
+        return CLI_USAGE;
+    }
+    if (!cli_password(cli, &password, &generated))
+        return CLI_FAILED;
+    create.address = cli->arguments[0];
+    create.password = arena_string(&cli->arena, bytes_of(password));
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
+    request.account_create = &create;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    uint64_t id = reply->outcome != NULL ? reply->outcome->id : 0;
+    json_t *made = json_pack("{s:I, s:s}", "id", (json_int_t)id, "address", create.address);
+    if (generated)
+        CHECK(json_object_set_new(made, "password", json_string(password)) == 0);
+    return output_done(cli, made, "account %s added%s%s", create.address,
+                       generated ? "; its password is " : "", generated ? password : "");
+}
+
+enum cli_exit cli_account_password(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountSetPassword set = PR__ACCOUNT_SET_PASSWORD__INIT;
+    const char *password = NULL;
+    bool generated = false;
+
+    if (!cli_password(cli, &password, &generated))
+        return CLI_FAILED;
+    set.address = cli->arguments[0];
+    set.password = arena_string(&cli->arena, bytes_of(password));
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD;
+    request.account_set_password = &set;
+    if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
+        return CLI_FAILED;
+    json_t *made = json_pack("{s:s}", "address", set.address);
+    if (generated)
+        CHECK(json_object_set_new(made, "password", json_string(password)) == 0);
+    return output_done(cli, made, "account %s has a new password%s%s; its sessions have ended",
+                       set.address, generated ? ": " : "", generated ? password : "");
+}
+
+enum cli_exit cli_account_remove(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountRemove remove = PR__ACCOUNT_REMOVE__INIT;
+
+    remove.address = cli->arguments[0];
+    if (!cli_confirm(
+            cli, arena_printf(&cli->arena, "Remove %s with all of its mail?", remove.address)))
+        return CLI_FAILED;
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_REMOVE;
+    request.account_remove = &remove;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_LONG_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    return output_done(cli,
+                       json_pack("{s:s, s:s}", "removed", remove.address, "text", reply->text),
+                       "%s: %s", remove.address, reply->text);
+}
+
+enum cli_exit cli_account_list(struct cli *cli)
+{
+    Pr__AccountList ask = PR__ACCOUNT_LIST__INIT;
+    const char *domain = cli_has(cli, OPTION_DOMAIN) ? cli->options[OPTION_DOMAIN] : "";
+    json_t *rows = json_array();
+    bool more = true;
+
+    ask.domain = arena_string(&cli->arena, bytes_of(domain));
+    while (more) {
+        Pr__Request request = PR__REQUEST__INIT;
+        request.call_case = PR__REQUEST__CALL_ACCOUNT_LIST;
+        request.account_list = &ask;
+        const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+        if (reply == NULL || reply->answer_case != PR__REPLY__ANSWER_ACCOUNT_LIST) {
+            json_decref(rows);
+            return CLI_FAILED;
+        }
+        cli_remark(reply);
+        const Pr__AccountListAnswer *answer = reply->account_list;
+        for (size_t i = 0; i < answer->n_accounts; i++) {
+            CHECK(json_array_append_new(rows, json_of_account(answer->accounts[i])) == 0);
+            ask.after = answer->accounts[i]->address;
+        }
+        more = answer->more && answer->n_accounts > 0;
+    }
+    return output_list(cli, "accounts", rows, columns, OUTPUT_COUNT(columns));
+}
+
+enum cli_exit cli_account_show(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountShow ask = PR__ACCOUNT_SHOW__INIT;
+
+    ask.address = cli->arguments[0];
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_SHOW;
+    request.account_show = &ask;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    if (reply->answer_case != PR__REPLY__ANSWER_ACCOUNT_SHOW ||
+        reply->account_show->account == NULL)
+        return cli_fail("the store gave another answer");
+    cli_remark(reply);
+    const Pr__AccountShowAnswer *answer = reply->account_show;
+    json_t *made = json_of_account(answer->account);
+    json_t *mailboxes = json_array();
+    for (size_t i = 0; i < answer->n_mailboxes; i++)
+        CHECK(json_array_append_new(mailboxes, json_of_mailbox(answer->mailboxes[i])) == 0);
+    CHECK(json_object_set_new(made, "messages", json_integer((json_int_t)answer->messages)) ==
+          0);
+    CHECK(json_object_set_new(made, "size", json_integer((json_int_t)answer->size)) == 0);
+    CHECK(json_object_set_new(made, "mailboxes", mailboxes) == 0);
+    json_incref(mailboxes);
+    enum cli_exit status = output_record(cli, made, show_columns, OUTPUT_COUNT(show_columns));
+    if (!cli_has(cli, OPTION_JSON)) {
+        putchar('\n');
+        output_table(mailboxes, mailbox_columns, OUTPUT_COUNT(mailbox_columns));
+    }
+    json_decref(mailboxes);
+    return status;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef ADMIN_CLI_CLI_H
+#define ADMIN_CLI_CLI_H
+
+#include "node/base/arena.h"
+#include "node/base/bytes.h"
+#include "storage/client/client.h"
+
+/*
+ * `postraft`, what operators type. A command is a row of the table in commands.c; the row says
+ * which options it takes, the help is printed from it, and its handler makes one or more calls
+ * to the local store and prints what came of them.
+ */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1, /* refused, or could not be done; one line says why */
+    CLI_USAGE = 2,
+};
+
+/* The options. A row is the bit, the name, what follows it (NULL: nothing), and the help. */
+#define CLI_OPTIONS(X)                                                                         \
+    X(CONFIG, "config", "FILE", "the node's configuration (/etc/postraft/postraft.conf)")      \
+    X(RUN, "run", "DIR", "the folder of the node's sockets, instead of --config")              \
+    X(JSON, "json", NULL, "print JSON")                                                        \
+    X(HELP, "help", NULL, "print this")                                                        \
+    X(VERSION, "version", NULL, "print the version")                                           \
+    X(NAME, "name", "NAME", "name of the cluster")                                             \
+    X(NODE, "node", "NAME", "name of this node")                                               \
+    X(DATA_CENTER, "data-center", "NAME", "data center that this node stands in")              \
+    X(GROUPS, "groups", "COUNT", "mail groups to begin with, 1 to 64 (4)")                     \
+    X(VALID, "valid", "SECONDS", "how long the token can be used (3600)")                      \
+    X(TENANT, "tenant", "NAME", "the tenant that owns it")                                     \
+    X(DOMAIN, "domain", "DOMAIN", "only accounts of this domain")                              \
+    X(PASSWORD_FILE, "password-file", "FILE", "first line is the password; - is the input")    \
+    X(GENERATE, "generate", NULL, "make a password up, and print it")                          \
+    X(FILE, "file", "FILE", "many accounts: lines of address, TAB, password; - is the input")  \
+    X(YES, "yes", NULL, "do not ask")
+
+#define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
+enum cli_option { CLI_OPTIONS(CLI_OPTION_ENUM) OPTION_COUNT };
+#undef CLI_OPTION_ENUM
+#define WITH(name) (1U << OPTION_##name)
+
+struct cli;
+
+struct cli_command {
+    const char *group;
+    const char *verb;      /* "" when the group is a command by itself */
+    const char *arguments; /* for the help: "TOKEN" */
+    unsigned argument_count;
+    unsigned allowed;  /* options, beside those that every command takes */
+    unsigned required; /* options */
+    const char *summary;
+    enum cli_exit (*run)(struct cli *cli);
+};
+
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+
+struct cli {
+    struct arena arena; /* lives as long as the program */
+    const struct cli_command *command;
+    const char *options[OPTION_COUNT]; /* the argument, or "" for a flag; NULL: not given */
+    char **arguments;
+    unsigned argument_count;
+    struct loop *loop;
+    struct store_client *client;
+};
+
+/* main(), but for the process. */
+int cli_main(int argc, char **argv);
+
+/* options.c: fills options, command and arguments. False: the program ends with *status. */
+bool cli_parse(struct cli *cli, int argc, char **argv, int *status);
+/* help.c */
+void cli_help(const struct cli *cli, const char *group, const char *verb);
+void cli_unknown(const char *group, const char *verb);
+
+static inline bool cli_has(const struct cli *cli, enum cli_option option)
+{
+    return cli->options[option] != NULL;
+}
+
+/* A number option within its limits; false after a message. Not given: *number stays. */
+bool cli_number(const struct cli *cli, enum cli_option option, uint32_t least, uint32_t most,
+                uint32_t *number);
+
+/* "postraft: ..." on standard error, one line. Returns CLI_FAILED. */
+__attribute__((format(printf, 1, 2))) enum cli_exit cli_fail(const char *format, ...);
+/* The same for a refusal by the store: what it said, or what the error means and what to do. */
+enum cli_exit cli_refused(enum err err, const char *text);
+
+/* ---- calls (call.c) ---- */
+
+enum {
+    CLI_CALL_MS = 20000,
+    CLI_LONG_CALL_MS = 110000, /* init, join, removing an account */
+    CLI_CONNECT_MS = 5000,
+    CLI_PARALLEL = 64,
+};
+
+/* Opens the way to the store. False after a message. */
+bool cli_connect(struct cli *cli);
+/*
+ * One call, to its end. The reply lives as long as the program; NULL after a message. A call
+ * that changes something gets a request id, so that it happens once.
+ */
+const Pr__Reply *cli_call(struct cli *cli, Pr__Request *request, unsigned deadline_ms);
+/* A reply's remark (it came from a stale state, say) on standard error. */
+void cli_remark(const Pr__Reply *reply);
+
+/* ---- what people type (input.c) ---- */
+
+/* The password by --password-file, --generate, a prompt, or the first line of the input. False
+ * after a message. *generated tells to print it. */
+bool cli_password(struct cli *cli, const char **password, bool *generated);
+/* --yes, or "y" on a terminal. False after a message. */
+bool cli_confirm(const struct cli *cli, const char *question);
+
+/* ---- handlers, a file a group ---- */
+
+enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cli),
+    cli_cluster_token(struct cli *cli), cli_cluster_status(struct cli *cli);
+enum cli_exit cli_node_list(struct cli *cli), cli_group_list(struct cli *cli),
+    cli_metrics(struct cli *cli);
+enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),
+    cli_tenant_remove(struct cli *cli);
+enum cli_exit cli_domain_add(struct cli *cli), cli_domain_list(struct cli *cli),
+    cli_domain_remove(struct cli *cli), cli_domain_show(struct cli *cli);
+enum cli_exit cli_account_add(struct cli *cli), cli_account_list(struct cli *cli),
+    cli_account_show(struct cli *cli), cli_account_remove(struct cli *cli),
+    cli_account_password(struct cli *cli);
+/* account_file.c */
+enum cli_exit cli_account_add_file(struct cli *cli);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "admin/cli/output.h"
+#include "node/base/check.h"
+
+static const struct output_column columns[] = {
+    {"name", "DOMAIN", OUTPUT_TEXT},
+    {"tenant", "TENANT", OUTPUT_TEXT},
+    {"accounts", "ACCOUNTS", OUTPUT_NUMBER},
+    {"created_ms", "ADDED", OUTPUT_TIME},
+};
+
+enum cli_exit cli_domain_add(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__DomainAdd add = PR__DOMAIN_ADD__INIT;
+
+    add.name = cli->arguments[0];
+    add.tenant = arena_string(&cli->arena, bytes_of(cli->options[OPTION_TENANT]));
+    request.call_case = PR__REQUEST__CALL_DOMAIN_ADD;
+    request.domain_add = &add;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    return output_done(
+        cli, json_pack("{s:s, s:s}", "name", add.name, "tenant", add.tenant),
+        "domain %s added to tenant %s; mail is taken for the accounts that it gets", add.name,
+        add.tenant);
+}
+
+enum cli_exit cli_domain_remove(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__DomainRemove remove = PR__DOMAIN_REMOVE__INIT;
+
+    remove.name = cli->arguments[0];
+    if (!cli_confirm(cli, arena_printf(&cli->arena, "Remove the domain %s?", remove.name)))
+        return CLI_FAILED;
+    request.call_case = PR__REQUEST__CALL_DOMAIN_REMOVE;
+    request.domain_remove = &remove;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    return output_done(cli, json_pack("{s:s}", "removed", remove.name), "domain %s removed",
+                       remove.name);
+}
+
+/* All of a tenant's domains, or of all. NULL after a message. */
+static json_t *fetch_domains(struct cli *cli, const char *tenant)
+{
+    Pr__DomainList ask = PR__DOMAIN_LIST__INIT;
+    json_t *rows = json_array();
+    bool more = true;
+
+    ask.tenant = arena_string(&cli->arena, bytes_of(tenant));
+    while (more) {
+        Pr__Request request = PR__REQUEST__INIT;
+        request.call_case = PR__REQUEST__CALL_DOMAIN_LIST;
+        request.domain_list = &ask;
+        const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+        if (reply == NULL || reply->answer_case != PR__REPLY__ANSWER_DOMAIN_LIST) {
+            json_decref(rows);
+            return NULL;
+        }
+        cli_remark(reply);
+        const Pr__DomainListAnswer *answer = reply->domain_list;
+        for (size_t i = 0; i < answer->n_domains; i++) {
+            CHECK(json_array_append_new(rows, json_of_domain(answer->domains[i])) == 0);
+            ask.after = answer->domains[i]->name;
+        }
+        more = answer->more && answer->n_domains > 0;
+    }
+    return rows;
+}
+
+enum cli_exit cli_domain_list(struct cli *cli)
+{
+    const char *tenant = cli_has(cli, OPTION_TENANT) ? cli->options[OPTION_TENANT] : "";
+    json_t *rows = fetch_domains(cli, tenant);
+
+    if (rows == NULL)
+        return CLI_FAILED;
+    return output_list(cli, "domains", rows, columns, OUTPUT_COUNT(columns));
+}
+
+enum cli_exit cli_domain_show(struct cli *cli)
+{
+    json_t *rows = fetch_domains(cli, "");
+    struct bytes wanted = bytes_of(cli->arguments[0]);
+    json_t *found = NULL;
+    json_t *row = NULL;
+    size_t i = 0;
+
+    if (rows == NULL)
+        return CLI_FAILED;
+    json_array_foreach(rows, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        if (bytes_equal_nocase(bytes_of(name), wanted))
+            found = json_incref(row);
+    }
+    json_decref(rows);
+    if (found == NULL)
+        return cli_fail("there is no domain %s; `postraft domain list` shows those there are",
+                        cli->arguments[0]);
+    return output_record(cli, found, columns, OUTPUT_COUNT(columns));
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "admin/cli/cli.h"
+#include "node/base/check.h"
+
+#define GENERATED_SIZE 20
+
+/* One line without its end; false at the end of the file. */
+static bool read_line(FILE *file, struct arena *arena, const char **line)
+{
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t len = getline(&text, &room, file);
+
+    if (len > 0 && text[len - 1] == '\n')
+        len--;
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    if (len >= 0)
+        *line = arena_string(arena, bytes_from(text, (size_t)len));
+    free(text);
+    return len >= 0;
+}
+
+static bool prompt(struct cli *cli, const char *text, const char **line)
+{
+    struct termios before;
+    struct termios silent;
+
+    fputs(text, stderr);
+    fflush(stderr);
+    bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    if (terminal) {
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    bool got = read_line(stdin, &cli->arena, line);
+    if (terminal)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fputc('\n', stderr);
+    return got;
+}
+
+static bool password_prompt(struct cli *cli, const char **password)
+{
+    const char *again = NULL;
+
+    if (!prompt(cli, "New password: ", password) || !prompt(cli, "The same again: ", &again) ||
+        strcmp(*password, again) != 0) {
+        cli_fail("the two are not the same; nothing was changed");
+        return false;
+    }
+    return true;
+}
+
+static bool password_read(struct cli *cli, const char *path, const char **password)
+{
+    bool input = strcmp(path, "-") == 0;
+    FILE *file = input ? stdin : fopen(path, "re");
+
+    if (file == NULL) {
+        cli_fail("%s: %s", path, strerror(errno));
+        return false;
+    }
+    bool got = read_line(file, &cli->arena, password) && (*password)[0] != '\0';
+    if (!input)
+        fclose(file);
+    if (!got)
+        cli_fail("%s has no password in its first line", input ? "the input" : path);
+    return got;
+}
+
+/* Letters and digits that are not mistaken for each other; each equally likely. */
+static const char *password_generate(struct arena *arena)
+{
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    char *text = arena_alloc(arena, GENERATED_SIZE + 1);
+    const size_t count = sizeof(letters) - 1;
+
+    for (size_t i = 0; i < GENERATED_SIZE;) {
+        uint8_t byte = 0;
+        store_random(&byte, sizeof(byte));
+        if (byte < 256 / count * count)
+            text[i++] = letters[byte % count];
+    }
+    return text;
+}
+
+bool cli_password(struct cli *cli, const char **password, bool *generated)
+{
+    *generated = cli_has(cli, OPTION_GENERATE);
+    if (*generated && cli_has(cli, OPTION_PASSWORD_FILE)) {
+        cli_fail("--generate and --password-file exclude each other");
+        return false;
+    }
+    if (*generated) {
+        *password = password_generate(&cli->arena);
+        return true;
+    }
+    if (cli_has(cli, OPTION_PASSWORD_FILE))
+        return password_read(cli, cli->options[OPTION_PASSWORD_FILE], password);
+    if (isatty(STDIN_FILENO))
+        return password_prompt(cli, password);
+    return password_read(cli, "-", password);
+}
+
+bool cli_confirm(const struct cli *cli, const char *question)
+{
+    char answer[16] = "";
+
+    if (cli_has(cli, OPTION_YES))
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        cli_fail("this removes something: give --yes when nobody is there to be asked");
+        return false;
+    }
+    fprintf(stderr, "%s [y/N] ", question);
+    if (fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
+        return true;
+    cli_fail("nothing was removed");
+    return false;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "admin/cli/output.h"
+#include "node/base/check.h"
+
+/* A member that the leader has not heard of for longer is shown as away. */
+#define AWAY_MS 5000
+
+static json_int_t number(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
+}
+
+/* Text of the store; what is no UTF-8 is shown as unreadable. */
+static json_t *text(const char *value)
+{
+    json_t *made = json_string(value);
+
+    return made != NULL ? made : json_string("(not readable)");
+}
+
+json_t *json_of_node(const Pr__NodeStatus *node)
+{
+    const Pr__NodeRecord *record = node->node;
+    json_t *made = json_pack(
+        "{s:I, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o, s:I}", "id", number(record->id), "name",
+        text(record->name), "data_center", text(record->data_center), "reachable",
+        (int)node->reachable, "replicas", number(node->replicas), "groups_led",
+        number(node->groups_led), "raft_address", text(record->raft_address), "rpc_address",
+        text(record->rpc_address), "join_address", text(record->join_address), "joined_ms",
+        number(record->joined_ms));
+
+    CHECK(made != NULL);
+    return made;
+}
+
+static json_t *json_of_members(const Pr__GroupStatus *group)
+{
+    json_t *members = json_array();
+
+    for (size_t i = 0; i < group->n_members; i++) {
+        const Pr__GroupMember *member = group->members[i];
+        bool leader = group->leader != 0 && member->node_id == group->leader;
+        json_t *made = json_pack("{s:I, s:o, s:b, s:I}", "node", number(member->node_id),
+                                 "role", text(member->role), "leader", (int)leader,
+                                 "match_index", number(member->match_index));
+        CHECK(made != NULL);
+        if (group->leader != 0) { /* only leaders hear of the others */
+            bool reachable = leader || member->last_contact_ms <= AWAY_MS;
+            CHECK(json_object_set_new(made, "reachable", json_boolean(reachable)) == 0);
+        }
+        CHECK(json_array_append_new(members, made) == 0);
+    }
+    return members;
+}
+
+json_t *json_of_group(const Pr__GroupStatus *group)
+{
+    json_t *wanted = json_array();
+
+    for (size_t i = 0; i < group->n_wanted; i++) {
+        json_t *made = json_pack("{s:I, s:s}", "node", number(group->wanted[i]->node_id),
+                                 "role", group->wanted[i]->standby ? "standby" : "voter");
+        CHECK(json_array_append_new(wanted, made) == 0);
+    }
+    json_t *made = json_pack(
+        "{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o}", "group",
+        number(group->group), "kind", text(group->kind), "leader", number(group->leader),
+        "preferred_leader", number(group->preferred_leader), "term", number(group->term),
+        "commit_index", number(group->commit_index), "applied_index",
+        number(group->applied_index), "single_site", (int)group->single_site, "accounts",
+        number(group->accounts), "members", json_of_members(group), "wanted", wanted);
+    CHECK(made != NULL);
+    return made;
+}
+
+json_t *json_of_mailbox(const Pr__MailboxInfo *mailbox)
+{
+    json_t *made =
+        json_pack("{s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "id", number(mailbox->id), "name",
+                  text(mailbox->name), "messages", number(mailbox->messages), "unseen",
+                  number(mailbox->unseen), "size", number(mailbox->size), "uid_validity",
+                  number(mailbox->uid_validity), "uid_next", number(mailbox->uid_next));
+
+    CHECK(made != NULL);
+    return made;
+}
+
+json_t *json_of_account(const Pr__AccountRecord *account)
+{
+    json_t *made = json_pack("{s:I, s:o, s:o, s:I, s:I}", "id", number(account->id), "address",
+                             text(account->address), "tenant", text(account->tenant), "group",
+                             number(account->group), "created_ms", number(account->created_ms));
+
+    CHECK(made != NULL);
+    return made;
+}
+
+json_t *json_of_domain(const Pr__DomainRecord *domain)
+{
+    json_t *made = json_pack("{s:o, s:o, s:I, s:I}", "name", text(domain->name), "tenant",
+                             text(domain->tenant), "accounts", number(domain->accounts),
+                             "created_ms", number(domain->created_ms));
+
+    CHECK(made != NULL);
+    return made;
+}

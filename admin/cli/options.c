@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "admin/cli/cli.h"
+#include "node/base/check.h"
+
+#define FOR_ALL (WITH(CONFIG) | WITH(RUN) | WITH(JSON) | WITH(HELP) | WITH(VERSION))
+
+#define OPTION_NAME(name, text, argument, help) text,
+static const char *const names[] = {CLI_OPTIONS(OPTION_NAME)};
+#undef OPTION_NAME
+
+static const struct option *long_options(void)
+{
+#define LONG_OPTION(name, text, argument, help)                                                \
+    {text, (argument) != NULL ? required_argument : no_argument, NULL, OPTION_##name},
+    static const struct option rows[] = {CLI_OPTIONS(LONG_OPTION){NULL, 0, NULL, 0}};
+#undef LONG_OPTION
+    return rows;
+}
+
+/* All options, wherever they stand; what is left are words. */
+static bool read_options(struct cli *cli, int argc, char **argv)
+{
+    int option;
+
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", long_options(), NULL)) != -1) {
+        if (option < 0 || option >= OPTION_COUNT) {
+            fprintf(stderr, "postraft: `postraft --help` shows the options\n");
+            return false;
+        }
+        cli->options[option] = optarg != NULL ? optarg : "";
+    }
+    cli->arguments = argv + optind;
+    cli->argument_count = (unsigned)(argc - optind);
+    return true;
+}
+
+static const struct cli_command *find_command(const char *group, const char *verb)
+{
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (strcmp(cli_commands[i].group, group) == 0 &&
+            (cli_commands[i].verb[0] == '\0' ||
+             (verb != NULL && strcmp(cli_commands[i].verb, verb) == 0)))
+            return &cli_commands[i];
+    return NULL;
+}
+
+static bool check_options(const struct cli *cli)
+{
+    const struct cli_command *command = cli->command;
+    unsigned allowed = FOR_ALL | command->allowed | command->required;
+
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        if (cli->options[i] != NULL && (allowed & 1U << i) == 0) {
+            fprintf(stderr, "postraft: \"%s %s\" takes no --%s\n", command->group,
+                    command->verb, names[i]);
+            return false;
+        }
+        if (cli->options[i] == NULL && (command->required & 1U << i) != 0) {
+            fprintf(stderr, "postraft: \"%s %s\" needs --%s\n", command->group, command->verb,
+                    names[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_arguments(const struct cli *cli)
+{
+    const struct cli_command *command = cli->command;
+    bool optional = command->arguments[0] == '[';
+    unsigned most = command->argument_count + (optional ? 1 : 0);
+
+    if (cli->argument_count >= command->argument_count && cli->argument_count <= most)
+        return true;
+    if (cli->argument_count > most)
+        fprintf(stderr, "postraft: \"%s\" is too much for \"%s %s\"; see --help\n",
+                cli->arguments[most], command->group, command->verb);
+    else
+        fprintf(stderr, "postraft: \"%s %s\" needs %s\n", command->group, command->verb,
+                command->arguments);
+    return false;
+}
+
+bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
+{
+    *status = CLI_USAGE;
+    if (!read_options(cli, argc, argv))
+        return false;
+    if (cli_has(cli, OPTION_VERSION)) {
+        printf("postraft %s\n", POSTRAFT_VERSION);
+        *status = CLI_OK;
+        return false;
+    }
+    const char *group = cli->argument_count > 0 ? cli->arguments[0] : NULL;
+    const char *verb = cli->argument_count > 1 ? cli->arguments[1] : NULL;
+    cli->command = group != NULL ? find_command(group, verb) : NULL;
+    if (cli->command == NULL && group != NULL && (verb != NULL || !cli_has(cli, OPTION_HELP))) {
+        cli_unknown(group, verb);
+        return false;
+    }
+    if (cli_has(cli, OPTION_HELP)) {
+        const char *named = cli->command != NULL ? cli->command->verb : NULL;
+        cli_help(cli, group, named);
+        *status = CLI_OK;
+        return false;
+    }
+    if (cli->command == NULL) {
+        fprintf(stderr, "postraft: which command? `postraft --help` shows them\n");
+        return false;
+    }
+    unsigned words = cli->command->verb[0] != '\0' ? 2 : 1;
+    cli->arguments += words;
+    cli->argument_count -= words;
+    return check_options(cli) && check_arguments(cli);
+}
+
+bool cli_number(const struct cli *cli, enum cli_option option, uint32_t least, uint32_t most,
+                uint32_t *number)
+{
+    uint64_t value = 0;
+
+    if (!cli_has(cli, option))
+        return true;
+    if (!bytes_to_u64(bytes_of(cli->options[option]), &value) || value < least ||
+        value > most) {
+        cli_fail("--%s takes a number from %u to %u", names[option], (unsigned)least,
+                 (unsigned)most);
+        return false;
+    }
+    *number = (uint32_t)value;
+    return true;
+}
+
+enum cli_exit cli_fail(const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    fputs("postraft: ", stderr);
+    vfprintf(stderr, format, values);
+    fputc('\n', stderr);
+    va_end(values);
+    return CLI_FAILED;
+}

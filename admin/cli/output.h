@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef ADMIN_CLI_OUTPUT_H
+#define ADMIN_CLI_OUTPUT_H
+
+#include <jansson.h>
+
+#include "admin/cli/cli.h"
+
+/*
+ * What a command found, once as JSON. With --json that is printed; else it is shown as a table
+ * or as lines, by the columns of the list.
+ */
+enum output_kind {
+    OUTPUT_TEXT,
+    OUTPUT_NUMBER,
+    OUTPUT_BYTES, /* a size for people */
+    OUTPUT_TIME,  /* milliseconds since 1970 */
+    OUTPUT_YES,   /* a truth value */
+    OUTPUT_MEMBERS,
+};
+
+struct output_column {
+    const char *key;
+    const char *title;
+    enum output_kind kind;
+};
+
+/* {"<name>": rows}, or a table. Takes `rows` over. */
+enum cli_exit output_list(const struct cli *cli, const char *name, json_t *rows,
+                          const struct output_column *columns, size_t column_count);
+/* `record`, or a line a column. Takes it over. */
+enum cli_exit output_record(const struct cli *cli, json_t *record,
+                            const struct output_column *columns, size_t column_count);
+/* `record`, or the sentence. Takes it over. */
+__attribute__((format(printf, 3, 4))) enum cli_exit
+output_done(const struct cli *cli, json_t *record, const char *format, ...);
+
+/* Only the table, for a list inside something else; borrows. */
+void output_table(const json_t *rows, const struct output_column *columns, size_t column_count);
+
+/* JSON of the schema's messages. */
+json_t *json_of_node(const Pr__NodeStatus *node);
+json_t *json_of_group(const Pr__GroupStatus *group);
+json_t *json_of_mailbox(const Pr__MailboxInfo *mailbox);
+json_t *json_of_account(const Pr__AccountRecord *account);
+json_t *json_of_domain(const Pr__DomainRecord *domain);
+
+extern const struct output_column output_nodes[];
+extern const size_t output_nodes_count;
+extern const struct output_column output_groups[];
+extern const size_t output_groups_count;
+
+#define OUTPUT_COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
+
+#endif

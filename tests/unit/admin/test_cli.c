@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "admin/cli/cli.h"
+#include "node/base/check.h"
+#include "node/base/log.h"
+#include "node/runtime/config.h"
+#include "node/runtime/rpc.h"
+#include "storage/schema/entry.h"
+
+/*
+ * The CLI as a process of its own (this program, started with CHILD set), against a store that
+ * answers from a table. Checked: exit status, both outputs, and what the store was asked.
+ */
+#define CHILD "POSTRAFT_TEST_CLI"
+#define DEADLINE_MS 20000
+#define TEXT_MAX 16384
+
+static char folder[] = "/tmp/postraft-cli-XXXXXX";
+static struct loop *loop;
+static struct rpc_server *server;
+static struct {
+    unsigned calls;
+    char asked[TEXT_MAX]; /* "tenant_add example id=16;" */
+    char last_id[33];
+} store;
+
+/* The CLI reads the configuration for the folder of the sockets only. */
+enum err config_load(const char *path, struct arena *arena, struct config *config,
+                     const char **problem)
+{
+    (void)config;
+    *problem = arena_printf(arena, "%s: no such file", path);
+    return ERR_NOTFOUND;
+}
+
+/* ---- the store ---- */
+
+__attribute__((format(printf, 1, 2))) static void asked(const char *format, ...)
+{
+    size_t len = strlen(store.asked);
+    va_list values;
+
+    va_start(values, format);
+    vsnprintf(store.asked + len, sizeof(store.asked) - len, format, values);
+    va_end(values);
+}
+
+static char *text(struct arena *arena, const char *value)
+{
+    return arena_string(arena, bytes_of(value));
+}
+
+static void refuse(Pr__Reply *reply, struct arena *arena, enum err err, const char *why)
+{
+    reply->err = err;
+    reply->text = text(arena, why);
+}
+
+static Pr__GroupStatus *answer_group(struct arena *arena)
+{
+    Pr__GroupStatus *group = arena_alloc(arena, sizeof(*group));
+
+    pr__group_status__init(group);
+    group->group = 3;
+    group->kind = text(arena, "mail");
+    group->leader = 1;
+    group->accounts = 12;
+    group->n_members = 3;
+    group->members = arena_alloc(arena, 3 * sizeof(*group->members));
+    for (unsigned i = 0; i < 3; i++) {
+        group->members[i] = arena_alloc(arena, sizeof(**group->members));
+        pr__group_member__init(group->members[i]);
+        group->members[i]->node_id = i + 1;
+        group->members[i]->role = text(arena, i == 2 ? "standby" : "voter");
+        group->members[i]->last_contact_ms = i == 1 ? 60000 : 0;
+    }
+    return group;
+}
+
+static void answer_status(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    Pr__ClusterStatusAnswer *answer = arena_alloc(arena, sizeof(*answer));
+
+    (void)request;
+    pr__cluster_status_answer__init(answer);
+    answer->initialised = true;
+    answer->cluster_name = text(arena, "post");
+    answer->healthy = false;
+    answer->n_groups = 1;
+    answer->groups = arena_alloc(arena, sizeof(*answer->groups));
+    answer->groups[0] = answer_group(arena);
+    reply->answer_case = PR__REPLY__ANSWER_CLUSTER_STATUS;
+    reply->cluster_status = answer;
+}
+
+static void answer_groups(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    Pr__GroupListAnswer *answer = arena_alloc(arena, sizeof(*answer));
+
+    (void)request;
+    pr__group_list_answer__init(answer);
+    answer->n_groups = 1;
+    answer->groups = arena_alloc(arena, sizeof(*answer->groups));
+    answer->groups[0] = answer_group(arena);
+    reply->answer_case = PR__REPLY__ANSWER_GROUP_LIST;
+    reply->group_list = answer;
+}
+
+static void answer_tenant_add(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    asked("tenant_add %s", request->tenant_add->name);
+    if (strcmp(request->tenant_add->name, "twice") == 0)
+        refuse(reply, arena, ERR_EXISTS, "there is a tenant twice already");
+    else if (strcmp(request->tenant_add->name, "alone") == 0)
+        refuse(reply, arena, ERR_UNAVAILABLE, "");
+    else {
+        reply->outcome = arena_alloc(arena, sizeof(*reply->outcome));
+        pr__outcome__init(reply->outcome);
+        reply->outcome->id = 5;
+    }
+}
+
+/* Three tenants, two a page. */
+static void answer_tenants(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    static const char *const names[] = {"ada", "bea", "cleo"};
+    Pr__TenantListAnswer *answer = arena_alloc(arena, sizeof(*answer));
+
+    asked("tenant_list after=%s", request->tenant_list->after);
+    pr__tenant_list_answer__init(answer);
+    answer->tenants = arena_alloc(arena, 3 * sizeof(*answer->tenants));
+    for (size_t i = 0; i < 3 && answer->n_tenants < 2; i++) {
+        if (strcmp(names[i], request->tenant_list->after) <= 0)
+            continue;
+        Pr__TenantRecord *tenant = arena_alloc(arena, sizeof(*tenant));
+        pr__tenant_record__init(tenant);
+        tenant->id = i + 1;
+        tenant->name = text(arena, names[i]);
+        answer->tenants[answer->n_tenants++] = tenant;
+        answer->more = i < 2;
+    }
+    reply->answer_case = PR__REPLY__ANSWER_TENANT_LIST;
+    reply->tenant_list = answer;
+}
+
+static void answer_create(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    const Pr__AccountCreate *create = request->account_create;
+
+    asked("account_create %s %s", create->address, create->password);
+    if (strncmp(create->address, "bad", 3) == 0)
+        refuse(reply, arena, ERR_INVALID, "that is no address");
+}
+
+static void answer_remove(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    asked("account_remove %s", request->account_remove->address);
+    reply->text = text(arena, "the account and all of its mail are removed");
+}
+
+static void answer_show(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    Pr__AccountShowAnswer *answer = arena_alloc(arena, sizeof(*answer));
+
+    pr__account_show_answer__init(answer);
+    answer->account = arena_alloc(arena, sizeof(*answer->account));
+    pr__account_record__init(answer->account);
+    answer->account->address = request->account_show->address;
+    answer->account->group = 2;
+    answer->size = 5 * 1024 * 1024;
+    answer->n_mailboxes = 1;
+    answer->mailboxes = arena_alloc(arena, sizeof(*answer->mailboxes));
+    answer->mailboxes[0] = arena_alloc(arena, sizeof(**answer->mailboxes));
+    pr__mailbox_info__init(answer->mailboxes[0]);
+    answer->mailboxes[0]->name = text(arena, "INBOX");
+    answer->mailboxes[0]->messages = 7;
+    reply->answer_case = PR__REPLY__ANSWER_ACCOUNT_SHOW;
+    reply->account_show = answer;
+}
+
+static void answer_metrics(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    (void)request;
+    reply->answer_case = PR__REPLY__ANSWER_METRICS;
+    reply->metrics = arena_alloc(arena, sizeof(*reply->metrics));
+    pr__metrics_answer__init(reply->metrics);
+    reply->metrics->text = text(arena, "# HELP postraft_a what\npostraft_a 12\npostraft_b 3\n");
+}
+
+static const struct {
+    Pr__Request__CallCase call;
+    void (*answer)(const Pr__Request *request, Pr__Reply *reply, struct arena *arena);
+} answers[] = {
+    {PR__REQUEST__CALL_CLUSTER_STATUS, answer_status},
+    {PR__REQUEST__CALL_GROUP_LIST, answer_groups},
+    {PR__REQUEST__CALL_TENANT_ADD, answer_tenant_add},
+    {PR__REQUEST__CALL_TENANT_LIST, answer_tenants},
+    {PR__REQUEST__CALL_ACCOUNT_CREATE, answer_create},
+    {PR__REQUEST__CALL_ACCOUNT_REMOVE, answer_remove},
+    {PR__REQUEST__CALL_ACCOUNT_SHOW, answer_show},
+    {PR__REQUEST__CALL_METRICS_READ, answer_metrics},
+};
+
+static void handle(void *context, struct rpc_request *rpc, const struct rpc_peer *peer,
+                   struct bytes body)
+{
+    struct arena arena;
+    struct buffer packed = BUFFER_EMPTY;
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    (void)context;
+    (void)peer;
+    arena_init(&arena);
+    ProtobufCAllocator allocator = arena_allocator(&arena);
+    const Pr__Request *request = pr__request__unpack(&allocator, body.len, body.at);
+    CHECK(request != NULL);
+    store.calls++;
+    refuse(&reply, &arena, ERR_UNSUPPORTED, "not in this test");
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        if (answers[i].call != request->call_case)
+            continue;
+        refuse(&reply, &arena, ERR_OK, "");
+        answers[i].answer(request, &reply, &arena);
+        asked(" id=%zu;", request->request_id.len);
+    }
+    message_pack(&reply.base, &packed);
+    rpc_reply(rpc, buffer_bytes(&packed));
+    buffer_fini(&packed);
+    arena_fini(&arena);
+}
+
+/* ---- running the CLI ---- */
+
+struct run {
+    pid_t pid;
+    uint64_t end_ms;
+    struct loop_timer *timer;
+    int status;
+};
+
+static void look(void *context)
+{
+    struct run *run = context;
+    pid_t got = waitpid(run->pid, &run->status, WNOHANG);
+
+    if (got == 0 && clock_monotonic_ms() < run->end_ms)
+        return;
+    if (got == 0) {
+        kill(run->pid, SIGKILL);
+        waitpid(run->pid, &run->status, 0);
+    }
+    loop_timer_stop(&run->timer);
+    loop_stop(loop);
+}
+
+static void read_file(const char *name, char content[TEXT_MAX])
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    int fd = open(path, O_RDONLY);
+    ssize_t len = fd >= 0 ? read(fd, content, TEXT_MAX - 1) : 0;
+    content[len > 0 ? len : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+}
+
+static void write_file(const char *name, const char *content)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+static void redirect(const char *name, int to, int flags)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    int fd = open(path, flags, 0600);
+    if (fd < 0 || dup2(fd, to) < 0)
+        _exit(99);
+}
+
+/* `line` is cut at spaces; FOLDER stands for the test's folder. */
+static int run_cli(const char *line, const char *input, char output[TEXT_MAX],
+                   char errors[TEXT_MAX])
+{
+    struct arena arena;
+    char *argv[32] = {NULL};
+    int argc = 0;
+
+    arena_init(&arena);
+    memset(&store, 0, sizeof(store));
+    write_file("input", input);
+    struct bytes rest = bytes_of(line);
+    while (rest.len > 0 && argc < 31) {
+        struct bytes word = bytes_take_word(&rest);
+        char *copy = arena_string(&arena, word);
+        if (strncmp(copy, "FOLDER", 6) == 0)
+            copy = arena_printf(&arena, "%s%s", folder, copy + 6);
+        argv[argc++] = copy;
+    }
+    struct run run = {.end_ms = clock_monotonic_ms() + DEADLINE_MS};
+    run.pid = fork();
+    CHECK(run.pid >= 0);
+    if (run.pid == 0) {
+        redirect("input", STDIN_FILENO, O_RDONLY);
+        redirect("output", STDOUT_FILENO, O_WRONLY | O_CREAT | O_TRUNC);
+        redirect("errors", STDERR_FILENO, O_WRONLY | O_CREAT | O_TRUNC);
+        setenv(CHILD, "1", 1);
+        execv("/proc/self/exe", argv);
+        _exit(99);
+    }
+    run.timer = loop_timer_start(loop, 2, 2, look, &run);
+    loop_run(loop);
+    read_file("output", output);
+    read_file("errors", errors);
+    arena_fini(&arena);
+    return WIFEXITED(run.status) ? WEXITSTATUS(run.status) : 128;
+}
+
+struct row {
+    const char *line;
+    int status;
+    const char *output; /* is in it; "" : it is empty; NULL: any */
+    const char *errors;
+    const char *asked;
+    const char *input;
+};
+
+static void check_text(const char *line, const char *what, const char *got, const char *want)
+{
+    bool good = want == NULL || (want[0] == '\0' ? got[0] == '\0' : strstr(got, want) != NULL);
+
+    if (!good)
+        fail_msg("%s: %s is \"%s\", wanted \"%s\"", line, what, got, want);
+}
+
+static void check_rows(const struct row *rows, size_t count)
+{
+    char output[TEXT_MAX];
+    char errors[TEXT_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        const char *input = rows[i].input != NULL ? rows[i].input : "";
+        int status = run_cli(rows[i].line, input, output, errors);
+        if (status != rows[i].status)
+            fail_msg("%s: exit status %d, wanted %d; %s%s", rows[i].line, status,
+                     rows[i].status, output, errors);
+        check_text(rows[i].line, "the output", output, rows[i].output);
+        check_text(rows[i].line, "the error output", errors, rows[i].errors);
+        check_text(rows[i].line, "what was asked", store.asked, rows[i].asked);
+    }
+}
+
+#define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
+#define P "postraft --run FOLDER "
+
+static void test_usage(void **state)
+{
+    static const struct row rows[] = {
+        {P "--help", 0, "cluster init", "", "", NULL},
+        {P "account --help", 0, "account password ADDRESS", "", "", NULL},
+        {P "cluster join --help", 0, "--data-center NAME", "", "", NULL},
+        {P "--version", 0, "postraft " POSTRAFT_VERSION, "", "", NULL},
+        {P "", 2, "", "which command?", "", NULL},
+        {P "acount list", 2, "", "there are: cluster node group tenant domain account metrics",
+         "", NULL},
+        {P "account lst", 2, "", "\"account list\"", "", NULL},
+        {P "account", 2, "", "\"account show\"", "", NULL},
+        {P "tenant add", 2, "", "needs NAME", "", NULL},
+        {P "tenant add a b", 2, "", "\"b\" is too much", "", NULL},
+        {P "tenant add a --tenant b", 2, "", "takes no --tenant", "", NULL},
+        {P "domain add a.test", 2, "", "needs --tenant", "", NULL},
+        {P "cluster token --valid 5", 2, "", "--valid takes a number from 60", "", NULL},
+        {P "tenant list --bogus", 2, "", "--bogus", "", NULL},
+        {P "account add", 2, "", "needs ADDRESS or --file", "", NULL},
+        {"postraft --run FOLDER/nowhere tenant list", 1, "", "is postraftd running", "", NULL},
+        {"postraft --config FOLDER/nowhere tenant list", 1, "", "--config FILE or --run DIR",
+         "", NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
+static void test_answers(void **state)
+{
+    static const struct row rows[] = {
+        {P "tenant add example", 0, "tenant example added", "", "tenant_add example id=16;",
+         NULL},
+        {P "tenant add example --json", 0, "\"id\": 5", "", NULL, NULL},
+        {P "tenant add twice", 1, "", "postraft: there is a tenant twice already\n", NULL,
+         NULL},
+        {P "tenant add alone --json", 1, "", "`postraft cluster status` shows", NULL, NULL},
+        {P "tenant list", 0, "cleo", "", "tenant_list after= id=0;tenant_list after=bea id=0;",
+         NULL},
+        {P "tenant list --json", 0, "\"tenants\": [", "", NULL, NULL},
+        {P "cluster status", 0, "NOT healthy", "", NULL, NULL},
+        {P "cluster status", 0, "1* 2! 3s", "", NULL, NULL},
+        {P "cluster status --json", 0, "\"healthy\": false", "", NULL, NULL},
+        {P "group list --json", 0, "\"leader\": 1", "", NULL, NULL},
+        {P "account show a@b.test", 0, "5.0 MiB", "", NULL, NULL},
+        {P "account show a@b.test --json", 0, "\"group\": 2", "", NULL, NULL},
+        {P "metrics", 0, "postraft_a 12", "", NULL, NULL},
+        {P "metrics --json", 0, "\"postraft_b\": 3", "", NULL, NULL},
+        {P "node list", 1, "", "not in this test", NULL, NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
+static void test_passwords(void **state)
+{
+    static const struct row rows[] = {
+        {P "account add a@b.test", 0, "account a@b.test added", "",
+         "account_create a@b.test secret word id=16;", "secret word\nmore\n"},
+        {P "account add a@b.test", 1, "", "no password in its first line", "", "\n"},
+        {P "account add a@b.test --password-file FOLDER/secret", 0, NULL, "",
+         "account_create a@b.test from a file id=16;", NULL},
+        {P "account add a@b.test --password-file FOLDER/none", 1, "", "No such file", "", NULL},
+        {P "account add a@b.test --password-file - --generate", 1, "", "exclude", "", NULL},
+        {P "account add a@b.test --generate --json", 0, "\"password\": \"", "", NULL, NULL},
+        {P "account remove a@b.test", 1, "", "give --yes", "", NULL},
+        {P "account remove a@b.test --yes", 0, "all of its mail", "",
+         "account_remove a@b.test id=16;", NULL},
+    };
+
+    (void)state;
+    write_file("secret", "from a file\n");
+    check_rows(ROWS(rows));
+}
+
+static void test_generated_differ(void **state)
+{
+    char first[TEXT_MAX];
+    char second[TEXT_MAX];
+    char errors[TEXT_MAX];
+
+    (void)state;
+    assert_int_equal(run_cli(P "account add a@b.test --generate", "", first, errors), 0);
+    assert_int_equal(run_cli(P "account add a@b.test --generate", "", second, errors), 0);
+    const char *password = strstr(second, "password is ");
+    assert_non_null(password);
+    assert_int_equal(strlen(password), strlen("password is ") + 20 + 1);
+    assert_string_not_equal(first, second);
+}
+
+static void test_many(void **state)
+{
+    char output[TEXT_MAX];
+    char errors[TEXT_MAX];
+    char lines[8192] = "# accounts\n\n";
+
+    (void)state;
+    for (unsigned i = 1; i <= 150; i++)
+        sprintf(lines + strlen(lines), "user%03u@b.test\tsame secret\r\n", i);
+    strcat(lines, "bad@b.test\tsecret word\nno-tab@b.test\nlast@b.test\ttabs\tinside");
+    write_file("many", lines);
+    int status = run_cli(P "account add --file FOLDER/many --json", "", output, errors);
+    assert_int_equal(status, 1);
+    check_text("many", "the output", output, "\"added\": 151");
+    check_text("many", "the output", output, "\"refused\": 2");
+    check_text("many", "the output", output, "\"line\": 153");
+    check_text("many", "the errors", errors, "line 153: bad@b.test: that is no address\n");
+    check_text("many", "the errors", errors, "line 154: no-tab@b.test: no TAB");
+    check_text("many", "the store", store.asked, "user150@b.test same secret id=16;");
+    check_text("many", "the store", store.asked, "last@b.test tabs\tinside id=16;");
+    assert_int_equal(store.calls, 152);
+
+    status = run_cli(P "account add --file -", "x@b.test\tsecret word\n", output, errors);
+    assert_int_equal(status, 0);
+    check_text("input", "the output", output, "1 accounts added");
+}
+
+static int open_store(void **state)
+{
+    static char url[128];
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(url, sizeof(url), "ipc://%s/store-operator.sock", folder);
+    const struct rpc_server_config config = {
+        .url = url,
+        .parallel_max = 64,
+        .uid = UINT32_MAX,
+        .ipc_mode = 0600,
+        .handle = handle,
+    };
+    loop = loop_new();
+    return rpc_server_new(loop, &config, &server) == ERR_OK ? 0 : -1;
+}
+
+static int close_store(void **state)
+{
+    static const char *const names[] = {"input", "output", "errors", "secret", "many"};
+    char path[128];
+
+    (void)state;
+    rpc_server_free(&server);
+    loop_free(&loop);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    snprintf(path, sizeof(path), "%s/store-operator.sock", folder);
+    unlink(path);
+    return rmdir(folder);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usage),     cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_passwords), cmocka_unit_test(test_generated_differ),
+        cmocka_unit_test(test_many),
+    };
+
+    log_init("test", LOG_LEVEL_ERROR, false);
+    if (getenv(CHILD) != NULL)
+        return cli_main(argc, argv);
+    return cmocka_run_group_tests(tests, open_store, close_store);
+}
