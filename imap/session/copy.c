@@ -6,33 +6,66 @@
 struct copy {
     bool move;
     uint32_t target_id;
-    struct imap_ranges uids;
-    struct imap_ranges gone;
-    const char *code;
+    uint32_t uid_validity;
+    struct imap_ranges uids; /* left to do */
+    struct buffer from;      /* COPYUID's sets, of all batches */
+    struct buffer to;
     Pr__Copy call;
 };
 
-static const char *copy_code(struct imap_session *session, const Pr__Outcome *outcome)
-{
-    struct imap_ranges from =
-        imap_ranges_from(session, outcome->source_uids, outcome->n_source_uids);
-    struct imap_ranges to = imap_ranges_from(session, outcome->uids, outcome->n_uids);
-    struct buffer code = BUFFER_EMPTY;
+static bool next_batch(struct imap_session *session);
 
-    if (from.count == 0 || to.count == 0)
-        return NULL;
-    buffer_printf(&code, "COPYUID %u ", outcome->uid_validity);
-    imap_ranges_write(&from, &code);
-    buffer_add_byte(&code, ' ');
-    imap_ranges_write(&to, &code);
-    const char *text = arena_string(&session->command_arena, buffer_bytes(&code));
-    buffer_fini(&code);
-    return text;
+static void cleanup(struct imap_session *session)
+{
+    struct copy *copy = session->running->work;
+
+    buffer_fini(&copy->from);
+    buffer_fini(&copy->to);
 }
 
-static void moved(struct imap_session *session)
+static void add_set(struct buffer *set, const struct imap_ranges *ranges)
 {
-    imap_finish_ok(session, "Done");
+    if (ranges->count > 0 && buffer_len(set) > 0)
+        buffer_add_byte(set, ',');
+    imap_ranges_write(ranges, set);
+}
+
+static const char *copy_code(struct imap_session *session)
+{
+    const struct copy *copy = session->running->work;
+
+    if (buffer_len(&copy->from) == 0)
+        return NULL;
+    return arena_printf(&session->command_arena, "COPYUID %u %.*s %.*s", copy->uid_validity,
+                        BYTES_ARG(buffer_bytes(&copy->from)),
+                        BYTES_ARG(buffer_bytes(&copy->to)));
+}
+
+static void go_on(struct imap_session *session)
+{
+    const struct copy *copy = session->running->work;
+
+    if (next_batch(session))
+        return;
+    session->bad_count = 0;
+    imap_finish(session, "OK", copy->move ? NULL : copy_code(session), "Done");
+}
+
+/* Before the EXPUNGEs, so that no client thinks the messages lost (RFC 6851 section 4.3). */
+static void tell_moved(struct imap_session *session, struct imap_ranges gone)
+{
+    struct copy *copy = session->running->work;
+    const char *code = copy_code(session);
+
+    if (code != NULL) {
+        buffer_add_string(&session->output, "* OK [");
+        buffer_add_string(&session->output, code);
+        buffer_add_string(&session->output, "] Moved\r\n");
+    }
+    buffer_clear(&copy->from);
+    buffer_clear(&copy->to);
+    imap_ranges_normalise(&gone);
+    imap_expunging_start(session, gone, go_on);
 }
 
 static void answered(struct imap_session *session, enum err err, const Pr__Reply *reply)
@@ -45,25 +78,39 @@ static void answered(struct imap_session *session, enum err err, const Pr__Reply
         imap_target_missing(session, err);
         return;
     }
-    copy->code = copy_code(session, reply->outcome);
+    const Pr__Outcome *outcome = reply->outcome;
+    struct imap_ranges from =
+        imap_ranges_from(session, outcome->source_uids, outcome->n_source_uids);
+    struct imap_ranges to = imap_ranges_from(session, outcome->uids, outcome->n_uids);
+    copy->uid_validity = outcome->uid_validity;
+    add_set(&copy->from, &from);
+    add_set(&copy->to, &to);
     if (copy->target_id == session->selected.id)
         session->selected.stale = true;
-    session->bad_count = 0;
-    if (!copy->move) {
-        imap_finish(session, "OK", copy->code, "Done");
-        return;
-    }
-    /* Before the EXPUNGEs, so that no client thinks the messages lost (RFC 6851 section 4.3).
-     */
-    if (copy->code != NULL) {
-        buffer_add_string(&session->output, "* OK [");
-        buffer_add_string(&session->output, copy->code);
-        buffer_add_string(&session->output, "] Moved\r\n");
-    }
-    copy->gone =
-        imap_ranges_from(session, reply->outcome->source_uids, reply->outcome->n_source_uids);
-    imap_ranges_normalise(&copy->gone);
-    imap_expunging_start(session, copy->gone, moved);
+    if (copy->move)
+        tell_moved(session, from);
+    else
+        go_on(session);
+}
+
+static bool next_batch(struct imap_session *session)
+{
+    struct copy *copy = session->running->work;
+    struct imap_ranges batch;
+
+    if (!imap_batch_take(session, &copy->uids, &batch))
+        return false;
+    Pr__Request *request = imap_request_new(session, PR__REQUEST__CALL_COPY);
+    Pr__Copy *call = &copy->call;
+    pr__copy__init(call);
+    call->mailbox_id = session->selected.id;
+    call->uids = imap_ranges_to(&session->command_arena, &batch);
+    call->n_uids = batch.count;
+    call->target_mailbox_id = copy->target_id;
+    call->move = copy->move;
+    request->copy = call;
+    imap_session_call(session, request, true, answered);
+    return true;
 }
 
 static void found(struct imap_session *session, enum err err, const Pr__Reply *reply)
@@ -77,17 +124,8 @@ static void found(struct imap_session *session, enum err err, const Pr__Reply *r
         imap_target_missing(session, err);
         return;
     }
-    Pr__Request *request = imap_request_new(session, PR__REQUEST__CALL_COPY);
-    Pr__Copy *call = &copy->call;
     copy->target_id = reply->mailbox_open->info->id;
-    pr__copy__init(call);
-    call->mailbox_id = session->selected.id;
-    call->uids = imap_ranges_to(&session->command_arena, &copy->uids);
-    call->n_uids = copy->uids.count;
-    call->target_mailbox_id = copy->target_id;
-    call->move = copy->move;
-    request->copy = call;
-    imap_session_call(session, request, true, answered);
+    go_on(session);
 }
 
 static void start(struct imap_session *session, bool move)
@@ -97,12 +135,8 @@ static void start(struct imap_session *session, bool move)
 
     copy->move = move;
     session->running->work = copy;
-    if (!imap_resolve(session, &arguments->copy.sequence, session->running->by_uid,
-                      &copy->uids))
-        return;
-    if (copy->uids.count == 0)
-        imap_finish_ok(session, "There are no such messages");
-    else
+    session->running->cleanup = cleanup;
+    if (imap_resolve(session, &arguments->copy.sequence, session->running->by_uid, &copy->uids))
         imap_target_find(session, arguments->copy.name, found);
 }
 

@@ -75,8 +75,7 @@ static void seen_answered(struct imap_session *session, enum err err, const Pr__
 
     /* Whoever reads a message gets it, even while its flag cannot be set. */
     if (err == ERR_OK) {
-        if (reply->outcome != NULL)
-            imap_own_change(session, reply->outcome->modseq);
+        imap_own_change(session, reply->outcome);
         for (size_t i = 0; i < fetch->count; i++) {
             if (fetch->messages[i].flags & FLAG_SEEN)
                 continue;

@@ -23,7 +23,8 @@ enum imap_state {
 
 enum {
     IMAP_OUTPUT_CHUNK = 64 * 1024, /* of one WRITE; no more is produced than that much beyond */
-    IMAP_OWN_CHANGES_MAX = 8,
+    IMAP_OWN_CHANGES_MAX = 4,
+    IMAP_BATCH_MESSAGES = 5000, /* of one write: half of what the store takes */
     IMAP_READ_DEADLINE_MS = 10 * 1000,
     IMAP_WRITE_DEADLINE_MS = 20 * 1000,
 };
@@ -36,8 +37,11 @@ struct imap_selected {
     struct imap_view view;
     struct imap_keywords keywords;
     uint64_t synced_modseq;
-    /* What this session changed itself, and the client knows already. */
-    uint64_t own_changes[IMAP_OWN_CHANGES_MAX];
+    /* What this session changed itself, and the client knows already: modseqs. */
+    struct imap_own_change {
+        uint64_t first;
+        uint64_t last;
+    } own_changes[IMAP_OWN_CHANGES_MAX];
     unsigned own_count;
 };
 
@@ -161,7 +165,8 @@ void imap_refuse_literal(struct imap_session *session);
 void imap_sync_start(struct imap_session *session, bool fresh,
                      void (*done)(struct imap_session *session));
 bool imap_sync_needed(const struct imap_session *session);
-void imap_own_change(struct imap_session *session, uint64_t modseq);
+/* The outcome of a change of flags by this session. */
+void imap_own_change(struct imap_session *session, const Pr__Outcome *outcome);
 /* Takes over a mailbox's list of keywords, and tells the client when it is another one. */
 void imap_keywords_learn(struct imap_session *session, char *const *names, size_t count);
 
@@ -193,6 +198,13 @@ bool imap_resolve(struct imap_session *session, const struct imap_sequence *sequ
 /* The same without complaint: what does not exist is nothing. */
 struct imap_ranges imap_resolve_numbers(struct imap_session *session,
                                         const struct imap_sequence *sequence, bool by_uid);
+
+/* ---- batch.c ---- */
+
+/* Takes as many messages off the front of `left` as one write may have. The batch is in the
+ * command arena. False: none are left. */
+bool imap_batch_take(struct imap_session *session, struct imap_ranges *left,
+                     struct imap_ranges *batch);
 
 /* ---- mailbox.c ---- */
 

@@ -111,20 +111,28 @@ void imap_run_unselect(struct imap_session *session)
     send_close(session, closed_answered);
 }
 
+struct closing {
+    struct imap_ranges left; /* not asked for yet */
+};
+
+static void expunge_batch(struct imap_session *session);
+
 static void expunged_answered(struct imap_session *session, enum err err,
                               const Pr__Reply *reply)
 {
-    (void)reply;
-    if (err != ERR_OK) {
+    (void)reply; /* CLOSE tells nothing of what it removes */
+    if (err != ERR_OK)
         imap_finish_err(session, err);
-        return;
-    }
-    imap_run_unselect(session);
+    else
+        expunge_batch(session);
 }
 
-void imap_run_close(struct imap_session *session)
+static void expunge_batch(struct imap_session *session)
 {
-    if (session->selected.read_only) {
+    struct closing *closing = session->running->work;
+    struct imap_ranges batch;
+
+    if (!imap_batch_take(session, &closing->left, &batch)) {
         imap_run_unselect(session);
         return;
     }
@@ -132,5 +140,23 @@ void imap_run_close(struct imap_session *session)
     request->expunge = imap_alloc(session, sizeof(*request->expunge));
     pr__expunge__init(request->expunge);
     request->expunge->mailbox_id = session->selected.id;
+    request->expunge->uids = imap_ranges_to(&session->command_arena, &batch);
+    request->expunge->n_uids = batch.count;
     imap_session_call(session, request, true, expunged_answered);
+}
+
+void imap_run_close(struct imap_session *session)
+{
+    struct closing *closing = imap_alloc(session, sizeof(*closing));
+    uint32_t last = session->selected.view.last_uid;
+
+    session->running->work = closing;
+    if (session->selected.read_only || last == 0) {
+        imap_run_unselect(session);
+        return;
+    }
+    closing->left.at = imap_alloc(session, sizeof(closing->left.at[0]));
+    closing->left.at[0] = (struct imap_range){1, last};
+    closing->left.count = 1;
+    expunge_batch(session);
 }

@@ -13,6 +13,7 @@ struct changed {
 
 struct imap_sync {
     void (*done)(struct imap_session *session);
+    bool more; /* this answer was not all */
     struct imap_ranges vanished;
     struct imap_ranges added;
     struct changed *changed;
@@ -25,24 +26,31 @@ bool imap_sync_needed(const struct imap_session *session)
     return session->selected.stale;
 }
 
-void imap_own_change(struct imap_session *session, uint64_t modseq)
+void imap_own_change(struct imap_session *session, const Pr__Outcome *outcome)
 {
     struct imap_selected *selected = &session->selected;
+    uint64_t count = 0;
 
-    if (modseq == 0)
+    if (outcome == NULL)
+        return;
+    for (size_t i = 0; i < outcome->n_uids; i++)
+        count += outcome->uids[i]->last - outcome->uids[i]->first + 1;
+    /* Each message has got one of its own, and nobody came in between. */
+    if (count == 0 || outcome->modseq < count)
         return;
     if (selected->own_count == IMAP_OWN_CHANGES_MAX) {
         selected->own_count--;
         memmove(selected->own_changes, selected->own_changes + 1,
                 selected->own_count * sizeof(selected->own_changes[0]));
     }
-    selected->own_changes[selected->own_count++] = modseq;
+    selected->own_changes[selected->own_count++] =
+        (struct imap_own_change){outcome->modseq - count + 1, outcome->modseq};
 }
 
 static bool is_own_change(const struct imap_selected *selected, uint64_t modseq)
 {
     for (unsigned i = 0; i < selected->own_count; i++)
-        if (selected->own_changes[i] == modseq)
+        if (modseq >= selected->own_changes[i].first && modseq <= selected->own_changes[i].last)
             return true;
     return false;
 }
@@ -51,9 +59,14 @@ static void finish(struct imap_session *session)
 {
     void (*done)(struct imap_session * session) = session->sync->done;
 
+    bool more = session->sync->more;
+
     session->sync = NULL;
     session->step = NULL;
-    done(session);
+    if (more)
+        imap_sync_start(session, false, done);
+    else
+        done(session);
 }
 
 static bool tell_changes(struct imap_session *session)
@@ -131,10 +144,12 @@ static void changes_answered(struct imap_session *session, enum err err, const P
     keep_messages(session, answer);
     sync->vanished = imap_ranges_from(session, answer->vanished, answer->n_vanished);
     imap_ranges_normalise(&sync->vanished);
+    sync->more = answer->more && answer->info->highest_modseq > selected->synced_modseq;
     if (answer->info->highest_modseq > selected->synced_modseq)
         selected->synced_modseq = answer->info->highest_modseq;
     selected->stale = false;
-    selected->own_count = 0;
+    if (!sync->more)
+        selected->own_count = 0;
     imap_expunging_start(session, sync->vanished, tell_rest);
 }
 

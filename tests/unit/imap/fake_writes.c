@@ -11,19 +11,21 @@ static void answer_flags(struct fake_call *call)
 
     for (size_t i = 0; i < asked->n_keywords; i++)
         flags |= fake_keyword_bit(call->store, asked->keywords[i]);
-    call->store->modseq++;
     for (size_t i = 0; i < call->store->message_count; i++) {
         struct fake_message *message = &call->store->messages[i];
         if (message->mailbox != asked->mailbox_id || message->expunged ||
             !fake_uids_have(asked->uids, asked->n_uids, message->uid))
             continue;
+        uint64_t old = message->flags;
         if (asked->mode == PR__FLAGS_CHANGE__MODE__ADD)
             message->flags |= flags;
         else if (asked->mode == PR__FLAGS_CHANGE__MODE__REMOVE)
             message->flags &= ~flags;
         else
             message->flags = flags;
-        message->modseq = call->store->modseq;
+        if (message->flags == old)
+            continue;
+        message->modseq = ++call->store->modseq;
         fake_uids_add(&changed, message->uid);
     }
     call->outcome->uids = changed.at;
