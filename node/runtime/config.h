@@ -3,26 +3,22 @@
 #define NODE_RUNTIME_CONFIG_H
 
 #include "node/base/arena.h"
+#include "node/base/buffer.h"
 #include "node/base/err.h"
 
 /*
  * The local configuration file (libconfuse): only what one node must know to start. Everything
- * else lies in the directory and is managed by `postraft ...`. The rows of config.c's table are
- * the whole language; `postraftd
- * --help-config` prints the manual from it.
+ * else lies in the directory and is managed by `postraft ...`. The rows of config_table.c are
+ * the whole language; `postraftd --help-config` prints the manual from them. An example:
  *
  *   folder = "/var/lib/postraft"          # data; only postraft-store opens it
  *   run = "/run/postraft"                 # sockets between the processes
  *   hostname = "mx1.example.net"          # in greetings and Received headers
- *   log { level = "info" json = false }
  *   cluster { raft = "127.0.1.1:7101" rpc = "127.0.1.1:7102" join = "127.0.1.1:7103" }
  *   listen "smtp" { address = { "127.0.1.1:2525", "[::1]:2525" } }
- *   listen "imap" { ... }   listen "imaps" { ... }
- *   tls { certificate = "/path" key = "/path" }    # missing: self-signed, made in `folder`
- *   users { store = "postraft-store" smtp = "postraft-smtp" imap = "postraft-imap" operator =
- * "root" } processes { smtp = 1 imap = 1 }       # how many of each front end durability {
- * policy = "cross-dc" grace_s = 30 } limits { message_bytes = 52428800 recipients = 1000
- * connections = 20000 ... }
+ *   listen "imap" { address = { "127.0.1.1:1430" } }
+ *   listen "imaps" { address = { "127.0.1.1:9930" } }
+ *   limits { message_bytes = 52428800 }
  */
 enum { CONFIG_ADDRESSES_MAX = 16 };
 
@@ -67,7 +63,11 @@ struct config {
  * Reads the file. On an error *problem is a line for the operator with file and line number, in
  * `arena`, as are all strings of *config.
  */
+/* ERR_NOTFOUND when the file cannot be read, else ERR_INVALID. */
 MUST_CHECK enum err config_load(const char *path, struct arena *arena, struct config *config,
                                 const char **problem);
+
+/* The manual: every setting with what it means, its range and its default. */
+void config_manual(struct buffer *text);
 
 #endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NODE_RUNTIME_CONFIG_TABLE_H
+#define NODE_RUNTIME_CONFIG_TABLE_H
+
+#include "node/runtime/config.h"
+
+/* The language of the configuration file, a row a setting; inside this folder only. */
+enum config_kind {
+    CONFIG_PATH,    /* absolute */
+    CONFIG_HOST,    /* a host name */
+    CONFIG_ADDRESS, /* "host:port", numeric */
+    CONFIG_WORD,    /* a user's name and the like */
+    CONFIG_CHOICE,  /* one of `choices` */
+    CONFIG_SWITCH,  /* a choice of two, the second of them is true */
+    CONFIG_BOOL,
+    CONFIG_UNSIGNED,
+    CONFIG_U64,
+};
+
+struct config_row {
+    const char *section; /* "" : at the top */
+    const char *name;
+    enum config_kind kind;
+    size_t offset; /* in struct config */
+    const char *text;
+    uint64_t number, least, most; /* the default and the range; a bool is a number too */
+    const char *const *choices;   /* ends with NULL */
+    const char *help;
+};
+
+extern const struct config_row config_rows[];
+extern const unsigned config_rows_count;
+
+/* The titles that `listen` may have. */
+struct config_listen_row {
+    const char *title;
+    size_t offset; /* of the struct config_listener */
+    const char *help;
+};
+extern const struct config_listen_row config_listen_rows[];
+extern const unsigned config_listen_rows_count;
+
+/* NULL when `text` is fine for the row, else what is wrong with it. The empty text is always
+ * fine: it stands for "not set". */
+const char *config_text_problem(enum config_kind kind, const char *const *choices,
+                                const char *text);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/runtime/config.h"
+#include "node/runtime/config_table.h"
+
+struct loaded {
+    struct arena arena;
+    struct config config;
+    const char *problem;
+    enum err err;
+};
+
+/* The file's name in a problem is cut off: what comes is "line: text". */
+static void load_text(struct loaded *loaded, const char *text)
+{
+    char path[] = "/tmp/test-config-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    arena_init(&loaded->arena);
+    loaded->problem = NULL;
+    loaded->err = config_load(path, &loaded->arena, &loaded->config, &loaded->problem);
+    if (loaded->problem != NULL) {
+        assert_memory_equal(loaded->problem, path, strlen(path));
+        loaded->problem += strlen(path) + 1;
+    }
+    unlink(path);
+}
+
+static void everything_has_a_default(void **state)
+{
+    struct loaded loaded;
+    (void)state;
+    load_text(&loaded, "");
+    assert_int_equal(loaded.err, ERR_OK);
+    assert_string_equal(loaded.config.folder, "/var/lib/postraft");
+    assert_string_equal(loaded.config.run, "/run/postraft");
+    assert_true(strlen(loaded.config.hostname) > 0);
+    assert_string_equal(loaded.config.log_level, "info");
+    assert_false(loaded.config.log_json);
+    assert_string_equal(loaded.config.tls_certificate, "");
+    assert_int_equal(loaded.config.smtp.count, 0);
+    assert_int_equal(loaded.config.processes_imap, 1);
+    assert_true(loaded.config.durability_cross_dc);
+    assert_int_equal(loaded.config.durability_grace_s, 30);
+    assert_int_equal(loaded.config.message_bytes_max, 52428800);
+    assert_int_equal(loaded.config.connections_address_max, 50);
+    arena_fini(&loaded.arena);
+}
+
+static void a_whole_file_is_read(void **state)
+{
+    struct loaded loaded;
+    (void)state;
+    load_text(&loaded,
+              "# one node\n"
+              "folder = \"/srv/mail\"\nrun = \"/srv/run\"\n"
+              "hostname = \"mx1.example.net\"\n"
+              "log { level = \"warn\" json = true }\n"
+              "cluster { raft = \"127.0.1.1:7101\" rpc = \"127.0.1.1:7102\"\n"
+              "          join = \"[::1]:7103\" election_ms = 900 heartbeat_ms = 150 }\n"
+              "listen \"smtp\" { address = { \"127.0.1.1:2525\", \"[::1]:2525\" } }\n"
+              "listen \"imaps\" { address = { \"127.0.1.1:9930\" } }\n"
+              "tls { certificate = \"/c.pem\" key = \"/k.pem\" }\n"
+              "users { store = \"a\" smtp = \"b\" imap = \"c\" operator = \"d\" }\n"
+              "processes { smtp = 2 imap = 3 }\n"
+              "durability { policy = \"majority\" grace_s = 7 }\n"
+              "limits { message_bytes = 1048576 recipients = 200 connections = 300\n"
+              "         connections_address = 4 }\n"
+              "storage { map_bytes = 1099511627776 log_retain_bytes = 2147483648 }\n");
+    const struct config *config = &loaded.config;
+    assert_int_equal(loaded.err, ERR_OK);
+    assert_string_equal(config->folder, "/srv/mail");
+    assert_string_equal(config->hostname, "mx1.example.net");
+    assert_string_equal(config->log_level, "warn");
+    assert_true(config->log_json);
+    assert_string_equal(config->cluster_raft, "127.0.1.1:7101");
+    assert_string_equal(config->cluster_join, "[::1]:7103");
+    assert_int_equal(config->election_ms, 900);
+    assert_int_equal(config->heartbeat_ms, 150);
+    assert_int_equal(config->smtp.count, 2);
+    assert_string_equal(config->smtp.addresses[1], "[::1]:2525");
+    assert_int_equal(config->imap.count, 0);
+    assert_string_equal(config->imaps.addresses[0], "127.0.1.1:9930");
+    assert_string_equal(config->tls_key, "/k.pem");
+    assert_string_equal(config->user_operator, "d");
+    assert_int_equal(config->processes_smtp, 2);
+    assert_int_equal(config->processes_imap, 3);
+    assert_false(config->durability_cross_dc);
+    assert_int_equal(config->durability_grace_s, 7);
+    assert_int_equal(config->message_bytes_max, 1048576);
+    assert_int_equal(config->recipients_max, 200);
+    assert_int_equal(config->connections_max, 300);
+    assert_int_equal(config->connections_address_max, 4);
+    assert_true(config->map_bytes == 1099511627776);
+    assert_true(config->log_retain_bytes == 2147483648);
+    arena_fini(&loaded.arena);
+}
+
+static void what_is_wrong_is_said_with_its_line(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *problem;
+    } cases[] = {
+        {"\nfoldr = \"/a\"\n", "2: no such option 'foldr'"},
+        {"log {\n level = \"loud\" }\n",
+         "2: level = \"loud\" is not one of the values that there are"},
+        {"folder = \"srv\"\n", "1: folder = \"srv\" is not an absolute path"},
+        {"\n\nhostname = \"a b\"\n", "3: hostname = \"a b\" is not a host name"},
+        {"processes { smtp = 65 }\n", "1: smtp = 65 is not between 0 and 64"},
+        {"processes { smtp = -1 }\n", "1: smtp = -1 is not between 0 and 64"},
+        {"limits {\n\n message_bytes = 10 }\n",
+         "3: message_bytes = 10 is not between 65536 and 1073741824"},
+        {"cluster { raft = \"localhost:1\" }\n",
+         "1: raft = \"localhost:1\" is not an address like 192.0.2.1:25 or [2001:db8::1]:25"},
+        {"cluster { raft = \"127.0.0.1:0\" }\n",
+         "1: raft = \"127.0.0.1:0\" is not an address like 192.0.2.1:25 or [2001:db8::1]:25"},
+        {"users { smtp = \"a:b\" }\n", "1: smtp = \"a:b\" is not a name"},
+        {"listen \"pop3\" { }\n", "1: there is no listen \"pop3\""},
+        {"listen \"smtp\" { address = { \"1.2.3.4\" } }\n",
+         "1: address \"1.2.3.4\" is not an address like 192.0.2.1:25 or [2001:db8::1]:25"},
+        {"tls { key = \"/k\" }\n", " tls: certificate and key belong together"},
+        {"cluster { election_ms = 100 heartbeat_ms = 60 }\n",
+         " cluster: election_ms must be at least twice heartbeat_ms"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct loaded loaded;
+        load_text(&loaded, cases[i].text);
+        assert_int_equal(loaded.err, ERR_INVALID);
+        assert_non_null(loaded.problem);
+        assert_string_equal(loaded.problem, cases[i].problem);
+        arena_fini(&loaded.arena);
+    }
+}
+
+static void what_is_no_file_is_said_too(void **state)
+{
+    static const char *const broken[] = {"log {",
+                                         "folder = ",
+                                         "listen { }",
+                                         "= = =",
+                                         "listen \"smtp\" {} listen \"smtp\" {}",
+                                         "processes { smtp = many }",
+                                         "log { json = perhaps }"};
+    struct loaded loaded;
+    const char *problem;
+    (void)state;
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        load_text(&loaded, broken[i]);
+        assert_int_equal(loaded.err, ERR_INVALID);
+        assert_non_null(loaded.problem);
+        arena_fini(&loaded.arena);
+    }
+    arena_init(&loaded.arena);
+    assert_int_equal(config_load("/nowhere/c", &loaded.arena, &loaded.config, &problem),
+                     ERR_NOTFOUND);
+    assert_string_equal(problem, "/nowhere/c: cannot be read");
+    arena_fini(&loaded.arena);
+}
+
+static void the_manual_names_every_setting(void **state)
+{
+    struct buffer text = BUFFER_EMPTY;
+    (void)state;
+    config_manual(&text);
+    buffer_add_byte(&text, 0);
+    const char *manual = (const char *)buffer_bytes(&text).at;
+    for (unsigned i = 0; i < config_rows_count; i++) {
+        assert_non_null(strstr(manual, config_rows[i].name));
+        assert_non_null(strstr(manual, config_rows[i].help));
+    }
+    for (unsigned i = 0; i < config_listen_rows_count; i++)
+        assert_non_null(strstr(manual, config_listen_rows[i].help));
+    buffer_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_has_a_default),
+        cmocka_unit_test(a_whole_file_is_read),
+        cmocka_unit_test(what_is_wrong_is_said_with_its_line),
+        cmocka_unit_test(what_is_no_file_is_said_too),
+        cmocka_unit_test(the_manual_names_every_setting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
