@@ -147,22 +147,21 @@ static void on_disconnected(void *context, uint32_t connection)
     sessions_connection_closed(endpoint->service->sessions, connection);
 }
 
-/* The uid that a front end runs as; our own when the configuration names no user. */
-static enum err role_uid(const struct config *config, enum service_role role, uint32_t *uid)
+/* A front end's uid; our own when the configuration names no user. */
+enum err endpoint_user(struct service *service, enum service_role role)
 {
+    const struct config *config = service->config;
     const char *user = role == ROLE_SMTP ? config->user_smtp : config->user_imap;
 
-    *uid = getuid();
-    if (role == ROLE_OPERATOR)
-        *uid = UINT32_MAX;
-    else if (user[0] != '\0') {
-        struct passwd *entry = getpwnam(user);
-        if (entry == NULL) {
-            log_error(NULL, "no such user", LOG_FIELDS(LOG_TEXT("user", user)));
-            return ERR_NOTFOUND;
-        }
-        *uid = entry->pw_uid;
+    service->role_uid[role] = role == ROLE_OPERATOR ? UINT32_MAX : getuid();
+    if (role == ROLE_OPERATOR || user[0] == '\0')
+        return ERR_OK;
+    struct passwd *entry = getpwnam(user);
+    if (entry == NULL) {
+        log_error(NULL, "no such user", LOG_FIELDS(LOG_TEXT("user", user)));
+        return ERR_NOTFOUND;
     }
+    service->role_uid[role] = entry->pw_uid;
     return ERR_OK;
 }
 
@@ -175,6 +174,7 @@ enum err endpoint_open(struct service *service, enum service_role role)
     struct rpc_server_config config = {
         .url = url,
         .parallel_max = roles[role].parallel_max,
+        .uid = service->role_uid[role],
         .ipc_mode = role == ROLE_OPERATOR ? 0600 : 0666,
         .handle = on_request,
         .disconnected = on_disconnected,
@@ -183,9 +183,7 @@ enum err endpoint_open(struct service *service, enum service_role role)
 
     endpoint->service = service;
     endpoint->role = role;
-    enum err err = role_uid(service->config, role, &config.uid);
-    if (err == ERR_OK)
-        err = rpc_server_new(service->loop, &config, &endpoint->server);
+    enum err err = rpc_server_new(service->loop, &config, &endpoint->server);
     if (err != ERR_OK) {
         free(endpoint);
         return err;

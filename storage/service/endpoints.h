@@ -9,6 +9,8 @@
  * end's socket takes only the uid that this role runs as. The operator's socket has file mode
  * 0600 instead: its owner and root.
  */
+/* Looks up who may connect to the role's socket. ERR_NOTFOUND: no such user, as logged. */
+MUST_CHECK enum err endpoint_user(struct service *service, enum service_role role);
 MUST_CHECK enum err endpoint_open(struct service *service, enum service_role role);
 /* Takes no more calls. Those under way end without an answer. */
 void endpoints_close(struct service *service);

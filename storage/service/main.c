@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "node/base/log.h"
+#include "node/mail/text.h"
 #include "storage/service/service.h"
 
 /*
@@ -35,20 +36,25 @@ int main(int argc, char **argv)
     struct service service;
     int status;
 
-    /* Queries and password hashes share the pool; set before the first of its threads starts.
-     */
+    /* Queries and password hashes share the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 1);
     if (!process_start(&process, argc, argv, "postraft-store", &status))
         return status;
-    enum err err = service_open(&service, &process);
+    /* What lies outside of the data folder is read before the sandbox shuts it away; threads
+     * come after, so that all of them are inside. */
+    struct mail_charsets *charsets = mail_charsets_open();
+    enum err err = service_init(&service, &process);
+    process_sandbox(&process, process.config.folder);
+    if (err == ERR_OK)
+        err = service_open(&service);
     if (err == ERR_OK) {
-        process_sandbox(&process, process.config.folder);
         process_ready(&process, on_stop, &service);
         loop_run(process.loop);
     } else {
         log_error(NULL, "cannot start", LOG_FIELDS(LOG_TEXT("error", err_text(err))));
     }
     service_close(&service);
+    mail_charsets_close(&charsets);
     status = process_end(&process);
     return err == ERR_OK ? status : err == ERR_INVALID || err == ERR_MALFORMED ? 2 : 1;
 }

@@ -231,9 +231,9 @@ static enum err check_directory(struct service *service)
     return ERR_INVALID;
 }
 
-enum err service_open(struct service *service, struct process *process)
+enum err service_init(struct service *service, struct process *process)
 {
-    const char *problem = NULL;
+    enum err err = ERR_OK;
 
     *service = (struct service){
         .process = process,
@@ -243,6 +243,14 @@ enum err service_open(struct service *service, struct process *process)
         .watches = watches_new(),
     };
     arena_init(&service->identity_arena);
+    for (unsigned role = 0; role < ROLE_COUNT && err == ERR_OK; role++)
+        err = endpoint_user(service, role);
+    return err;
+}
+
+enum err service_open(struct service *service)
+{
+    const char *problem = NULL;
     enum err err = identity_load(service->config->folder, &service->identity_arena,
                                  &service->identity, &problem);
     if (err != ERR_OK && err != ERR_NOTFOUND) {

@@ -69,6 +69,7 @@ struct service {
     struct service_node **nodes; /* by id; from the directory, before that from the identity */
     unsigned node_count;
 
+    uint32_t role_uid[ROLE_COUNT]; /* who may connect; UINT32_MAX: whom the file mode lets */
     struct endpoint *endpoints[ROLE_COUNT];
     struct rpc_server *peer_server;
     struct rpc_server *join_server;
@@ -161,8 +162,10 @@ uint64_t service_self(const struct service *service);
 
 /* ---- life (service.c, replication.c) ---- */
 
+/* Before the sandbox. ERR_NOTFOUND: a user of the configuration does not exist. */
+MUST_CHECK enum err service_init(struct service *service, struct process *process);
 /* With an identity: everything. Without: the operator's socket. */
-MUST_CHECK enum err service_open(struct service *service, struct process *process);
+MUST_CHECK enum err service_open(struct service *service);
 /* After an identity was written: starts what needs one. */
 MUST_CHECK enum err service_start_cluster(struct service *service);
 /* Opens databases, log, transport and replicator; service->replicator works afterwards. Needs
