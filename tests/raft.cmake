@@ -8,3 +8,8 @@ add_executable(raft_cluster sim/cluster.c sim/cluster_node.c)
 set_target_properties(raft_cluster PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(raft_cluster PRIVATE pr_raft)
 add_test(NAME raft/cluster COMMAND raft_cluster ${CMAKE_CURRENT_BINARY_DIR})
+
+unit_test(raft frame USES pr_raft)
+unit_test(raft wire USES pr_raft)
+unit_test(raft log_lmdb USES pr_raft Threads::Threads)
+fuzz_target(raft_wire USES pr_raft)
