@@ -21,6 +21,7 @@
  *   limits { message_bytes = 52428800 }
  */
 enum { CONFIG_ADDRESSES_MAX = 16 };
+#define CONFIG_PATH_DEFAULT "/etc/postraft/postraft.conf"
 
 struct config_listener {
     const char *addresses[CONFIG_ADDRESSES_MAX]; /* "host:port", numeric */

@@ -4,6 +4,7 @@
 
 #include "node/base/arena.h"
 #include "node/base/buffer.h"
+#include "node/base/log.h"
 #include "node/runtime/config.h"
 #include "node/runtime/loop.h"
 #include "node/runtime/tls.h"
@@ -42,10 +43,30 @@ unsigned process_listeners(struct process *process, const char *name, int *fds, 
  * ends in loop_stop(). */
 void process_ready(struct process *process, void (*stop)(void *context), void *context);
 
-/* Limits what the process may do from here on: no_new_privs, no core of others, seccomp and
- * landlock as `files` (a folder it may read and write, or NULL for none) allows. Call before
- * the first byte of a client is read. */
+/*
+ * Limits what the process may do from here on; call before the first byte of a client is read.
+ * From process_start() on it may write in the two folders of the configuration only (landlock).
+ * With `files` NULL no file is opened any more, nor a socket to anywhere but this machine; else
+ * it may go on in these folders (`files` is the one it needs). In both cases it starts no
+ * program and no process (seccomp, all threads).
+ */
 void process_sandbox(struct process *process, const char *files);
+
+/* The configuration's log.level, as log_init() takes it. */
+enum log_level process_log_level(const struct config *config);
+
+/*
+ * Sanitizers look for leaks with a process of their own and write reports where they like, so a
+ * build for them is not fenced off.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PROCESS_UNFENCED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                     \
+    __has_feature(memory_sanitizer)
+#define PROCESS_UNFENCED
+#endif
+#endif
 
 /* Frees what process_start() made. Returns the exit status. */
 int process_end(struct process *process);
