@@ -4,4 +4,6 @@ module(imap_fake SOURCES unit/imap/fake_driver.c unit/imap/fake_reads.c unit/ima
                          unit/imap/fake_store.c unit/imap/fake_writes.c
        USES pr_imap)
 unit_test(imap conversation USES imap_fake)
-target_sources(test_imap_conversation PRIVATE unit/imap/conversations.c)
+target_sources(test_imap_conversation
+               PRIVATE unit/imap/conversations_access.c unit/imap/conversations_mailbox.c
+                       unit/imap/conversations_message.c)

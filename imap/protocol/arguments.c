@@ -35,7 +35,7 @@ bool imap_parse_enable(struct imap_cursor *cursor, struct imap_arguments *argume
     (void)arguments;
     for (unsigned count = 0; count == 0 || !imap_at_end(cursor); count++) {
         if (count == IMAP_ENABLE_MAX)
-            return imap_fail_limit(cursor, "too many capabilities");
+            return imap_fail_limit(cursor, "Too many capabilities");
         if (!imap_take_space(cursor) || !imap_take_atom(cursor, &capability))
             return false;
     }
@@ -56,7 +56,7 @@ bool imap_parse_id(struct imap_cursor *cursor, struct imap_arguments *arguments)
         return imap_fail(cursor, "a list is missing");
     while (!imap_take_byte(cursor, ')')) {
         if (arguments->id.pairs++ == IMAP_ID_PAIRS_MAX)
-            return imap_fail_limit(cursor, "too many pairs");
+            return imap_fail_limit(cursor, "Too many pairs");
         if (arguments->id.pairs > 1 && !imap_take_space(cursor))
             return false;
         if (!imap_take_string(cursor, &text) || !imap_take_space(cursor) ||
@@ -107,7 +107,7 @@ static bool take_use(struct imap_cursor *cursor, unsigned *use)
             if (bytes_equal_nocase(name, use_rows[i].name))
                 *use = use_rows[i].use;
         if (*use == SPECIAL_NONE || !imap_next_is(cursor, ')'))
-            return imap_fail_cannot(cursor, "no such special use");
+            return imap_fail_cannot(cursor, "No such special use");
     }
     return (imap_take_byte(cursor, ')') && imap_take_byte(cursor, ')')) ||
            imap_fail(cursor, "a list has no end");

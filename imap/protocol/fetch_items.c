@@ -68,7 +68,7 @@ static bool take_header_names(struct imap_cursor *cursor, struct imap_fetch_item
     do {
         struct bytes name;
         if (item->name_count == IMAP_HEADER_NAMES_MAX)
-            return imap_fail_limit(cursor, "too many header names");
+            return imap_fail_limit(cursor, "Too many header names");
         if (!imap_take_astring(cursor, &name))
             return false;
         item->names[item->name_count++] = name;
@@ -83,7 +83,7 @@ static bool take_part_numbers(struct imap_cursor *cursor, struct imap_fetch_item
     while (cursor->rest.len > 0 && cursor->rest.at[0] >= '0' && cursor->rest.at[0] <= '9') {
         uint32_t number = 0;
         if (item->number_count == IMAP_SECTION_DEPTH_MAX)
-            return imap_fail_limit(cursor, "the section is too deep");
+            return imap_fail_limit(cursor, "The section is too deep");
         if (!imap_take_nz_u32(cursor, &number))
             return false;
         item->numbers[item->number_count++] = number;
@@ -172,7 +172,7 @@ static bool take_item(struct imap_cursor *cursor, struct imap_fetch_items *items
     struct bytes word;
 
     if (items->count == IMAP_FETCH_ITEMS_MAX)
-        return imap_fail_limit(cursor, "too many items");
+        return imap_fail_limit(cursor, "Too many items");
     struct imap_fetch_item *item = &items->at[items->count++];
     if (!imap_take_word(cursor, &word))
         return false;

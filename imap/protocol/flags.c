@@ -40,7 +40,7 @@ static bool take_flag(struct imap_cursor *cursor, struct imap_flags *flags)
     if (!imap_take_atom(cursor, &keyword))
         return false;
     if (keyword.len > KEYWORD_SIZE_MAX || flags->keyword_count == IMAP_FLAGS_MAX)
-        return imap_fail_limit(cursor, "a keyword is too long, or there are too many");
+        return imap_fail_limit(cursor, "A keyword is too long, or there are too many");
     flags->keywords[flags->keyword_count++] = keyword;
     return true;
 }

@@ -120,11 +120,11 @@ static bool take_one_pattern(struct imap_cursor *cursor, struct imap_list *list)
     struct bytes text;
 
     if (list->pattern_count == IMAP_PATTERNS_MAX)
-        return imap_fail_limit(cursor, "too many patterns");
+        return imap_fail_limit(cursor, "Too many patterns");
     if (!imap_take_pattern(cursor, &text))
         return false;
     if (text.len + list->reference.len > IMAP_PATTERN_SIZE_MAX)
-        return imap_fail_limit(cursor, "the pattern is too long");
+        return imap_fail_limit(cursor, "The pattern is too long");
     struct bytes pattern = decode(cursor, text);
     uint8_t *whole = arena_alloc(cursor->arena, list->reference.len + pattern.len);
     if (list->reference.len > 0)
@@ -180,39 +180,40 @@ static void reach(struct bytes pattern, bool *reached)
             reached[i + 1] = true;
 }
 
-static bool matches(struct bytes pattern, struct bytes name)
+/* How many bytes of a name are the same in any case: "Inbox/a" lies below INBOX. */
+static size_t caseless_len(struct bytes name)
+{
+    struct bytes inbox = BYTES("INBOX");
+
+    if (!bytes_start_nocase(name, inbox) || (name.len > inbox.len && name.at[inbox.len] != '/'))
+        return 0;
+    return inbox.len;
+}
+
+bool imap_pattern_matches(struct bytes pattern, struct bytes name)
 {
     bool now[IMAP_PATTERN_SIZE_MAX + 1] = {true};
     bool next[IMAP_PATTERN_SIZE_MAX + 1];
+    size_t caseless = caseless_len(name);
 
     if (pattern.len > IMAP_PATTERN_SIZE_MAX)
         return false;
     reach(pattern, now);
     for (size_t at = 0; at < name.len; at++) {
+        uint8_t byte = name.at[at];
         memset(next, 0, pattern.len + 1);
         for (size_t i = 0; i < pattern.len; i++) {
+            uint8_t wanted = pattern.at[i];
             if (!now[i])
                 continue;
-            if (pattern.at[i] == '*' || (pattern.at[i] == '%' && name.at[at] != '/'))
+            if (wanted == '*' || (wanted == '%' && byte != '/'))
                 next[i] = true;
-            else if (pattern.at[i] == name.at[at] && pattern.at[i] != '%')
+            else if (wanted == byte ||
+                     (at < caseless && byte_lower(wanted) == byte_lower(byte)))
                 next[i + 1] = true;
         }
         reach(pattern, next);
         memcpy(now, next, pattern.len + 1);
     }
     return now[pattern.len];
-}
-
-bool imap_pattern_matches(struct bytes pattern, struct bytes name)
-{
-    struct bytes inbox = BYTES("INBOX");
-
-    if (matches(pattern, name))
-        return true;
-    /* "inbox" and "Inbox/a" mean INBOX; a pattern's own letters tell nothing else apart. */
-    if (!bytes_start_nocase(pattern, inbox) || !bytes_start_nocase(name, inbox) ||
-        (name.len > inbox.len && name.at[inbox.len] != '/'))
-        return false;
-    return matches(bytes_skip(pattern, inbox.len), bytes_skip(name, inbox.len));
 }

@@ -218,7 +218,7 @@ static bool finish_name(struct imap_cursor *cursor, struct bytes text, struct by
 {
     if (text.len > 4 * MAILBOX_NAME_SIZE_MAX || !imap_utf7_decode(text, cursor->arena, utf8) ||
         !imap_mailbox_name_valid(*utf8))
-        return imap_fail_cannot(cursor, "this can be no mailbox's name");
+        return imap_fail_cannot(cursor, "This can be no mailbox's name");
     *utf8 = imap_mailbox_canonical(*utf8, cursor->arena);
     return true;
 }

@@ -28,6 +28,7 @@ void imap_reader_fini(struct imap_reader *reader)
 void imap_reader_reset(struct imap_reader *reader)
 {
     buffer_release(&reader->text);
+    reader->line_at = 0;
     reader->literals = 0;
     if (reader->state != STATE_BROKEN)
         reader->state = STATE_LINE;
@@ -54,22 +55,39 @@ static bool literal_header(struct bytes line, uint64_t *size, bool *waits)
     return true;
 }
 
+/* Only CRLF ends a line. Whoever sends a bare LF may mean data by what follows, or stand behind
+ * something that reads lines otherwise than we do. */
+static bool ends_with_crlf(struct bytes line)
+{
+    return line.len >= 2 && line.at[line.len - 2] == '\r';
+}
+
 /* A line that is read over has ended: so has its command, unless a literal follows unasked. */
-static void skipped_line(struct imap_reader *reader)
+static enum imap_reader_event skipped_line(struct imap_reader *reader)
 {
     struct bytes tail = {reader->tail, reader->tail_len};
     uint64_t size = 0;
     bool waits = false;
 
-    while (tail.len > 0 && (tail.at[tail.len - 1] == '\r' || tail.at[tail.len - 1] == '\n'))
-        tail.len--;
+    if (!ends_with_crlf(tail)) {
+        reader->state = STATE_BROKEN;
+        return IMAP_READER_BARE_LF;
+    }
+    tail.len -= 2;
     reader->tail_len = 0;
-    if (literal_header(tail, &size, &waits) && !waits) {
+    /* A header that is longer than the tail could have any size: all that follows is its. */
+    bool too_long = tail.len >= sizeof(reader->tail) - 2 && tail.at[tail.len - 1] == '}';
+    bool is_literal = literal_header(tail, &size, &waits);
+    if (!is_literal && too_long)
+        size = UINT64_MAX;
+    if (is_literal ? !waits : too_long) {
         reader->literal_left = size;
-        reader->state = STATE_SKIP_LITERAL;
+        reader->state = size > 0 ? STATE_SKIP_LITERAL : STATE_SKIP_LINE;
     } else {
+        reader->state = STATE_LINE;
         imap_reader_reset(reader);
     }
+    return IMAP_READER_MORE;
 }
 
 static void keep_tail(struct imap_reader *reader, struct bytes text)
@@ -91,7 +109,8 @@ static void keep_tail(struct imap_reader *reader, struct bytes text)
     reader->tail_len = (uint8_t)(kept + text.len);
 }
 
-static size_t feed_skipped(struct imap_reader *reader, struct bytes input)
+static size_t feed_skipped(struct imap_reader *reader, struct bytes input,
+                           enum imap_reader_event *event)
 {
     if (reader->state == STATE_SKIP_LITERAL) {
         size_t used = input.len < reader->literal_left ? input.len : reader->literal_left;
@@ -105,29 +124,26 @@ static size_t feed_skipped(struct imap_reader *reader, struct bytes input)
     size_t used = ends ? len + 1 : len;
     keep_tail(reader, bytes_from(input.at, used));
     if (ends)
-        skipped_line(reader);
+        *event = skipped_line(reader);
     return used;
 }
 
 static enum imap_reader_event line_ended(struct imap_reader *reader)
 {
-    struct bytes text = buffer_bytes(&reader->text);
+    /* Without the literals before it, whose bytes may look like anything. */
+    struct bytes line = bytes_skip(buffer_bytes(&reader->text), reader->line_at);
 
-    /*
-     * Only CRLF ends a line. Whoever sends a bare LF may mean data by what follows, or stand
-     * behind something that reads lines otherwise than we do.
-     */
-    if (text.len < 2 || text.at[text.len - 2] != '\r') {
+    if (!ends_with_crlf(line)) {
         reader->state = STATE_BROKEN;
         return IMAP_READER_BARE_LF;
     }
-    text.len -= 2;
-    if (literal_header(text, &reader->literal_left, &reader->literal_waits)) {
+    line.len -= 2;
+    if (literal_header(line, &reader->literal_left, &reader->literal_waits)) {
         reader->literals++;
         reader->state = STATE_ASKED;
         return IMAP_READER_LITERAL;
     }
-    buffer_truncate(&reader->text, text.len);
+    buffer_truncate(&reader->text, reader->line_at + line.len);
     reader->state = STATE_COMPLETE;
     return IMAP_READER_COMMAND;
 }
@@ -143,7 +159,7 @@ static size_t feed_line(struct imap_reader *reader, struct bytes input,
     if (used > room) {
         buffer_add(&reader->text, bytes_from(input.at, room));
         reader->tail_len = 0;
-        keep_tail(reader, buffer_bytes(&reader->text));
+        keep_tail(reader, bytes_skip(buffer_bytes(&reader->text), reader->line_at));
         reader->state = STATE_SKIP_LINE;
         *event = IMAP_READER_TOOLONG;
         return room;
@@ -154,6 +170,13 @@ static size_t feed_line(struct imap_reader *reader, struct bytes input,
     return used;
 }
 
+/* What follows a literal is a line again. */
+static void begin_line(struct imap_reader *reader)
+{
+    reader->line_at = buffer_len(&reader->text);
+    reader->state = STATE_LINE;
+}
+
 static size_t feed_literal(struct imap_reader *reader, struct bytes input)
 {
     size_t used = input.len < reader->literal_left ? input.len : reader->literal_left;
@@ -161,7 +184,7 @@ static size_t feed_literal(struct imap_reader *reader, struct bytes input)
     buffer_add(&reader->text, bytes_from(input.at, used));
     reader->literal_left -= used;
     if (reader->literal_left == 0)
-        reader->state = STATE_LINE;
+        begin_line(reader);
     return used;
 }
 
@@ -173,7 +196,7 @@ static size_t feed_stream(struct imap_reader *reader, struct bytes input,
     *piece = bytes_from(input.at, used);
     reader->literal_left -= used;
     if (reader->literal_left == 0)
-        reader->state = STATE_LINE;
+        begin_line(reader);
     *event = IMAP_READER_STREAM;
     return used;
 }
@@ -200,7 +223,7 @@ size_t imap_reader_feed(struct imap_reader *reader, struct bytes input,
             break;
         case STATE_SKIP_LINE:
         case STATE_SKIP_LITERAL:
-            used += feed_skipped(reader, rest);
+            used += feed_skipped(reader, rest, event);
             break;
         default:
             return input.len; /* broken: nothing of it means anything */
@@ -219,13 +242,17 @@ bool imap_reader_fits(const struct imap_reader *reader)
 void imap_reader_accept(struct imap_reader *reader)
 {
     CHECK(reader->state == STATE_ASKED && imap_reader_fits(reader));
-    reader->state = reader->literal_left > 0 ? STATE_LITERAL : STATE_LINE;
+    reader->state = STATE_LITERAL;
+    if (reader->literal_left == 0)
+        begin_line(reader);
 }
 
 void imap_reader_stream(struct imap_reader *reader)
 {
     CHECK(reader->state == STATE_ASKED);
-    reader->state = reader->literal_left > 0 ? STATE_STREAM : STATE_LINE;
+    reader->state = STATE_STREAM;
+    if (reader->literal_left == 0)
+        begin_line(reader);
 }
 
 void imap_reader_refuse(struct imap_reader *reader)

@@ -25,6 +25,7 @@ enum imap_reader_event {
 struct imap_reader {
     struct buffer text;
     size_t size_max;
+    size_t line_at; /* where in `text` the line begins that is being read */
     uint64_t literal_left;
     unsigned literals;
     unsigned state;

@@ -210,7 +210,7 @@ static bool take_key(struct parse *parse, unsigned depth, Pr__SearchKey **key)
     struct imap_cursor *cursor = parse->cursor;
 
     if (depth >= IMAP_SEARCH_DEPTH_MAX || parse->keys >= IMAP_SEARCH_KEYS_MAX)
-        return imap_fail_limit(cursor, "the search is too deep or has too many keys");
+        return imap_fail_limit(cursor, "The search is too deep or has too many keys");
     if (imap_take_byte(cursor, '('))
         return take_all(parse, depth, key) &&
                (imap_take_byte(cursor, ')') || imap_fail(cursor, "a list has no end"));
@@ -266,7 +266,7 @@ static bool take_charset(struct imap_cursor *cursor)
         return true;
     if (cursor->problem == NULL)
         cursor->kind = IMAP_PROBLEM_CHARSET;
-    return imap_fail(cursor, "the character set is not known");
+    return imap_fail(cursor, "The character set is not known");
 }
 
 bool imap_take_search(struct imap_cursor *cursor, struct imap_search *search)

@@ -31,7 +31,7 @@ bool imap_take_sequence(struct imap_cursor *cursor, struct imap_sequence *sequen
         return true;
     size_t room = count_commas(cursor->rest) + 1;
     if (room > IMAP_RANGES_MAX)
-        return imap_fail_limit(cursor, "the set has too many ranges");
+        return imap_fail_limit(cursor, "The set has too many ranges");
     struct imap_ranges *ranges = &sequence->ranges;
     ranges->at = arena_alloc(cursor->arena, room * sizeof(ranges->at[0]));
     do {

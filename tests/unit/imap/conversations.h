@@ -18,7 +18,27 @@ struct conversation {
     bool in_clear;
 };
 
-extern const struct conversation conversations[];
-extern const size_t conversation_count;
+/* Each ends with an empty row. */
+extern const struct conversation conversations_access[];
+extern const struct conversation conversations_mailbox[];
+extern const struct conversation conversations_message[];
+
+/* Beginnings that many have, and what is said to them. */
+#define LOGIN "a LOGIN ann@example.org secret\r\n"
+#define SELECT LOGIN "b SELECT INBOX\r\n"
+#define CAPABILITIES                                                                           \
+    "IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE CHILDREN CREATE-SPECIAL-USE ESEARCH "           \
+    "LIST-EXTENDED LIST-STATUS MOVE NAMESPACE SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS "      \
+    "UNSELECT APPENDLIMIT=1000000"
+#define LOGGED_IN "a OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
+#define SELECTED                                                                               \
+    LOGGED_IN                                                                                  \
+    "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"                              \
+    "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags that "    \
+    "can be changed\r\n"                                                                       \
+    "* 3 EXISTS\r\n* 0 RECENT\r\n"                                                             \
+    "* OK [UIDVALIDITY 1001] UIDs are valid\r\n"                                               \
+    "* OK [UIDNEXT 4] The next UID\r\n"                                                        \
+    "b OK [READ-WRITE] Selected\r\n"
 
 #endif

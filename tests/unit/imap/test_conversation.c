@@ -93,48 +93,59 @@ static char *transcript(const struct conversation *conversation, size_t cut)
     return text;
 }
 
+static void check(const struct conversation *conversation, size_t cut)
+{
+    char *seen = transcript(conversation, cut);
+    const char *greeting_end = strstr(seen, "\r\n");
+
+    assert_non_null(greeting_end);
+    if (strcmp(greeting_end + 2, conversation->want) != 0)
+        print_error("%s, cut at %zu, says:\n%s\n", conversation->name, cut, greeting_end + 2);
+    assert_string_equal(greeting_end + 2, conversation->want);
+    free(seen);
+}
+
+static const struct conversation *const tables[] = {
+    conversations_access,
+    conversations_mailbox,
+    conversations_message,
+};
+
 static void test_at_every_cut(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < conversation_count; i++) {
-        const struct conversation *conversation = &conversations[i];
-        for (size_t cut = 0; cut < strlen(conversation->input); cut++) {
-            char *seen = transcript(conversation, cut);
-            const char *greeting_end = strstr(seen, "\r\n");
-            assert_non_null(greeting_end);
-            if (strcmp(greeting_end + 2, conversation->want) != 0)
-                print_error("%s, cut at %zu, says:\n%s\n", conversation->name, cut,
-                            greeting_end + 2);
-            assert_string_equal(greeting_end + 2, conversation->want);
-            free(seen);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        for (const struct conversation *row = tables[i]; row->name != NULL; row++)
+            for (size_t cut = 0; cut < strlen(row->input); cut++)
+                check(row, cut);
+}
+
+static void play_bytes(struct fake_driver *driver, const char *input)
+{
+    for (const char *at = input; *at != '\0';) {
+        if (*at == '!' && (at == input || at[-1] == '\n')) {
+            happen(driver, at);
+            at += bytes_find(bytes_of(at), '\n') + 1;
+        } else {
+            fake_driver_feed(driver, bytes_from(at++, 1));
         }
     }
 }
 
-/* Everything in one byte a time. */
 static void test_byte_by_byte(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < conversation_count; i++) {
-        const struct conversation *conversation = &conversations[i];
-        struct fake_driver driver;
-        size_t len = strlen(conversation->input);
-
-        fake_driver_init(&driver, !conversation->in_clear);
-        fill(&driver.store);
-        for (size_t at = 0; at < len;) {
-            if (conversation->input[at] == '!' &&
-                (at == 0 || conversation->input[at - 1] == '\n')) {
-                happen(&driver, conversation->input + at);
-                at += bytes_find(bytes_of(conversation->input + at), '\n') + 1;
-            } else {
-                fake_driver_feed(&driver, bytes_from(conversation->input + at++, 1));
-            }
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        for (const struct conversation *row = tables[i]; row->name != NULL; row++) {
+            struct fake_driver driver;
+            fake_driver_init(&driver, !row->in_clear);
+            fill(&driver.store);
+            play_bytes(&driver, row->input);
+            buffer_add_byte(&driver.seen, '\0');
+            const char *seen = (const char *)buffer_bytes(&driver.seen).at;
+            assert_string_equal(strstr(seen, "\r\n") + 2, row->want);
+            fake_driver_fini(&driver);
         }
-        buffer_add_byte(&driver.seen, '\0');
-        const char *seen = (const char *)buffer_bytes(&driver.seen).at;
-        assert_string_equal(strstr(seen, "\r\n") + 2, conversation->want);
-        fake_driver_fini(&driver);
     }
 }
 
