@@ -7,3 +7,8 @@ set(storage_model tests/unit/storage/model.c tests/unit/storage/model_compare.c
     tests/unit/storage/model_mailboxes.c)
 unit_test(storage/machine deliver ${storage_lab})
 unit_test(storage/machine model ${storage_lab} SOURCES ${storage_model})
+add_executable(bench_machine bench/bench_machine.c)
+set_target_properties(bench_machine PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_link_libraries(bench_machine PRIVATE pr_storage_machine)
+unit_test(storage/machine commands ${storage_lab})
+unit_test(storage/machine requests ${storage_lab})
