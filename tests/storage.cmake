@@ -12,3 +12,6 @@ set_target_properties(bench_machine PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_
 target_link_libraries(bench_machine PRIVATE pr_storage_machine)
 unit_test(storage/machine commands ${storage_lab})
 unit_test(storage/machine requests ${storage_lab})
+unit_test(storage/machine directory ${storage_lab})
+unit_test(storage/machine applier ${storage_lab} LABELS threads)
+unit_test(storage/db db USES pr_storage_db Threads::Threads LABELS threads)

@@ -68,7 +68,8 @@ static bool cursor_move(struct db_cursor *cursor, MDB_cursor_op op, const struct
         return false;
     found = bytes_from(mdb_key.mv_data, mdb_key.mv_size);
     if (found.len < cursor->prefix.len ||
-        memcmp(found.at, cursor->prefix.at, cursor->prefix.len) != 0)
+        (cursor->prefix.len > 0 &&
+         memcmp(found.at, cursor->prefix.at, cursor->prefix.len) != 0))
         return false;
     cursor->standing = true;
     *key = found;
