@@ -90,6 +90,18 @@ static struct upload *find_upload(struct store_client *client, ProtobufCBinaryDa
     return upload;
 }
 
+static void forget_upload(struct store_client *client, ProtobufCBinaryData id)
+{
+    struct upload *upload = find_upload(client, id);
+    struct upload **at = &client->uploads;
+
+    while (*at != upload)
+        at = &(*at)->next;
+    *at = upload->next;
+    buffer_fini(&upload->body);
+    free(upload);
+}
+
 static enum err resolve(const char *address, Pr__ResolveAnswer *answer)
 {
     static const char *const users[] = {"y@here.test", "z@here.test", "postmaster@mx.test"};
@@ -127,6 +139,8 @@ static void deliver(struct store_client *client, const Pr__Request *request)
         CHECK(body_block_expand(client->codec, bytes_of_field(body->blocks[i]),
                                 &delivery->body) == ERR_OK);
     CHECK(body->size == buffer_len(&delivery->body));
+    if (body->upload_id.len > 0)
+        forget_upload(client, body->upload_id);
 }
 
 static enum err answer_call(struct store_client *client, struct call *call, Pr__Reply *reply,
@@ -147,6 +161,7 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
         return ERR_OK;
     case PR__REQUEST__CALL_UPLOAD_ABORT:
         fake_store.aborts++;
+        forget_upload(client, request->upload_abort->upload_id);
         return ERR_OK;
     case PR__REQUEST__CALL_DELIVER:
         fake_store.deadline_ms = request->deadline_ms;
@@ -279,9 +294,11 @@ void store_cancel(struct store_client *client, uint64_t ticket)
 
 struct request_id store_request_id(void)
 {
-    static uint8_t number;
-    const uint8_t random[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, ++number};
+    static uint64_t number;
+    uint8_t random[10] = {1, 2};
 
+    number++;
+    memcpy(random + 2, &number, sizeof(number));
     return request_id_make(1700000000000, random);
 }
 
