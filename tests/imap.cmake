@@ -7,3 +7,5 @@ unit_test(imap conversation USES imap_fake)
 target_sources(test_imap_conversation
                PRIVATE unit/imap/conversations_access.c unit/imap/conversations_mailbox.c
                        unit/imap/conversations_message.c)
+fuzz_target(imap_parser USES pr_imap_protocol)
+fuzz_target(imap_session USES imap_fake)

@@ -37,7 +37,8 @@ struct imap_reader {
 void imap_reader_init(struct imap_reader *reader, size_t size_max);
 void imap_reader_fini(struct imap_reader *reader);
 
-/* Reads until an event or the end of the input; returns how many bytes were consumed. */
+/* Reads until an event or the end of the input; returns how many bytes were consumed, which may
+ * be none when there is an event. */
 size_t imap_reader_feed(struct imap_reader *reader, struct bytes input,
                         enum imap_reader_event *event, struct bytes *piece);
 

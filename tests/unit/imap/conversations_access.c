@@ -72,9 +72,9 @@ const struct conversation conversations_access[] = {
      "b LOGIN ann@example.org b\r\n"
      "c LOGIN ann@example.org c\r\n"
      "d NOOP\r\n",
-     "<2000 ms>a NO [AUTHENTICATIONFAILED] Wrong name or password\r\n"
-     "<2000 ms>b NO [AUTHENTICATIONFAILED] Wrong name or password\r\n"
-     "<2000 ms>c NO [AUTHENTICATIONFAILED] Wrong name or password\r\n"
+     "<delay>a NO [AUTHENTICATIONFAILED] Wrong name or password\r\n"
+     "<delay>b NO [AUTHENTICATIONFAILED] Wrong name or password\r\n"
+     "<delay>c NO [AUTHENTICATIONFAILED] Wrong name or password\r\n"
      "* BYE Too many failed log-ins\r\n"
      "<CLOSE>",
      false},

@@ -69,6 +69,12 @@ static void finish_body(struct fake_driver *driver)
     imap_session_body_finished(driver->session, ERR_OK, body, 1795295370);
 }
 
+static void note(struct fake_driver *driver, const char *text)
+{
+    if (!driver->quiet)
+        buffer_add_string(&driver->seen, text);
+}
+
 static void perform(struct fake_driver *driver, const struct imap_action *action)
 {
     switch (action->want) {
@@ -100,17 +106,17 @@ static void perform(struct fake_driver *driver, const struct imap_action *action
         driver->uploading = false;
         break;
     case IMAP_WANT_DELAY:
-        buffer_printf(&driver->seen, "<%u ms>", action->delay_ms);
+        note(driver, "<delay>");
         imap_session_delayed(driver->session, action->ticket);
         break;
     case IMAP_WANT_START_TLS:
-        buffer_add_string(&driver->seen, "<TLS>");
+        note(driver, "<TLS>");
         imap_session_tls_started(driver->session);
         break;
     case IMAP_WANT_CLOSE:
         CHECK(!driver->closed);
         driver->closed = true;
-        buffer_add_string(&driver->seen, "<CLOSE>");
+        note(driver, "<CLOSE>");
         break;
     }
 }

@@ -74,6 +74,7 @@ struct fake_driver {
     struct buffer upload;
     bool uploading;
     bool closed;
+    bool quiet; /* nothing but what was written goes to `seen` */
     bool logged_in;
     bool call_without_login; /* must never be */
     size_t write_max;        /* the largest WRITE */
