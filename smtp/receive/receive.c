@@ -40,7 +40,9 @@ struct receive *receive_new(const struct receive_config *config)
     receive->protocol = (struct smtp_config){
         .hostname = config->hostname,
         .message_size_max = config->message_bytes_max,
-        .recipients_max = config->recipients_max,
+        .recipients_max = config->recipients_max < DELIVER_RECIPIENTS_MAX
+                              ? config->recipients_max
+                              : DELIVER_RECIPIENTS_MAX,
         .data_line_size_max = SMTP_DATA_LINE_SIZE_MAX,
         .errors_max = SMTP_ERRORS_MAX,
         .starttls = config->tls != NULL,
