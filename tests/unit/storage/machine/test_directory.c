@@ -258,6 +258,7 @@ static void accounts_are_counted_and_spread(void **state)
     txn = db_read_begin(lab->db);
     assert_false(directory_account_by_id(txn, 2, &lab->arena, &address, &group));
     assert_int_equal(directory_group(txn, 1, &lab->arena)->accounts, 0);
+    assert_int_equal(directory_domain(txn, BYTES("acme.example"), &lab->arena)->accounts, 0);
     assert_int_equal(db_commit(&txn), ERR_OK);
     assert_int_equal(account_add(lab, TEXT("user0@acme.example"))->id, 6); /* never again 1 */
     WANT(OK, RUN(DomainRemove, domain_remove, DOMAIN_REMOVE, .name = TEXT("b.example")));
