@@ -53,7 +53,7 @@ static void on_proposed(void *context, enum err err, uint64_t index, struct byte
 
     reply.err = err;
     reply.index = index;
-    if (err == ERR_OK && bytes.len > 0)
+    if (err == ERR_OK)
         reply.outcome = pr__outcome__unpack(&allocator, bytes.len, bytes.at);
     if (err == ERR_OK && reply.outcome == NULL)
         reply.err = ERR_UNKNOWN;

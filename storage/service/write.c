@@ -167,7 +167,7 @@ static void on_proposed(void *context, enum err err, uint64_t index, struct byte
         ProtobufCAllocator allocator = arena_allocator(&reply_arena);
         outcome = pr__outcome__unpack(&allocator, reply.len, reply.at);
     }
-    if (outcome != NULL && reply.len > 0)
+    if (outcome != NULL)
         conclude(write, outcome, index);
     else if (err == ERR_TOOBIG)
         write_end(write, err, NULL, 0);

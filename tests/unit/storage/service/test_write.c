@@ -309,6 +309,15 @@ static void test_unknown_outcome_is_asked_again_with_the_same_entry(void **state
     assert_int_equal(seen.outcome_id, 6);
 }
 
+/* An outcome with nothing to say packs to no bytes at all. */
+static void test_empty_outcome_is_an_answer(void **state)
+{
+    (void)state;
+    begin(SELF, true, 9000);
+    replicator_says(ERR_OK, ERR_OK, 0);
+    expect_end(ERR_OK);
+}
+
 static void test_nobody_leads_and_nothing_was_sent(void **state)
 {
     (void)state;
@@ -445,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_leader_here_answers),
         TEST(test_unknown_outcome_is_asked_again_with_the_same_entry),
+        TEST(test_empty_outcome_is_an_answer),
         TEST(test_nobody_leads_and_nothing_was_sent),
         TEST(test_cancel_finds_that_it_never_happened),
         TEST(test_cancel_finds_that_it_did_happen),
