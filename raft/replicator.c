@@ -223,8 +223,9 @@ void replicator_group_bootstrap(struct replicator *replicator, uint32_t id,
     struct call *call = call_new_simple(done, context);
     struct membership membership = {.count = 1};
     uint8_t payload[MEMBERSHIP_SIZE_MAX];
-    if (replicator_group(replicator, id) != NULL) {
-        call_finish(replicator, call, ERR_EXISTS);
+    bool exists = replicator_group(replicator, id) != NULL;
+    if (exists || replicator->groups_count == REPLICATOR_GROUPS_MAX) {
+        call_finish(replicator, call, exists ? ERR_EXISTS : ERR_TOOBIG);
         return;
     }
     struct group *group = group_new(replicator, id);

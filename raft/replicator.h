@@ -73,8 +73,8 @@ MUST_CHECK enum err replicator_new(const struct replicator_config *config,
  * finished, or given up, what they were handed. */
 void replicator_free(struct replicator **replicator);
 
-/* A new group of which this node is the first and only voter. ERR_EXISTS. Durable when `done`
- * is called. */
+/* A new group of which this node is the first and only voter. ERR_EXISTS, ERR_TOOBIG (too many
+ * groups). Durable when `done` is called. */
 void replicator_group_bootstrap(struct replicator *replicator, uint32_t group,
                                 void (*done)(void *context, enum err err), void *context);
 

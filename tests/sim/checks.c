@@ -33,6 +33,7 @@ void check_applied(struct world *world, unsigned node, unsigned group, struct re
         return;
     }
     CHECK(record.index == truth->count + 1);
+    record.led_by = truth->highest;
     truth_add(truth, record);
     world->stats->commits++;
     sim_trace(world, record.id << 16 ^ record.term);
@@ -52,7 +53,29 @@ void check_applied(struct world *world, unsigned node, unsigned group, struct re
         sim_fail(world, "proposal %llu landed in another group", LLU(record.id));
 }
 
-/* A new leader has, on disk, everything that was ever committed. */
+static void describe(struct world *world, unsigned group)
+{
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        const struct node *node = &world->nodes[i];
+        struct replicator_status status;
+        if (!node->up || !replicator_status(node->replicator, group, &status)) {
+            printf("  node %u: down or without the group\n", i + 1);
+            continue;
+        }
+        printf("  node %u: state %d term %llu leader %llu log %llu..%llu commit %llu applied "
+               "%llu members",
+               i + 1, (int)status.state, LLU(status.term), LLU(status.leader),
+               LLU(status.first_index), LLU(status.last_index), LLU(status.commit_index),
+               LLU(status.applied_index));
+        for (unsigned j = 0; j < status.member_count; j++)
+            printf(" %llu:%c match %llu", LLU(status.members[j].node_id),
+                   "VTS"[status.members[j].role], LLU(status.match[j]));
+        printf("\n");
+    }
+}
+
+/* A new leader has, on disk, everything that was committed in earlier terms; one that was
+ * elected late, when a newer term has its leader already, need not have what that one did. */
 static void check_leader_log(struct node *node, unsigned group, uint64_t term)
 {
     struct world *world = node->world;
@@ -60,9 +83,13 @@ static void check_leader_log(struct node *node, unsigned group, uint64_t term)
     uint64_t first = node->disk.groups[group].state.first_index;
     for (uint64_t index = first; index <= truth->count; index++) {
         const struct disk_entry *entry = disk_entry(&node->disk, group, index);
+        if (truth->records[index - 1].led_by >= term)
+            break;
         if (entry == NULL || entry->term != truth->records[index - 1].term) {
             sim_fail(world, "LEADER COMPLETENESS: node %u leads group %u in %llu without %llu",
                      node->number + 1, group, LLU(term), LLU(index));
+            if (world->verbose)
+                describe(world, group);
             return;
         }
     }
@@ -94,6 +121,8 @@ static void check_leadership(struct node *node, unsigned group, uint64_t term)
     node->led_term[group] = term;
     world->stats->elections++;
     check_leader_log(node, group, term);
+    if (term > truth->highest)
+        truth->highest = term;
 }
 
 void check_turn(struct node *node)
@@ -191,27 +220,6 @@ void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id,
         world->stats->single_site++;
     if (world->plan.cross_dc && !outside && !status.single_site)
         sim_fail(world, "proposal %llu is acknowledged inside one data center", LLU(id));
-}
-
-static void describe(struct world *world, unsigned group)
-{
-    for (unsigned i = 0; i < world->plan.nodes; i++) {
-        const struct node *node = &world->nodes[i];
-        struct replicator_status status;
-        if (!node->up || !replicator_status(node->replicator, group, &status)) {
-            printf("  node %u: down or without the group\n", i + 1);
-            continue;
-        }
-        printf("  node %u: state %d term %llu leader %llu log %llu..%llu commit %llu applied "
-               "%llu members",
-               i + 1, (int)status.state, LLU(status.term), LLU(status.leader),
-               LLU(status.first_index), LLU(status.last_index), LLU(status.commit_index),
-               LLU(status.applied_index));
-        for (unsigned j = 0; j < status.member_count; j++)
-            printf(" %llu:%c match %llu", LLU(status.members[j].node_id),
-                   "VTS"[status.members[j].role], LLU(status.match[j]));
-        printf("\n");
-    }
 }
 
 static void check_group_end(struct world *world, unsigned group)

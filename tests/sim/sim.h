@@ -95,7 +95,8 @@ struct disk {
 struct record {
     uint64_t index;
     uint64_t term;
-    uint64_t id; /* 0: not a command */
+    uint64_t id;     /* 0: not a command */
+    uint64_t led_by; /* the highest term that anybody led when it was first applied */
 };
 
 struct state {
@@ -154,6 +155,7 @@ struct truth {
     uint64_t room;
     uint64_t seen_index; /* the highest index that any finished operation has shown */
     uint64_t ok_calm;    /* proposals acknowledged since the calm */
+    uint64_t highest;    /* term that somebody led */
     uint64_t *leaders;   /* by term */
     uint64_t leaders_room;
 };

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a peer says, and what may be said to it when. */
+#include "one_node.h"
+
+static void receive(struct fixture *fixture, const struct wire_message *message)
+{
+    struct frame *frame = frame_new(WIRE_HEAD_SIZE + wire_message_size(message));
+    wire_head_write(frame_memory(frame), 2, 1);
+    wire_message_write(frame_memory(frame) + WIRE_HEAD_SIZE, message);
+    replicator_received(fixture->replicator, 2, frame);
+}
+
+/* Reads the only message of the only frame that was sent since. */
+static struct wire_message sent(struct fixture *fixture)
+{
+    struct wire_reader reader = {0};
+    struct wire_message message;
+    assert_int_equal(fixture->frames_count, 1);
+    assert_int_equal(wire_reader_start(&reader, frame_bytes(fixture->frames[0])), ERR_OK);
+    assert_int_equal(wire_reader_next(&reader, &message), ERR_OK);
+    wire_reader_fini(&reader);
+    frames_drop(fixture);
+    return message;
+}
+
+static struct wire_message append_of(uint64_t term, uint64_t prev, uint64_t prev_term,
+                                     const struct entry *entries, unsigned count,
+                                     uint64_t commit)
+{
+    struct wire_message message = {.type = WIRE_APPEND, .group = 0, .term = term};
+    message.append.prev_index = prev;
+    message.append.prev_term = prev_term;
+    message.append.commit_index = commit;
+    message.append.entries = entries;
+    message.append.count = count;
+    return message;
+}
+
+/* Nodes 1 and 2, both voters. */
+static size_t members_fill(uint8_t *payload)
+{
+    struct membership membership = {.count = 2,
+                                    .members = {{.id = 1, .role = 1}, {.id = 2, .role = 1}}};
+    return membership_encode(&membership, payload);
+}
+
+static void test_follower_acknowledges_what_is_durable(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct entry entries[2] = {
+        {.term = 1, .type = ENTRY_CHANGE, .data = {members, members_fill(members)}},
+        {.term = 5, .type = ENTRY_COMMAND, .data = BYTES("first")}};
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    assert_int_equal(replicator_group_join(fixture->replicator, 0), ERR_OK);
+    turns(fixture);
+    fixture->writes_wait = true;
+    struct wire_message message = append_of(5, 0, 0, entries, 2, 2);
+    receive(fixture, &message);
+    turns(fixture);
+    /* Neither the new term nor the entries are on disk: not a word, and nothing applied. */
+    assert_int_equal(fixture->frames_count, 0);
+    assert_int_equal(fixture->applied, 0);
+    fixture->writes_wait = false;
+    write_end(fixture, ERR_OK);
+    turns(fixture);
+    message = sent(fixture);
+    assert_int_equal(message.type, WIRE_APPEND_RESULT);
+    assert_int_equal(message.append_result.rejected, 0);
+    assert_int_equal(message.append_result.last_index, 2);
+    assert_int_equal(fixture->applied, 2);
+    assert_int_equal(replicator_leader(fixture->replicator, 0), 2);
+    /* An older leader hears of the newer term; libraft leaves the index in it unset. */
+    message = append_of(4, 2, 4, NULL, 0, 2);
+    receive(fixture, &message);
+    turns(fixture);
+    message = sent(fixture);
+    assert_int_equal(message.term, 5);
+    assert_int_equal(message.append_result.rejected, 2);
+    assert_int_equal(message.append_result.last_index, 1);
+}
+
+/* A write that a truncation has overtaken is never reported. */
+static void test_overtaken_write(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct entry old[3] = {
+        {.term = 1, .type = ENTRY_CHANGE, .data = {members, members_fill(members)}},
+        {.term = 2, .type = ENTRY_COMMAND, .data = BYTES("kept")},
+        {.term = 2, .type = ENTRY_COMMAND, .data = BYTES("replaced")}};
+    struct entry new = {.term = 3, .type = ENTRY_COMMAND, .data = BYTES("new")};
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    assert_int_equal(replicator_group_join(fixture->replicator, 0), ERR_OK);
+    turns(fixture);
+    fixture->writes_wait = true;
+    struct wire_message message = append_of(2, 0, 0, old, 3, 1);
+    receive(fixture, &message);
+    turns(fixture);
+    message = append_of(3, 2, 2, &new, 1, 1);
+    receive(fixture, &message);
+    turns(fixture);
+    write_end(fixture, ERR_OK);
+    turns(fixture);
+    for (unsigned i = 0; i < fixture->frames_count; i++)
+        fail_msg("spoke before the new term was durable");
+    fixture->writes_wait = false;
+    write_end(fixture, ERR_OK);
+    turns(fixture);
+    assert_int_equal(fixture->state.last_index, 3);
+    assert_int_equal(fixture->entries[3].term, 3);
+    assert_true(fixture->frames_count >= 1);
+    struct replicator_status status;
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.last_index, 3);
+    frames_drop(fixture);
+}
+
+/* With a standby in another data center, an answer waits for it; after the grace it does not.
+ */
+static void test_other_data_center(void **state)
+{
+    struct fixture *fixture = *state;
+    struct answer change = {0};
+    struct answer answer = {0};
+    struct replicator_status status;
+    replicator_free(&fixture->replicator);
+    fixture->cross_dc = true;
+    start(fixture);
+    bootstrap(fixture);
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    replicator_change(fixture->replicator, 0, 2, REPLICATOR_STANDBY, false, on_simple, &change);
+    turns(fixture);
+    assert_int_equal(change.err, ERR_OK);
+    assert_int_equal(change.count, 1);
+    replicator_propose(fixture->replicator, 0, BYTES("far"), on_done, &answer);
+    turns(fixture);
+    assert_int_equal(answer.count, 0);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.commit_index, status.last_index);
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = status.term};
+    message.append_result.last_index = status.last_index;
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(answer.count, 1);
+    assert_string_equal(answer.reply, "far");
+    answer = (struct answer){0};
+    replicator_propose(fixture->replicator, 0, BYTES("alone"), on_done, &answer);
+    for (unsigned i = 0; i < 60 && answer.count == 0; i++) {
+        fixture->now_ms += 100;
+        turns(fixture);
+        frames_drop(fixture);
+        assert_true(answer.count == 0 || fixture->now_ms > 1000 + 5000);
+    }
+    assert_int_equal(answer.err, ERR_OK);
+    assert_string_equal(answer.reply, "alone");
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_true(status.single_site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_follower_acknowledges_what_is_durable, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_overtaken_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_data_center, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
