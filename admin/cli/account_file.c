@@ -134,6 +134,11 @@ enum cli_exit cli_account_add_file(struct cli *cli)
 
     if (import.file == NULL)
         return cli_fail("%s: %s", path, strerror(errno));
+    if (!cli_connect(cli)) {
+        if (!input)
+            fclose(import.file);
+        return CLI_FAILED;
+    }
     import.problems = json_array();
     uint64_t begun_ms = clock_monotonic_ms();
     loop_post(cli->loop, import_begin, &import);

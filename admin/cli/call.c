@@ -37,8 +37,9 @@ static const char *run_folder(struct cli *cli)
 
 bool cli_connect(struct cli *cli)
 {
+    if (cli->client != NULL)
+        return true;
     const char *run = run_folder(cli);
-
     if (run == NULL)
         return false;
     const char *path = arena_printf(&cli->arena, "%s/store-operator.sock", run);
@@ -114,6 +115,8 @@ const Pr__Reply *cli_call(struct cli *cli, Pr__Request *request, unsigned deadli
     struct waiting waiting = {.cli = cli};
     struct request_id id = store_request_id();
 
+    if (!cli_connect(cli))
+        return NULL;
     if (is_write(request))
         request->request_id = field_of_bytes(bytes_from(id.bytes, sizeof(id.bytes)));
     waiting.connect = loop_timer_start(cli->loop, CLI_CONNECT_MS, 0, on_connect_late, &waiting);

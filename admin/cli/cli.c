@@ -8,7 +8,7 @@ int cli_main(int argc, char **argv)
 
     arena_init(&cli.arena);
     if (cli_parse(&cli, argc, argv, &status))
-        status = cli_connect(&cli) ? (int)cli.command->run(&cli) : CLI_FAILED;
+        status = (int)cli.command->run(&cli);
     store_client_free(&cli.client);
     loop_free(&cli.loop);
     arena_fini(&cli.arena);

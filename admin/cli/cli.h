@@ -99,7 +99,7 @@ enum {
     CLI_PARALLEL = 64,
 };
 
-/* Opens the way to the store. False after a message. */
+/* Opens the way to the store, unless it is open. False after a message. cli_call() does it. */
 bool cli_connect(struct cli *cli);
 /*
  * One call, to its end. The reply lives as long as the program; NULL after a message. A call
