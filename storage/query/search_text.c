@@ -73,12 +73,18 @@ bool search_header(struct search_message *message, const char *name, struct byte
     return found;
 }
 
+/*
+ * US-ASCII, which is also the default, is read as UTF-8: the same for whoever keeps to it, and
+ * what most mean who do not.
+ */
 static struct bytes charset_of(const struct mail_part *part)
 {
+    struct bytes charset = BYTES("us-ascii");
+
     for (size_t i = 0; i < part->parameter_count; i++)
         if (bytes_equal_nocase(part->parameters[i].name, BYTES("charset")))
-            return part->parameters[i].value;
-    return BYTES("utf-8"); /* of which US-ASCII, the default, is a part */
+            charset = part->parameters[i].value;
+    return bytes_equal_nocase(charset, BYTES("us-ascii")) ? BYTES("utf-8") : charset;
 }
 
 /* How much of the window can be decoded alone: whole lines, where there are any. */
