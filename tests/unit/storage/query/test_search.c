@@ -69,7 +69,7 @@ static const char *const mails[] = {
     /* 1 */ "From: Ann Example <ann@a.example>\r\nTo: bob@b.example\r\n"
             "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= from the sea\r\n"
             "Date: Mon, 2 Nov 2026 23:30:00 -0300\r\nX-Tag: one\r\n\r\nShort and plain "
-            "text.\r\n",
+            "text, caf\xc3\xa9.\r\n",
     /* 2 */
     "From: =?iso-8859-1?q?J=FCrgen?= <j@c.example>\r\nTo: ann@a.example\r\n"
     "Cc: list@lists.example\r\nSubject: second\r\nMIME-Version: 1.0\r\n"
