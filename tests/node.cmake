@@ -24,3 +24,4 @@ target_link_libraries(fake_child PRIVATE pr_runtime) # for node/supervisor
 set_target_properties(fake_child PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests) # for node/supervisor
 add_dependencies(test_node_supervisor_supervisor fake_child postraftd)
 target_compile_definitions(test_node_supervisor_supervisor PRIVATE POSTRAFTD="$<TARGET_FILE:postraftd>" FAKE_CHILD="$<TARGET_FILE:fake_child>") # for node/supervisor
+unit_test(node/runtime process USES pr_runtime)
