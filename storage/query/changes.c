@@ -84,8 +84,8 @@ static void messages_begin(struct walk *walk, uint32_t uid_next)
 static void changes_begin(struct walk *walk)
 {
     struct key at;
-    struct bytes key;
-    struct bytes row;
+    struct bytes key = {NULL, 0};
+    struct bytes row = {NULL, 0};
     bool more;
 
     walk->changes = db_cursor_open(walk->txn, TABLE_CHANGE,
