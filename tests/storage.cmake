@@ -17,3 +17,5 @@ unit_test(storage/machine applier ${storage_lab} LABELS threads)
 unit_test(storage/db db USES pr_storage_db Threads::Threads LABELS threads)
 unit_test(storage/query search SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD)
+fuzz_target(log_entry USES pr_storage_query pr_storage_machine)
+target_sources(fuzz_log_entry PRIVATE unit/storage/lab.c unit/storage/invariants.c)
