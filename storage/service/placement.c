@@ -11,6 +11,7 @@
 #include "storage/service/placement_plan.h"
 
 #define TICK_MS 500
+#define SOON_MS 10
 #define REST_MS 10000 /* a node is left alone after a step for it failed */
 #define PUT_MS 10000
 
@@ -36,7 +37,8 @@ struct step {
 struct placement {
     struct service *service;
     struct loop_timer *timer;
-    struct map slots; /* by group */
+    struct loop_timer *soon; /* a step has ended: the next one need not wait for the timer */
+    struct map slots;        /* by group */
     struct step *steps;
     uint64_t transferred_ms;
     bool putting;
@@ -88,6 +90,16 @@ static struct step *step_new(struct placement *placement, const struct placement
     return step;
 }
 
+static void tick(void *context);
+
+static void tick_soon(void *context)
+{
+    struct placement *placement = context;
+
+    placement->soon = NULL;
+    tick(placement);
+}
+
 static void step_done(void *context, enum err err)
 {
     struct step *step = context;
@@ -113,6 +125,9 @@ static void step_done(void *context, enum err err)
         log_info(NULL, "a placement step did not succeed",
                  LOG_FIELDS(LOG_U64("group", step->group), LOG_U64("peer", step->node_id),
                             LOG_TEXT("error", err_name(err))));
+    else if (err == ERR_OK && placement->soon == NULL)
+        placement->soon =
+            loop_timer_start(placement->service->loop, SOON_MS, 0, tick_soon, placement);
     free(step);
 }
 
@@ -311,6 +326,7 @@ void placement_free(struct placement **placement)
         return;
     *placement = NULL;
     loop_timer_stop(&closing->timer);
+    loop_timer_stop(&closing->soon);
     for (struct step *step = closing->steps; step != NULL; step = step->next)
         step->placement = NULL;
     while (map_next(&closing->slots, &at, &group, &slot))

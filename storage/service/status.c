@@ -6,6 +6,7 @@
 #include "node/base/check.h"
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
+#include "storage/service/placement_plan.h"
 
 /* One round of questions to all nodes, for one call. */
 struct round {
@@ -196,6 +197,24 @@ static Pr__NodeStatus **node_statuses(struct round *round)
     return statuses;
 }
 
+/* Whether the directory wants replicas and leaders where placement would want them. */
+static bool is_settled(struct round *round)
+{
+    struct arena *arena = &round->round_arena;
+    struct placement_node *nodes = arena_alloc(arena, round->node_count * sizeof(*nodes));
+    size_t position = 0;
+
+    for (size_t i = 0; i < round->node_count; i++)
+        nodes[i] = (struct placement_node){round->nodes[i]->id, round->nodes[i]->data_center};
+    const struct placement_view view = {
+        .nodes = nodes,
+        .node_count = round->node_count,
+        .groups = round->records,
+        .group_count = round->record_count,
+    };
+    return placement_want(&view, arena, &position) == NULL;
+}
+
 static void answer_status(struct round *round)
 {
     Pr__Reply reply = PR__REPLY__INIT;
@@ -210,7 +229,7 @@ static void answer_status(struct round *round)
     answer.nodes = node_statuses(round);
     answer.n_groups = round->record_count;
     answer.groups = round->groups;
-    answer.healthy = status_healthy(round->groups, round->record_count);
+    answer.healthy = status_healthy(round->groups, round->record_count) && is_settled(round);
     for (size_t i = 0; i < round->answer_count; i++)
         answer.healthy = answer.healthy && round->answers[i].reachable;
     answer.version = version;
