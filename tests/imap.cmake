@@ -1,3 +1,5 @@
+unit_test(imap parser USES pr_imap_protocol)
+unit_test(imap write USES pr_imap_protocol)
 unit_test(imap view USES pr_imap)
 # A store in arrays, and what plays a session against it: for tests and fuzz targets.
 module(imap_fake SOURCES unit/imap/fake_driver.c unit/imap/fake_reads.c unit/imap/fake_search.c
@@ -7,5 +9,6 @@ unit_test(imap conversation USES imap_fake)
 target_sources(test_imap_conversation
                PRIVATE unit/imap/conversations_access.c unit/imap/conversations_mailbox.c
                        unit/imap/conversations_message.c)
+unit_test(imap large USES imap_fake)
 fuzz_target(imap_parser USES pr_imap_protocol)
 fuzz_target(imap_session USES imap_fake)
