@@ -81,41 +81,66 @@ static void test_follower_acknowledges_what_is_durable(void **state)
     assert_int_equal(message.append_result.last_index, 1);
 }
 
-/* A write that a truncation has overtaken is never reported. */
+/* The highest index acknowledged in what was sent since. */
+static uint64_t acknowledged(struct fixture *fixture)
+{
+    uint64_t highest = 0;
+    for (unsigned i = 0; i < fixture->frames_count; i++) {
+        struct wire_reader reader = {0};
+        struct wire_message message;
+        assert_int_equal(wire_reader_start(&reader, frame_bytes(fixture->frames[i])), ERR_OK);
+        while (wire_reader_next(&reader, &message) == ERR_OK)
+            if (message.type == WIRE_APPEND_RESULT && message.append_result.rejected == 0 &&
+                message.append_result.last_index > highest)
+                highest = message.append_result.last_index;
+        wire_reader_fini(&reader);
+    }
+    frames_drop(fixture);
+    return highest;
+}
+
+/*
+ * A write under way holds a new term and an entry of the old one; before it is done, the leader
+ * of the new term replaces that entry. The index is then on disk, the entry is not.
+ */
 static void test_overtaken_write(void **state)
 {
     struct fixture *fixture = *state;
     uint8_t members[MEMBERSHIP_SIZE_MAX];
-    struct entry old[3] = {
-        {.term = 1, .type = ENTRY_CHANGE, .data = {members, members_fill(members)}},
-        {.term = 2, .type = ENTRY_COMMAND, .data = BYTES("kept")},
-        {.term = 2, .type = ENTRY_COMMAND, .data = BYTES("replaced")}};
+    struct entry change = {
+        .term = 1, .type = ENTRY_CHANGE, .data = {members, members_fill(members)}};
+    struct entry old = {.term = 2, .type = ENTRY_COMMAND, .data = BYTES("old")};
     struct entry new = {.term = 3, .type = ENTRY_COMMAND, .data = BYTES("new")};
+    struct wire_message vote = {.type = WIRE_VOTE, .term = 3, .vote = {3, 2, true, false}};
     fixture->link_up = true;
     replicator_peer_up(fixture->replicator, 2, true);
     assert_int_equal(replicator_group_join(fixture->replicator, 0), ERR_OK);
     turns(fixture);
-    fixture->writes_wait = true;
-    struct wire_message message = append_of(2, 0, 0, old, 3, 1);
+    struct wire_message message = append_of(2, 0, 0, &change, 1, 1);
     receive(fixture, &message);
     turns(fixture);
+    assert_int_equal(acknowledged(fixture), 1);
+    fixture->writes_wait = true;
+    message = append_of(2, 1, 1, &old, 1, 1);
+    receive(fixture, &message);
+    turns(fixture);
+    message = append_of(2, 2, 2, &old, 1, 1);
+    receive(fixture, &message);
+    receive(fixture, &vote);
+    turns(fixture);
+    write_end(fixture, ERR_OK);
+    turns(fixture); /* now entry 3 and the vote are under way */
     message = append_of(3, 2, 2, &new, 1, 1);
     receive(fixture, &message);
     turns(fixture);
     write_end(fixture, ERR_OK);
     turns(fixture);
-    for (unsigned i = 0; i < fixture->frames_count; i++)
-        fail_msg("spoke before the new term was durable");
+    assert_true(acknowledged(fixture) < 3);
     fixture->writes_wait = false;
     write_end(fixture, ERR_OK);
     turns(fixture);
-    assert_int_equal(fixture->state.last_index, 3);
+    assert_int_equal(acknowledged(fixture), 3);
     assert_int_equal(fixture->entries[3].term, 3);
-    assert_true(fixture->frames_count >= 1);
-    struct replicator_status status;
-    assert_true(replicator_status(fixture->replicator, 0, &status));
-    assert_int_equal(status.last_index, 3);
-    frames_drop(fixture);
 }
 
 /* With a standby in another data center, an answer waits for it; after the grace it does not.
