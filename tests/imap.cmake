@@ -12,3 +12,6 @@ target_sources(test_imap_conversation
 unit_test(imap large USES imap_fake)
 fuzz_target(imap_parser USES pr_imap_protocol)
 fuzz_target(imap_session USES imap_fake)
+# The server over sockets, with the store in arrays behind an ipc endpoint.
+unit_test(imap server USES imap_fake pr_imap_server PkgConfig::OPENSSL)
+target_sources(test_imap_server PRIVATE unit/imap/client.c unit/imap/lab.c)

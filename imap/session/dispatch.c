@@ -279,8 +279,8 @@ bool imap_session_reads(const struct imap_session *session)
 {
     if (session->state == IMAP_STATE_CLOSED)
         return true; /* and throws it away */
-    if (session->tls_wanted || session->body_wanted != 0 || session->step != NULL ||
-        buffer_len(&session->output) > IMAP_OUTPUT_CHUNK)
+    if (session->tls_wanted || session->tls_waits || session->body_wanted != 0 ||
+        session->step != NULL || buffer_len(&session->output) > IMAP_OUTPUT_CHUNK)
         return false;
     if (session->running != NULL)
         return session->running->reads;

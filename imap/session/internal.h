@@ -77,6 +77,7 @@ struct imap_session {
     bool can_tls;
     bool close_wanted;
     bool tls_wanted;
+    bool tls_waits; /* until tls_started(), what comes is no command */
     bool is_idling;
     bool write_wanted; /* of `request` */
     uint8_t bad_count; /* in a row */

@@ -202,6 +202,7 @@ static bool next_rest(struct imap_session *session, struct imap_action *action)
 {
     if (session->tls_wanted) {
         session->tls_wanted = false;
+        session->tls_waits = true;
         action->want = IMAP_WANT_START_TLS;
         return true;
     }
@@ -248,6 +249,7 @@ bool imap_session_next(struct imap_session *session, struct imap_action *action)
 void imap_session_tls_started(struct imap_session *session)
 {
     /* Nothing that was said in the clear counts any more (RFC 3501 section 6.2.1). */
+    session->tls_waits = false;
     session->has_tls = true;
     session->can_tls = false;
     session->bad_count = 0;
