@@ -76,8 +76,8 @@ static void unchanged_since_spares_newer_changes(void **state)
 
     (void)state;
     begin(&lab, 5);
-    Pr__Outcome *first = flags_add(&lab, 2, 3, FLAG_SEEN, -1);
-    assert_string_equal(ranges_text(&lab, first->uids, first->n_uids), "2:3");
+    Pr__Outcome *first = flags_add(&lab, 2, 4, FLAG_SEEN, -1);
+    assert_string_equal(ranges_text(&lab, first->uids, first->n_uids), "2:4");
     uint64_t since = first->modseq;
     assert_int_equal(flags_add(&lab, 3, 3, FLAG_FLAGGED, -1)->modseq, since + 1);
     Pr__Outcome *second = flags_add(&lab, 1, 9, FLAG_ANSWERED, (int64_t)since);
