@@ -17,6 +17,7 @@ TENANT = "example"
 NODES_MAX = 7
 USERS_MAX = 99999
 NOTHING_TO_DO = 3
+NOTHING_TO_BUILD = 4
 begun = time.monotonic()
 
 
@@ -109,7 +110,8 @@ def create(build, count, users):
     for node in nodes:
         node.prepare(user)
         node.start()
-    step(f"started {count} nodes, each a supervisor with its programs" + (f", as {user}" if user else ""))
+    step(f"started {count} node{'s' if count > 1 else ''}, each a supervisor with its programs"
+         + (f", as {user}" if user else ""))
     nodes[0].call("cluster", "init", "--name", "quickstart", "--node", nodes[0].name,
                   "--data-center", nodes[0].data_center)
     step(f"made a cluster on {nodes[0].name}, data center {nodes[0].data_center}")
@@ -137,7 +139,8 @@ def create(build, count, users):
 
 def farewell(nodes):
     environment = (BASE / "env").relative_to(ROOT)
-    print(f"\nThe cluster is running on {nodes[0].ip} to {nodes[-1].ip}. Addresses, accounts and passwords are in\n"
+    where = nodes[0].ip + (f" to {nodes[-1].ip}" if len(nodes) > 1 else "")
+    print(f"\nThe cluster is running on {where}. Addresses, accounts and passwords are in\n"
           f"{environment}; the log of node n is build/quickstart/node<n>/log. Try:\n\n"
           f"    . {environment}; $PR_CTL cluster status\n\n"
           "admin/quickstart --help shows how to kill, start and stop nodes.")
@@ -199,15 +202,17 @@ def node_of(state, build, number):
 
 
 def ask(state, build, options):
-    """0: build and go on; NOTHING_TO_DO: it runs, and that has been said."""
+    """0: build and go on; NOTHING_TO_BUILD: go on; NOTHING_TO_DO: it runs, and that has been said."""
     if not state.exists:
         return 0
     if options.nodes not in (None, state.nodes):
         raise Problem(f"there is a cluster of {state.nodes} nodes; admin/quickstart --wipe removes it")
     nodes = nodes_of(state, build)
     down = [node for node in nodes if not node.pid()]
-    if len(down) == len(nodes) or (options.users or 0) > state.users:
+    if len(down) == len(nodes):
         return 0
+    if (options.users or 0) > state.users:
+        return NOTHING_TO_BUILD
     print(f"the cluster of {state.nodes} nodes is running already; nothing was changed")
     for node in down:
         print(f"{node.name} does not run: admin/quickstart --start {node.number} starts it")
@@ -224,7 +229,8 @@ def number_between(least, most):
 
 
 def read_options():
-    parser = argparse.ArgumentParser(prog="admin/quickstart", add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="admin/quickstart", add_help=False, allow_abbrev=False,
+                                     usage="see admin/quickstart --help")
     parser.add_argument("--build", required=True)
     parser.add_argument("--ask", action="store_true")
     parser.add_argument("--nodes", type=number_between(1, NODES_MAX))
