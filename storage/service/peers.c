@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/peers.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "node/base/check.h"
-#include "node/base/log.h"
 #include "storage/schema/entry.h"
 #include "storage/service/join.h"
 #include "storage/service/mail_read.h"
@@ -30,6 +30,8 @@ static void end(struct peer_call *call, Pr__PeerReply *reply)
 {
     struct buffer packed = BUFFER_EMPTY;
 
+    reply->clock_id = call->service->clock_id;
+    reply->clock_ms = clock_monotonic_ms();
     message_pack(&reply->base, &packed);
     rpc_reply(call->rpc, buffer_bytes(&packed));
     buffer_fini(&packed);
@@ -67,6 +69,14 @@ static void handle_propose(struct peer_call *call)
 {
     const Pr__Propose *propose = call->request->propose;
 
+    if (propose->clock_id != call->service->clock_id) {
+        end_with(call, ERR_CONFLICT);
+        return;
+    }
+    if (clock_monotonic_ms() >= propose->expires_ms) {
+        end_with(call, ERR_TIMEOUT);
+        return;
+    }
     replicator_propose(call->service->replicator, propose->group,
                        bytes_of_field(propose->command), on_proposed, call);
 }
@@ -231,6 +241,8 @@ enum err peers_open(struct service *service)
         .handle = on_join_request,
         .context = service,
     };
+
+    randombytes_buf(&service->clock_id, sizeof(service->clock_id));
     enum err err = rpc_server_new(service->loop, &peers, &service->peer_server);
 
     if (err == ERR_OK && service->config->cluster_join[0] != '\0')

@@ -49,6 +49,10 @@ struct service_node {
     char *rpc_address;
     char *join_address;
     struct rpc_client *rpc; /* NULL: this node itself */
+    /* Its monotonic clock, as its last reply said (cluster.proto, Propose). */
+    uint64_t clock_id;
+    uint64_t clock_ms;
+    uint64_t clock_at_ms; /* by our clock, when that reply came */
 };
 
 struct service {
@@ -71,6 +75,7 @@ struct service {
 
     uint32_t role_uid[ROLE_COUNT]; /* who may connect; UINT32_MAX: whom the file mode lets */
     struct endpoint *endpoints[ROLE_COUNT];
+    uint64_t clock_id; /* random: other nodes tell this life of the process from an earlier one */
     struct rpc_server *peer_server;
     struct rpc_server *join_server;
     struct sessions *sessions;

@@ -181,6 +181,25 @@ static void on_proposed(void *context, enum err err, uint64_t index, struct byte
     arena_fini(&reply_arena);
 }
 
+static void note_clock(struct write *write, const Pr__PeerReply *reply)
+{
+    struct service_node *node = service_node(write->service, write->asked);
+
+    if (node == NULL)
+        return;
+    node->clock_id = reply->clock_id;
+    node->clock_ms = reply->clock_ms;
+    node->clock_at_ms = clock_monotonic_ms();
+}
+
+/* Whether the other node says that the command was not taken, and never will be by that
+ * request. */
+static bool is_refusal(uint32_t err)
+{
+    return err == ERR_NOTLEADER || err == ERR_BUSY || err == ERR_CONFLICT ||
+           err == ERR_TIMEOUT || err == ERR_DENIED;
+}
+
 static void on_peer_reply(void *context, enum err err, struct bytes bytes)
 {
     struct write *write = context;
@@ -193,14 +212,16 @@ static void on_peer_reply(void *context, enum err err, struct bytes bytes)
         ProtobufCAllocator allocator = arena_allocator(&reply_arena);
         reply = pr__peer_reply__unpack(&allocator, bytes.len, bytes.at);
     }
+    if (reply != NULL)
+        note_clock(write, reply);
     if (reply != NULL && reply->err == ERR_OK && reply->outcome != NULL) {
         conclude(write, reply->outcome, reply->index);
     } else {
-        bool refused = reply != NULL && (reply->err == ERR_NOTLEADER || reply->err == ERR_BUSY);
+        bool refused = reply != NULL && is_refusal(reply->err);
+        bool elsewhere = refused && reply->leader != 0 && reply->leader != write->asked;
         write->uncertain |= !refused;
         write->hint = refused ? reply->leader : 0;
-        if (refused && reply->leader != 0 && reply->leader != write->asked &&
-            write->retry_ms == 0) {
+        if ((elsewhere || (refused && reply->err == ERR_CONFLICT)) && write->retry_ms == 0) {
             write->retry_ms = RETRY_FIRST_MS; /* once at once, then with pauses */
             write->asked = 0;
             attempt_start(write);
@@ -230,7 +251,8 @@ static uint64_t ask_around(struct write *write)
 
 static void ask_peer(struct write *write, uint64_t node_id, uint64_t left_ms)
 {
-    struct rpc_client *peer = service_peer(write->service, node_id);
+    struct service_node *node = service_node(write->service, node_id);
+    struct rpc_client *peer = node != NULL ? node->rpc : NULL;
     Pr__PeerRequest request = PR__PEER_REQUEST__INIT;
     Pr__Propose propose = PR__PROPOSE__INIT;
     struct buffer packed = BUFFER_EMPTY;
@@ -241,6 +263,10 @@ static void ask_peer(struct write *write, uint64_t node_id, uint64_t left_ms)
     }
     propose.group = write->group;
     propose.command = field_of_bytes(buffer_bytes(&write->entry));
+    propose.clock_id = node->clock_id;
+    /* What the other clock showed when the reply came was at least that: it expires early
+     * rather than late. */
+    propose.expires_ms = node->clock_ms + (write->deadline_ms - node->clock_at_ms);
     request.call_case = PR__PEER_REQUEST__CALL_PROPOSE;
     request.propose = &propose;
     message_pack(&request.base, &packed);

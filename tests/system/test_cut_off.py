@@ -26,10 +26,10 @@ def test():
         load = lab.Load(cluster, users, clients=8, nodes=cluster.nodes[:2]).start()
         lab.wait_for("100 messages", lambda: load.accepted() >= 100, 60)
         cluster.cut(lonely)
+        at_cut = load.accepted()
         end = lab.time.monotonic() + CUT_S
         answer = refused_in_the_minority(lonely, users[0])
         lab.check(answer.startswith("451"), f"the lonely node said: {answer}")
-        at_cut = load.accepted()
         lab_net.pause(max(0, end - lab.time.monotonic()))
         lab.check(load.accepted() > at_cut + 100, "mail did not go on without the node")
         cluster.mend(lonely)

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two of three nodes are dead: a delivery gets 451 after a bounded wait, a log-in is told that the server is not
-available; when one of them is back, mail goes on, and what was refused is not there."""
+available; when one of them is back, mail goes on.
+
+What was refused lies in the log of a leader that lost its majority: whether it counts is decided when a majority is
+back, so it may be there then, once at most. With a majority alive this cannot be (test_leader_killed.py)."""
 import imaplib
 import time
 
@@ -39,7 +42,8 @@ def test():
         cluster.node(2).start()
         lab.wait_for("delivery to work again", lambda: delivery(node, user, "after")[0] == 250, 60)
         tokens = [token for _, token in lab.mailbox_tokens(node, user)]
-        lab.check(tokens[0] == "before" and set(tokens[1:]) == {"after"}, f"the mailbox holds {tokens}")
+        lab.check(tokens[0] == "before" and "after" in tokens, f"the mailbox holds {tokens}")
+        lab.check(tokens.count("refused") <= 1, f"a refused message is there twice: {tokens}")
         return f"451 after {seconds:.1f} s"
 
 

@@ -41,6 +41,8 @@ static struct {
     replicator_done *proposal_done;
     void *proposal_context;
     unsigned calls;
+    uint64_t clock_id;
+    uint64_t expires_ms;
     uint64_t cancelled;
     rpc_done *call_done;
     void *call_context;
@@ -109,6 +111,8 @@ uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadlin
     assert_int_equal(request->call_case, PR__PEER_REQUEST__CALL_PROPOSE);
     buffer_clear(&world.proposed);
     buffer_add(&world.proposed, bytes_of_field(request->propose->command));
+    world.clock_id = request->propose->clock_id;
+    world.expires_ms = request->propose->expires_ms;
     pr__peer_request__free_unpacked(request, NULL);
     world.call_done = done;
     world.call_context = context;
@@ -139,9 +143,20 @@ uint64_t service_self(const struct service *service)
     return SELF;
 }
 
+static char rpc_memory;
+static struct service_node other;
+
+struct service_node *service_node(const struct service *service, uint64_t node_id)
+{
+    (void)service;
+    other.rpc = (struct rpc_client *)(void *)&rpc_memory;
+    return node_id == OTHER ? &other : NULL;
+}
+
 struct rpc_client *service_peer(const struct service *service, uint64_t node_id)
 {
-    return node_id == OTHER ? (struct rpc_client *)(uintptr_t)service : NULL;
+    struct service_node *node = service_node(service, node_id);
+    return node != NULL ? node->rpc : NULL;
 }
 
 struct db_txn *service_directory_begin(struct service *service)
@@ -251,6 +266,8 @@ static void peer_says(enum err transport, enum err err, uint64_t leader, uint64_
     outcome.id = id;
     reply.err = err;
     reply.leader = leader;
+    reply.clock_id = 4711;
+    reply.clock_ms = 500000;
     if (err == ERR_OK)
         reply.outcome = &outcome;
     message_pack(&reply.base, &packed);
@@ -263,6 +280,7 @@ static int setup(void **state)
     (void)state;
     memset(&world, 0, sizeof(world));
     memset(&seen, 0, sizeof(seen));
+    memset(&other, 0, sizeof(other));
     world.now_ms = 1000;
     service.writes = writes_new();
     return 0;
@@ -430,6 +448,29 @@ static void test_lost_answer_of_a_peer_is_uncertain(void **state)
     expect_end(ERR_UNAVAILABLE);
 }
 
+/* The first request does not know the other's clock; the reply tells it, and the request goes
+ * out again at once. */
+static void test_a_request_expires_by_the_clock_of_its_receiver(void **state)
+{
+    (void)state;
+    begin(OTHER, true, 9000);
+    assert_int_equal(world.clock_id, 0);
+    world.now_ms += 40;
+    peer_says(ERR_OK, ERR_CONFLICT, 0, 0);
+    assert_int_equal(world.calls, 2);
+    assert_int_equal(world.clock_id, 4711);
+    /* 3,000 of the 9,000 ms are kept for settling; 40 have gone by. */
+    assert_int_equal(world.expires_ms, 500000 + 6000 - 40);
+    peer_says(ERR_OK, ERR_TIMEOUT, 0,
+              0); /* it came too late: it was not taken, nothing is to be settled */
+    world.leader = 0;
+    while (seen.count == 0)
+        timer_fires();
+    expect_end(ERR_UNAVAILABLE);
+    assert_int_equal(world.proposals, 0);
+    assert_int_equal(world.calls, 2);
+}
+
 static void test_too_big_is_final(void **state)
 {
     (void)state;
@@ -463,6 +504,7 @@ int main(void)
         TEST(test_new_leader_is_asked_at_once),
         TEST(test_refusal_of_a_follower_is_not_uncertain),
         TEST(test_lost_answer_of_a_peer_is_uncertain),
+        TEST(test_a_request_expires_by_the_clock_of_its_receiver),
         TEST(test_too_big_is_final),
         TEST(test_end_of_the_process_ends_writes),
     };
