@@ -156,6 +156,16 @@ static const int administrative_calls[] = {
     SCMP_SYS(personality),
 };
 
+/* Allowed when one argument is this, with these bits. */
+static void allow_when(scmp_filter_ctx filter, int call, unsigned argument, uint64_t mask,
+                       uint64_t value)
+{
+    const struct scmp_arg_cmp compare = {
+        .arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+    CHECK(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &compare) == 0);
+}
+
+#define ALL_BITS UINT64_MAX
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* A call that this machine's architecture does not have, or this libseccomp does not know,
@@ -206,19 +216,12 @@ void sandbox_without_files(void)
     rules(filter, SCMP_ACT_ALLOW, plain_calls, COUNT(plain_calls));
     rules(filter, SCMP_ACT_ERRNO(EACCES), opening_calls, COUNT(opening_calls));
     rule(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                           SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0);
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                           SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) == 0);
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                           SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) == 0);
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                           SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) == 0);
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-                           SCMP_A2(SCMP_CMP_EQ, 0)) == 0); /* asking, not setting */
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                           SCMP_A1(SCMP_CMP_EQ, FIONBIO)) == 0);
-    CHECK(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                           SCMP_A1(SCMP_CMP_EQ, FIONREAD)) == 0);
+    allow_when(filter, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
+    allow_when(filter, SCMP_SYS(socket), 0, ALL_BITS, AF_UNIX);
+    allow_when(filter, SCMP_SYS(tgkill), 0, ALL_BITS, (uint64_t)getpid());
+    allow_when(filter, SCMP_SYS(prctl), 0, ALL_BITS, PR_SET_NAME);
+    allow_when(filter, SCMP_SYS(prlimit64), 2, ALL_BITS, 0); /* asking, not setting */
+    allow_when(filter, SCMP_SYS(ioctl), 1, ALL_BITS, FIONBIO);
+    allow_when(filter, SCMP_SYS(ioctl), 1, ALL_BITS, FIONREAD);
     install(filter);
 }

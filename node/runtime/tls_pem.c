@@ -12,6 +12,15 @@
 /* No certificate or chain of ours comes near; a longer text is not looked at. */
 #define PEM_SIZE_MAX (1024 * 1024)
 
+/*
+ * OpenSSL would tidy up at exit, while nng's threads may still free connections. Must come
+ * before its first use; it is the kernel that takes everything back.
+ */
+__attribute__((constructor)) static void keep_until_the_end(void)
+{
+    CHECK(OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1);
+}
+
 static BIO *bio_of(struct bytes text)
 {
     if (text.len == 0 || text.len > PEM_SIZE_MAX)
