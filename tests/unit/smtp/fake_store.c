@@ -177,9 +177,16 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
 
 static bool is_held(const struct call *call)
 {
-    return (fake_store.hold_deliveries &&
-            call->request->call_case == PR__REQUEST__CALL_DELIVER) ||
-           (fake_store.hold_uploads && call->request->call_case == PR__REQUEST__CALL_UPLOAD);
+    switch (call->request->call_case) {
+    case PR__REQUEST__CALL_DELIVER:
+        return fake_store.hold_deliveries;
+    case PR__REQUEST__CALL_UPLOAD:
+        return fake_store.hold_uploads;
+    case PR__REQUEST__CALL_RESOLVE:
+        return fake_store.hold_lookups;
+    default:
+        return false;
+    }
 }
 
 static void answer_all(void *context)
@@ -220,6 +227,7 @@ void fake_store_release(void *context)
     (void)context;
     fake_store.hold_deliveries = false;
     fake_store.hold_uploads = false;
+    fake_store.hold_lookups = false;
     wake(the_client);
 }
 

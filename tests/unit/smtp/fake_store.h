@@ -25,6 +25,7 @@ struct fake_store {
     enum err reply_err; /* what the store says */
     bool hold_deliveries;
     bool hold_uploads;
+    bool hold_lookups;
     _Atomic unsigned held; /* for any thread */
     unsigned aborts;
     unsigned cancelled;

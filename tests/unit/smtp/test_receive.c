@@ -176,6 +176,35 @@ static void test_client_leaves_during_commit(void **state)
     assert_int_equal(fake_store.delivery_count, 2);
 }
 
+static void test_client_leaves_during_a_look_up(void **state)
+{
+    struct server *server = *state;
+    struct linger hard = {.l_onoff = 1};
+
+    server_start(server, 10);
+    fake_store.hold_lookups = true;
+    server_run(server);
+    int fd = client_open(server);
+    client_expect(fd, "220 ");
+    client_say(fd, "EHLO a\r\n", "250 ");
+    client_say(fd, "MAIL FROM:<>\r\n", "250 ");
+    client_send(fd, BYTES("RCPT TO:<y@here.test>\r\nRCPT TO:<z@here.test>\r\n"));
+    store_wait_held(2);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+    close(fd);
+    /* The server has seen that it left before another one that came later says something. */
+    fd = client_open(server);
+    client_expect(fd, "220 ");
+    client_say(fd, "EHLO a\r\n", "250 ");
+    store_release(server);
+    client_say(fd, ENVELOPE, "354 ");
+    client_say(fd, MESSAGE, "250 2.0.0");
+    close(fd);
+    server_stop(server);
+    assert_int_equal(fake_store.delivery_count, 1);
+    assert_int_equal(fake_store.cancelled, 2);
+}
+
 static void test_client_leaves_anywhere(void **state)
 {
     static const char talk[] = "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<y@here.test>\r\n"
@@ -227,6 +256,7 @@ int main(void)
         SERVER_TEST(test_large_message_waits_for_the_store),
         SERVER_TEST(test_refused_message_is_taken_back),
         SERVER_TEST(test_client_leaves_during_commit),
+        SERVER_TEST(test_client_leaves_during_a_look_up),
         SERVER_TEST(test_client_leaves_anywhere),
         SERVER_TEST(test_too_many_messages_at_a_time),
     };
