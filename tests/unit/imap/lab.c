@@ -241,12 +241,13 @@ void lab_do(struct lab *lab, void (*call)(struct lab *lab))
 
 void lab_wait(struct lab *lab, bool (*reached)(struct lab *lab))
 {
-    for (unsigned i = 0; i < WAIT_ROUNDS; i++) {
-        if (give_order(lab, NULL, reached))
-            return;
+    bool is_reached = give_order(lab, NULL, reached);
+
+    for (unsigned i = 0; !is_reached && i < WAIT_ROUNDS; i++) {
         usleep(WAIT_MS * 1000);
+        is_reached = give_order(lab, NULL, reached);
     }
-    CHECK(!"the state that was waited for was not reached");
+    CHECK(is_reached);
 }
 
 void lab_deliver(struct lab *lab)
