@@ -20,3 +20,4 @@ unit_test(storage/query search SOURCES tests/unit/storage/lab.c tests/unit/stora
 fuzz_target(log_entry USES pr_storage_query pr_storage_machine)
 target_sources(fuzz_log_entry PRIVATE unit/storage/lab.c unit/storage/invariants.c)
 unit_test(storage/machine changes ${storage_lab})
+unit_test(storage/schema schema USES pr_schema)

@@ -9,9 +9,13 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/request_id.h"
+#include "storage/schema/search_depth.h"
 #include "storage/service/calls.h"
 #include "storage/service/sessions.h"
 #include "storage/service/watch.h"
+
+enum { REQUEST_ID_AGE_MAX_MS = 12 * 3600 * 1000 }; /* half of the time that ids are known for */
 
 struct endpoint {
     struct service *service;
@@ -75,6 +79,24 @@ void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *ou
     call_reply(call, &reply);
 }
 
+/*
+ * Ids begin with the time that they were made at, by this machine's clock, and are forgotten by
+ * it: one from far away would stay for long, or be forgotten at once.
+ */
+static bool request_id_good(const Pr__Request *request)
+{
+    struct request_id id;
+    uint64_t now_ms = clock_wall_ms();
+
+    if (request->request_id.len == 0)
+        return true;
+    if (request->request_id.len != REQUEST_ID_SIZE)
+        return false;
+    memcpy(id.bytes, request->request_id.data, REQUEST_ID_SIZE);
+    uint64_t made_ms = request_id_time_ms(&id);
+    return made_ms + REQUEST_ID_AGE_MAX_MS > now_ms && made_ms < now_ms + REQUEST_ID_AGE_MAX_MS;
+}
+
 /* Whether the call may go on; if not, it has been answered. */
 static bool admit(struct service_call *call, const struct call_row *row)
 {
@@ -95,6 +117,10 @@ static bool admit(struct service_call *call, const struct call_row *row)
         call_fail(
             call, call->role == ROLE_OPERATOR ? ERR_INVALID : ERR_UNAVAILABLE,
             "this node is in no cluster yet: use `postraft cluster init` or `cluster join`");
+        return false;
+    }
+    if (!request_id_good(call->request)) {
+        call_fail(call, ERR_INVALID, "a request id has 16 bytes and was made today");
         return false;
     }
     call->session_id = call->request->session;
@@ -121,7 +147,8 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
     };
     arena_init(&call->call_arena);
     ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
-    call->request = pr__request__unpack(&allocator, body.len, body.at);
+    if (search_depth_within(body, QUERY_SEARCH_DEPTH_MAX))
+        call->request = pr__request__unpack(&allocator, body.len, body.at);
     if (call->request == NULL) {
         call_fail(call, ERR_MALFORMED, NULL);
         return;

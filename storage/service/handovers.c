@@ -203,6 +203,7 @@ static void look_work(struct read_job *job, struct db_txn *txn)
         struct push *push = calloc(1, sizeof(*push));
         CHECK(push != NULL);
         arena_init(&push->push_arena);
+        push->handover.now_ms = clock_wall_ms();
         if (!query_handover_next(txn, job->group, look->after, &push->push_arena,
                                  &push->handover)) {
             look->end = true;
