@@ -62,8 +62,8 @@ static void test_whole_body(void **state)
     assert_true(seen.len > body.len);
     assert_true(bytes_equal(bytes_from(seen.at, body.len), body));
     assert_true(bytes_equal(bytes_skip(seen, body.len), BYTES(")\r\nc OK Done\r\n")));
-    /* Never much more than one piece of output beside the one block. */
-    assert_true(driver.memory_max < 300 * 1024);
+    /* Never much more than one piece of output. */
+    assert_true(driver.memory_max < 200 * 1024);
     assert_true(driver.write_max <= 64 * 1024);
     fake_driver_fini(&driver);
 }

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "node/runtime/metrics.h"
 #include "storage/schema/flags.h"
 #include "tests/unit/imap/lab.h"
 
@@ -56,14 +57,13 @@ static void test_starttls(void **state)
     client_close(&client);
 
     /* A command smuggled in behind STARTTLS is never carried out. */
+    uint64_t commands = metric_get(METRIC_IMAP_COMMANDS);
     client_open(&client, &lab, LAB_PLAIN);
     client_say(&client, "a STARTTLS\r\nb NOOP\r\n");
     client_expect_end(&client);
-    struct bytes seen = buffer_bytes(&client.seen);
-    for (size_t i = 0; i + 4 <= seen.len; i++)
-        assert_memory_not_equal(seen.at + i, "b OK", 4);
     client_close(&client);
     lab_end(&lab);
+    assert_int_equal(metric_get(METRIC_IMAP_COMMANDS), commands + 1);
 }
 
 /* Larger than a block: uploaded in several, and fetched back the same. */

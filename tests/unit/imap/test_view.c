@@ -65,8 +65,14 @@ static void assert_same(const struct imap_view *view, const struct naive *naive)
         assert_int_equal(imap_view_number(view, uid), is_there ? upto : 0);
         assert_int_equal(imap_view_number_upto(view, uid), upto);
     }
-    for (size_t i = 1; i < view->count; i++)
-        assert_true(view->ranges[i].first > view->ranges[i - 1].last + 1);
+    for (size_t i = 0, before = 0; i < view->count; i++) {
+        const struct imap_view_range *range = &view->ranges[i];
+        assert_true(range->first <= range->last);
+        assert_true(i == 0 || range->first > range[-1].last + 1);
+        assert_int_equal(range->before, before);
+        before += range->last - range->first + 1;
+        assert_int_equal(imap_view_run_end(view, range->before + 1), before);
+    }
 }
 
 static void test_random_against_array(void **state)

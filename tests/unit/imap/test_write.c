@@ -199,6 +199,8 @@ static void test_strings(void **state)
     imap_write_astring(&out, BYTES("a\\b"));
     imap_write_astring(&out, BYTES("a\r\nb\0c"));
     check_text(&out, "atom\" nil\"\"nil\"\"\"\"a\\\\b\"{5}\r\na\r\nbc");
+    imap_write_string(&out, BYTES("a\0b"));
+    check_text(&out, "{2}\r\nab");
     imap_write_mailbox(&out, BYTES("B\xc3\xbc\x63her & co"));
     check_text(&out, "\"B&APw-cher &- co\"");
     buffer_fini(&out);
