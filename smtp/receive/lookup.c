@@ -51,7 +51,7 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
 {
     struct lookup *lookup = calloc(1, sizeof(*lookup));
     struct arena call_arena;
-    Pr__Resolve call = PR__RESOLVE__INIT;
+    Pr__Resolve call;
     Pr__Request request = PR__REQUEST__INIT;
 
     CHECK(lookup != NULL);
@@ -65,6 +65,7 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
         lookup->next->self = &lookup->next;
     visitor->lookups = lookup;
     arena_init(&call_arena);
+    pr__resolve__init(&call); /* the macro casts a const away */
     call.address = arena_string(&call_arena, action->bytes);
     request.call_case = PR__REQUEST__CALL_RESOLVE;
     request.resolve = &call;

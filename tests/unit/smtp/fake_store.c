@@ -204,8 +204,9 @@ static void answer_all(void *context)
             continue;
         }
         *at = call->next;
-        Pr__Reply reply = PR__REPLY__INIT;
+        Pr__Reply reply;
         Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
+        pr__reply__init(&reply);
         enum err err = answer_call(client, call, &reply, &answer);
         call->done(call->context, err, err == ERR_OK ? &reply : NULL);
         call_free(call);

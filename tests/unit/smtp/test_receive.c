@@ -59,6 +59,30 @@ static void test_delivery(void **state)
     assert_true(bytes_equal(rest, BYTES("Subject: s\r\n\r\nhello\r\n.dot\r\n")));
 }
 
+static void test_recipients(void **state)
+{
+    static const char *const cases[][2] = {
+        {"RCPT TO:<Y@here.test>\r\n", "250 2.1.5"},
+        {"RCPT TO:<Postmaster>\r\n", "250 2.1.5"},
+        {"RCPT TO:<no@here.test>\r\n", "550 5.1.1"},
+        {"RCPT TO:<y@else.test>\r\n", "550 5.7.1"},
+        {"RCPT TO:<y@[127.0.0.1]>\r\n", "550 5.7.1"},
+        {"RCPT TO:<down@here.test>\r\n", "451 4.4.3"},
+    };
+    struct server *server = *state;
+
+    server_start(server, 10);
+    server_run(server);
+    int fd = client_open(server);
+    client_expect(fd, "220 mx.test");
+    client_say(fd, "EHLO client.test\r\n", "250 ");
+    client_say(fd, "MAIL FROM:<>\r\n", "250 ");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        client_say(fd, cases[i][0], cases[i][1]);
+    close(fd);
+    server_stop(server);
+}
+
 static void test_replies_to_store_errors(void **state)
 {
     static const struct {
@@ -252,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_delivery),
+        SERVER_TEST(test_recipients),
         SERVER_TEST(test_replies_to_store_errors),
         SERVER_TEST(test_large_message_waits_for_the_store),
         SERVER_TEST(test_refused_message_is_taken_back),
