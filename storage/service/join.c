@@ -15,9 +15,10 @@
 
 #define JOINING_FILE "joining"
 #define JOINING_TITLE "postraft joining 1"
-#define KEY_LEN_SIZE 2       /* big endian, before the key in that file */
-#define LOOK_MS 100          /* between looks for the own record */
-#define ANSWER_BEFORE_MS 500 /* of the call's deadline */
+#define KEY_LEN_SIZE 2                /* big endian, before the key in that file */
+#define ID_KEPT_MS (12 * 3600 * 1000) /* the directory forgets ids after a day */
+#define LOOK_MS 100                   /* between looks for the own record */
+#define ANSWER_BEFORE_MS 500          /* of the call's deadline */
 
 struct join {
     struct service_call *call;
@@ -103,6 +104,10 @@ static bool join_take_over(struct join *join, struct bytes kept)
     const Pr__JoinRequest *before = pr__join_request__unpack(&allocator, rest.len, rest.at);
     if (before == NULL || !same_question(before, &join->question) ||
         before->request_id.len != REQUEST_ID_SIZE)
+        return false;
+    struct request_id id;
+    memcpy(id.bytes, before->request_id.data, sizeof(id.bytes));
+    if (clock_wall_ms() - request_id_time_ms(&id) > ID_KEPT_MS)
         return false;
     join->question.certificate_request = before->certificate_request;
     join->question.request_id = before->request_id;
