@@ -1,6 +1,7 @@
 unit_test(imap parser USES pr_imap_protocol)
 unit_test(imap write USES pr_imap_protocol)
 unit_test(imap view USES pr_imap)
+unit_test(imap batch USES pr_imap)
 # A store in arrays, and what plays a session against it: for tests and fuzz targets.
 module(imap_fake SOURCES unit/imap/fake_driver.c unit/imap/fake_reads.c unit/imap/fake_search.c
                          unit/imap/fake_store.c unit/imap/fake_writes.c

@@ -179,5 +179,13 @@ const struct conversation conversations_access[] = {
      "f OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
      "g BAD You are logged in already\r\n",
      true},
+    {"a bare LF", "a NOOP\nb LOGIN ann@example.org secret\r\n",
+     "a BAD Lines end with CR and LF\r\n* BYE Lines end with CR and LF\r\n<CLOSE>", false},
+    {"a bare LF behind a literal that was refused", "a FROB {3+}\r\nabc\nb NOOP\r\n",
+     "a BAD Unknown command\r\n* BAD Lines end with CR and LF\r\n"
+     "* BYE Lines end with CR and LF\r\n<CLOSE>",
+     false},
+    {"a CR at the end of a literal", "a LOGIN {2+}\r\nx\r\nb NOOP\r\n",
+     "a BAD Lines end with CR and LF\r\n* BYE Lines end with CR and LF\r\n<CLOSE>", false},
     {NULL, NULL, NULL, false},
 };

@@ -196,6 +196,39 @@ static void test_idle_session_is_small(void **state)
     fake_driver_fini(&driver);
 }
 
+static void repeat(struct fake_driver *driver, uint8_t byte, size_t count)
+{
+    uint8_t piece[1000];
+
+    memset(piece, byte, sizeof(piece));
+    for (; count > 0; count -= count < sizeof(piece) ? count : sizeof(piece))
+        fake_driver_feed(driver,
+                         bytes_from(piece, count < sizeof(piece) ? count : sizeof(piece)));
+}
+
+/* What is too long is read over, its end is found again, and nothing of it is kept. */
+static void test_commands_without_end(void **state)
+{
+    struct fake_driver driver;
+    struct bytes body;
+
+    (void)state;
+    begin(&driver, &body);
+    driver.memory_max = 0;
+    fake_driver_feed(&driver, BYTES("c NOOP "));
+    repeat(&driver, '(', 300000);
+    fake_driver_feed(&driver, BYTES(" {12+}\r\nx LOGOUT\r\n"));
+    fake_driver_feed(&driver, BYTES("..\r\nd SEARCH TEXT {200000+}\r\n"));
+    repeat(&driver, '\n', 200000);
+    fake_driver_feed(&driver, BYTES(" FROM {3+}\r\n\r\n\r\r\ne NOOP\r\n"));
+    assert_true(bytes_equal(buffer_bytes(&driver.seen),
+                            BYTES("c BAD The command is too long\r\n"
+                                  "d NO [TOOBIG] The command is too long\r\n"
+                                  "e OK Done\r\n")));
+    assert_true(driver.memory_max < 140 * 1024);
+    fake_driver_fini(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_failure_inside_a_literal_closes),
         cmocka_unit_test(test_append_is_handed_on_in_pieces),
         cmocka_unit_test(test_idle_session_is_small),
+        cmocka_unit_test(test_commands_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
