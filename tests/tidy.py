@@ -93,10 +93,9 @@ def main():
             check_sizes(name, lines, bad)
     formatter = shutil.which("clang-format-14") or shutil.which("clang-format")
     if formatter:
-        for name in sources:
-            run = subprocess.run([formatter, "--dry-run", "-Werror", name], cwd=root, capture_output=True)
-            if run.returncode:
-                bad.append(f"{name}: not formatted (clang-format -i {name})")
+        run = subprocess.run([formatter, "--dry-run", "-Werror", *sources], cwd=root, capture_output=True, text=True)
+        for name in sorted({line.split(":")[0] for line in run.stderr.splitlines() if "error: code should" in line}):
+            bad.append(f"{name}: not formatted (clang-format -i {name})")
     print("\n".join(bad))
     sys.exit(bool(bad))
 

@@ -75,7 +75,8 @@ struct service {
 
     uint32_t role_uid[ROLE_COUNT]; /* who may connect; UINT32_MAX: whom the file mode lets */
     struct endpoint *endpoints[ROLE_COUNT];
-    uint64_t clock_id; /* random: other nodes tell this life of the process from an earlier one */
+    uint64_t
+        clock_id; /* random: other nodes tell this life of the process from an earlier one */
     struct rpc_server *peer_server;
     struct rpc_server *join_server;
     struct sessions *sessions;
