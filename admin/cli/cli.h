@@ -124,7 +124,7 @@ enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cl
 enum cli_exit cli_node_list(struct cli *cli), cli_group_list(struct cli *cli),
     cli_metrics(struct cli *cli);
 enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),
-    cli_tenant_remove(struct cli *cli);
+    cli_tenant_show(struct cli *cli), cli_tenant_remove(struct cli *cli);
 enum cli_exit cli_domain_add(struct cli *cli), cli_domain_list(struct cli *cli),
     cli_domain_remove(struct cli *cli), cli_domain_show(struct cli *cli);
 enum cli_exit cli_account_add(struct cli *cli), cli_account_list(struct cli *cli),

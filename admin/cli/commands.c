@@ -17,6 +17,7 @@ const struct cli_command cli_commands[] = {
      cli_group_list},
     {"tenant", "add", "NAME", 1, 0, 0, "add a tenant, who owns domains", cli_tenant_add},
     {"tenant", "list", "", 0, 0, 0, "show the tenants", cli_tenant_list},
+    {"tenant", "show", "NAME", 1, 0, 0, "show a tenant", cli_tenant_show},
     {"tenant", "remove", "NAME", 1, WITH(YES), 0, "remove a tenant that has no domains",
      cli_tenant_remove},
     {"domain", "add", "DOMAIN", 1, 0, WITH(TENANT), "take mail for a domain", cli_domain_add},

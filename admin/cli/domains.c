@@ -85,19 +85,10 @@ enum cli_exit cli_domain_list(struct cli *cli)
 enum cli_exit cli_domain_show(struct cli *cli)
 {
     json_t *rows = fetch_domains(cli, "");
-    struct bytes wanted = bytes_of(cli->arguments[0]);
-    json_t *found = NULL;
-    json_t *row = NULL;
-    size_t i = 0;
 
     if (rows == NULL)
         return CLI_FAILED;
-    json_array_foreach(rows, i, row)
-    {
-        const char *name = json_string_value(json_object_get(row, "name"));
-        if (bytes_equal_nocase(bytes_of(name), wanted))
-            found = json_incref(row);
-    }
+    json_t *found = output_find(rows, "name", cli->arguments[0]);
     json_decref(rows);
     if (found == NULL)
         return cli_fail("there is no domain %s; `postraft domain list` shows those there are",

@@ -172,3 +172,17 @@ enum cli_exit output_done(const struct cli *cli, json_t *record, const char *for
     }
     return end_output(record);
 }
+
+json_t *output_find(const json_t *rows, const char *key, const char *value)
+{
+    size_t i = 0;
+    json_t *row = NULL;
+
+    json_array_foreach(rows, i, row)
+    {
+        const char *found = json_string_value(json_object_get(row, key));
+        if (bytes_equal_nocase(bytes_of(found), bytes_of(value)))
+            return json_incref(row);
+    }
+    return NULL;
+}

@@ -38,6 +38,9 @@ output_done(const struct cli *cli, json_t *record, const char *format, ...);
 /* Only the table, for a list inside something else; borrows. */
 void output_table(const json_t *rows, const struct output_column *columns, size_t column_count);
 
+/* The row whose `key` is `value`, by any case; the caller's, or NULL. */
+json_t *output_find(const json_t *rows, const char *key, const char *value);
+
 /* JSON of the schema's messages. */
 json_t *json_of_node(const Pr__NodeStatus *node);
 json_t *json_of_group(const Pr__GroupStatus *group);

@@ -44,7 +44,8 @@ enum cli_exit cli_tenant_remove(struct cli *cli)
                        remove.name);
 }
 
-enum cli_exit cli_tenant_list(struct cli *cli)
+/* All tenants; NULL after a message. */
+static json_t *fetch_tenants(struct cli *cli)
 {
     Pr__TenantList ask = PR__TENANT_LIST__INIT;
     json_t *rows = json_array();
@@ -57,7 +58,7 @@ enum cli_exit cli_tenant_list(struct cli *cli)
         const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
         if (reply == NULL || reply->answer_case != PR__REPLY__ANSWER_TENANT_LIST) {
             json_decref(rows);
-            return CLI_FAILED;
+            return NULL;
         }
         cli_remark(reply);
         const Pr__TenantListAnswer *answer = reply->tenant_list;
@@ -72,5 +73,28 @@ enum cli_exit cli_tenant_list(struct cli *cli)
         }
         more = answer->more && answer->n_tenants > 0;
     }
+    return rows;
+}
+
+enum cli_exit cli_tenant_list(struct cli *cli)
+{
+    json_t *rows = fetch_tenants(cli);
+
+    if (rows == NULL)
+        return CLI_FAILED;
     return output_list(cli, "tenants", rows, columns, OUTPUT_COUNT(columns));
+}
+
+enum cli_exit cli_tenant_show(struct cli *cli)
+{
+    json_t *rows = fetch_tenants(cli);
+
+    if (rows == NULL)
+        return CLI_FAILED;
+    json_t *found = output_find(rows, "name", cli->arguments[0]);
+    json_decref(rows);
+    if (found == NULL)
+        return cli_fail("there is no tenant %s; `postraft tenant list` shows those there are",
+                        cli->arguments[0]);
+    return output_record(cli, found, columns, OUTPUT_COUNT(columns));
 }

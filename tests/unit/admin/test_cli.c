@@ -240,6 +240,8 @@ static void test_answers(void **state)
         {P "tenant add alone --json", 1, "", "`postraft cluster status` shows", NULL, NULL},
         {P "tenant list", 0, "cleo", "", "tenant_list after= id=0;tenant_list after=bea id=0;",
          NULL},
+        {P "tenant show Cleo", 0, "cleo", "", NULL, NULL},
+        {P "tenant show cle", 1, "", "there is no tenant cle;", NULL, NULL},
         {P "tenant list --json", 0, "\"tenants\": [", "", NULL, NULL},
         {P "cluster status", 0, "NOT healthy", "", NULL, NULL},
         {P "cluster status", 0, "1* 2! 3s", "", NULL, NULL},
