@@ -1,4 +1,7 @@
-unit_test(storage/service write SOURCES storage/service/write.c USES pr_schema pr_base)
+unit_test(storage/service write
+          SOURCES storage/service/write.c tests/unit/storage/service/write_world.c
+          USES pr_schema pr_base)
+target_include_directories(test_storage_service_write PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 unit_test(storage/service watch SOURCES storage/service/watch.c storage/service/sessions.c
           USES pr_schema pr_base PkgConfig::SODIUM)
 set(storage_lab SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/base/check.h"
+#include "storage/query/directory.h"
+#include "storage/service/cluster.h"
+#include "storage/service/duties.h"
+#include "storage/service/join.h"
+#include "storage/service/listing.h"
+#include "storage/service/operator.h"
+#include "storage/service/passwords.h"
+#include "storage/service/status.h"
+
+/*
+ * What operators' calls make of what they are asked: which command, which refusal. The
+ * directory holds one account; writes are answered from `script`.
+ */
+static struct service service;
+static struct arena arena;
+static uint64_t now_ms;
+
+static struct {
+    unsigned answers;
+    enum err err;
+    char text[256];
+} heard;
+
+static struct {
+    unsigned count;
+    Pr__Command__CallCase calls[16];
+    uint32_t groups[16];
+    char names[16][128];
+    struct {
+        enum err err;
+        enum err refusal;
+    } script[16];
+} writes;
+
+static struct {
+    enum err fresh; /* of reads that ask the majority */
+    enum err local;
+    unsigned fresh_count;
+} reads;
+
+/* ---- what stands around operator.c ---- */
+
+static void answered(struct service_call *call, enum err err, const char *text)
+{
+    heard.answers++;
+    heard.err = err;
+    strncpy(heard.text, text != NULL ? text : "", sizeof(heard.text) - 1);
+    arena_fini(&call->call_arena);
+    free(call);
+}
+
+void call_reply(struct service_call *call, Pr__Reply *reply)
+{
+    answered(call, (enum err)reply->err, reply->text);
+}
+
+void call_reply_packed(struct service_call *call, struct bytes packed)
+{
+    Pr__Reply *reply = pr__reply__unpack(NULL, packed.len, packed.at);
+
+    assert_non_null(reply);
+    answered(call, (enum err)reply->err, reply->text);
+    pr__reply__free_unpacked(reply, NULL);
+}
+
+void call_fail(struct service_call *call, enum err err, const char *text)
+{
+    answered(call, err, text);
+}
+
+void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *outcome)
+{
+    answered(call, err != ERR_OK ? err : (enum err)outcome->err, "");
+}
+
+void write_start(struct service *to, uint32_t group, Pr__Command *command, uint64_t deadline_ms,
+                 write_done *done, void *context)
+{
+    unsigned at = writes.count++;
+    Pr__Outcome outcome = PR__OUTCOME__INIT;
+    const char *name = "";
+
+    (void)to;
+    (void)deadline_ms;
+    assert_true(at < 16);
+    writes.calls[at] = command->call_case;
+    writes.groups[at] = group;
+    if (command->call_case == PR__COMMAND__CALL_TENANT_ADD)
+        name = command->tenant_add->name;
+    if (command->call_case == PR__COMMAND__CALL_DOMAIN_ADD)
+        name = command->domain_add->name;
+    if (command->call_case == PR__COMMAND__CALL_ACCOUNT_ADD)
+        name = command->account_add->address;
+    if (command->call_case == PR__COMMAND__CALL_ACCOUNT_REMOVE)
+        name = command->account_remove->address;
+    strncpy(writes.names[at], name, sizeof(writes.names[0]) - 1);
+    outcome.err = writes.script[at].refusal;
+    done(context, writes.script[at].err, &outcome, 1);
+}
+
+static void write_answered(void *context, enum err err, const Pr__Outcome *outcome,
+                           uint64_t index)
+{
+    (void)index;
+    call_outcome(context, err, outcome);
+}
+
+void write_call(struct service_call *call, uint32_t group, Pr__Command *command)
+{
+    write_start(call->service, group, command, call->deadline_ms, write_answered, call);
+}
+
+void read_start(struct read_job *job)
+{
+    enum err err = job->fresh ? reads.fresh : reads.local;
+
+    assert_int_equal(job->group, DIRECTORY_GROUP);
+    reads.fresh_count += job->fresh;
+    if (err == ERR_OK)
+        job->work(job, NULL);
+    job->done(job, err, 1);
+}
+
+Pr__AccountRecord *directory_account(struct db_txn *txn, struct bytes address,
+                                     struct arena *record_arena)
+{
+    Pr__AccountRecord *record = arena_alloc(record_arena, sizeof(*record));
+
+    (void)txn;
+    if (!bytes_equal(address, BYTES("bob@example.test")))
+        return NULL;
+    pr__account_record__init(record);
+    record->id = 9;
+    record->group = 4;
+    return record;
+}
+
+bool directory_tenants(struct db_txn *txn, struct bytes after, unsigned limit,
+                       struct arena *list_arena, Pr__TenantRecord ***tenants, size_t *count)
+{
+    (void)txn;
+    (void)after;
+    (void)list_arena;
+    assert_int_equal(limit, OPERATOR_LIST_DEFAULT);
+    *tenants = NULL;
+    *count = 0;
+    return false;
+}
+
+bool directory_domains(struct db_txn *txn, struct bytes tenant, struct bytes after,
+                       unsigned limit, struct arena *list_arena, Pr__DomainRecord ***domains,
+                       size_t *count)
+{
+    (void)tenant;
+    return directory_tenants(txn, after, limit, list_arena, (void *)domains, count);
+}
+
+bool directory_accounts(struct db_txn *txn, struct bytes domain, struct bytes after,
+                        unsigned limit, struct arena *list_arena, Pr__AccountRecord ***accounts,
+                        size_t *count)
+{
+    (void)domain;
+    return directory_tenants(txn, after, limit, list_arena, (void *)accounts, count);
+}
+
+struct passwords *duties_passwords(struct duties *duties)
+{
+    (void)duties;
+    return NULL;
+}
+
+void passwords_hash(struct passwords *passwords, struct bytes password, passwords_done *done,
+                    void *context)
+{
+    (void)passwords;
+    (void)password;
+    done(context, ERR_OK, BYTES("$argon2id$hash"));
+}
+
+uint64_t clock_monotonic_ms(void)
+{
+    return now_ms;
+}
+
+#define NOT_HERE(name)                                                                         \
+    void name(struct service_call *call)                                                       \
+    {                                                                                          \
+        call_fail(call, ERR_UNSUPPORTED, #name);                                               \
+    }
+NOT_HERE(cluster_init_call)
+NOT_HERE(cluster_token_call)
+NOT_HERE(cluster_status_call)
+NOT_HERE(join_call)
+NOT_HERE(node_list_call)
+NOT_HERE(group_list_call)
+NOT_HERE(account_show_call)
+
+/* ---- asking ---- */
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena_init(&arena);
+    memset(&heard, 0, sizeof(heard));
+    memset(&writes, 0, sizeof(writes));
+    memset(&reads, 0, sizeof(reads));
+    service.replicator = (struct replicator *)&service; /* only looked at */
+    now_ms = 1000;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_fini(&arena);
+    return 0;
+}
+
+static void ask(Pr__Request *request)
+{
+    struct service_call *call = calloc(1, sizeof(*call));
+    unsigned before = heard.answers;
+
+    CHECK(call != NULL);
+    call->service = &service;
+    call->request = request;
+    call->role = ROLE_OPERATOR;
+    call->deadline_ms = now_ms + 5000;
+    arena_init(&call->call_arena);
+    operator_handle(call);
+    assert_int_equal(heard.answers, before + 1);
+}
+
+static enum err ask_account(const char *address, const char *password)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountCreate create = PR__ACCOUNT_CREATE__INIT;
+
+    create.address = arena_string(&arena, bytes_of(address));
+    create.password = arena_string(&arena, bytes_of(password));
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
+    request.account_create = &create;
+    ask(&request);
+    return heard.err;
+}
+
+static enum err ask_domain(const char *name, const char *tenant)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__DomainAdd add = PR__DOMAIN_ADD__INIT;
+
+    add.name = arena_string(&arena, bytes_of(name));
+    add.tenant = arena_string(&arena, bytes_of(tenant));
+    request.call_case = PR__REQUEST__CALL_DOMAIN_ADD;
+    request.domain_add = &add;
+    ask(&request);
+    return heard.err;
+}
+
+static enum err ask_removal(const char *address)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountRemove remove = PR__ACCOUNT_REMOVE__INIT;
+
+    remove.address = arena_string(&arena, bytes_of(address));
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_REMOVE;
+    request.account_remove = &remove;
+    ask(&request);
+    return heard.err;
+}
+
+static void test_addresses(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "bob",
+        "bob@",
+        "@example.test",
+        "bob@nodot",
+        "b b@a.test",
+        "bob@-a.test",
+        "b\xc3\xb6@a.test",
+        "bob@[192.0.2.1]",
+        "bob@a..test",
+        "<b@a.test>",
+        "b@a.test ",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (ask_account(bad[i], "long enough") != ERR_INVALID || heard.text[0] == '\0')
+            fail_msg("taken: \"%s\" (%s)", bad[i], err_name(heard.err));
+    assert_int_equal(writes.count, 0);
+    assert_int_equal(ask_account("Bob@Example.Test", "long enough"), ERR_OK);
+    assert_string_equal(writes.names[0], "bob@example.test");
+    assert_int_equal(writes.groups[0], DIRECTORY_GROUP);
+}
+
+static void test_passwords(void **state)
+{
+    char text[OPERATOR_PASSWORD_SIZE_MAX + 2];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    assert_int_equal(ask_account("a@example.test", text), ERR_INVALID);
+    assert_int_equal(ask_account("a@example.test", text + 1), ERR_OK);
+    assert_int_equal(ask_account("a@example.test", "1234567"), ERR_INVALID);
+    assert_int_equal(ask_account("a@example.test", "12345678"), ERR_OK);
+    assert_int_equal(writes.count, 2);
+}
+
+static void test_domains(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_domain("b\xc3\xbc"
+                                "cher.test",
+                                "t"),
+                     ERR_INVALID);
+    assert_int_equal(ask_domain("test", "t"), ERR_INVALID);
+    assert_int_equal(ask_domain("a.test", "-t"), ERR_INVALID);
+    assert_int_equal(ask_domain("a.test", ""), ERR_INVALID);
+    assert_int_equal(writes.count, 0);
+    assert_int_equal(ask_domain("Mail.A.Test", "Tenant"), ERR_OK);
+    assert_string_equal(writes.names[0], "mail.a.test");
+}
+
+static void test_removal(void **state)
+{
+    (void)state;
+    writes.script[1].refusal = ERR_CONFLICT; /* there is more */
+    writes.script[2].refusal = ERR_CONFLICT;
+    assert_int_equal(ask_removal("Bob@example.test"), ERR_OK);
+    assert_non_null(strstr(heard.text, "all of its mail are removed"));
+    assert_int_equal(writes.count, 4);
+    assert_int_equal(writes.calls[0], PR__COMMAND__CALL_ACCOUNT_REMOVE);
+    assert_int_equal(writes.groups[0], DIRECTORY_GROUP);
+    for (unsigned i = 1; i < 4; i++) {
+        assert_int_equal(writes.calls[i], PR__COMMAND__CALL_ACCOUNT_PURGE);
+        assert_int_equal(writes.groups[i], 4);
+    }
+}
+
+static void test_removal_cut_short(void **state)
+{
+    (void)state;
+    writes.script[2].err = ERR_UNAVAILABLE;
+    writes.script[1].refusal = ERR_CONFLICT;
+    assert_int_equal(ask_removal("bob@example.test"), ERR_OK);
+    assert_non_null(strstr(heard.text, "mail of it remains"));
+    assert_non_null(strstr(heard.text, "account 9 in group 4"));
+}
+
+static void test_removal_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_removal("eve@example.test"), ERR_NOTFOUND);
+    assert_int_equal(writes.count, 0);
+    writes.script[0].err = ERR_UNAVAILABLE;
+    assert_int_equal(ask_removal("bob@example.test"), ERR_UNAVAILABLE);
+    assert_int_equal(writes.count, 1); /* the mail stays */
+    reads.fresh = ERR_UNAVAILABLE;
+    assert_int_equal(ask_removal("bob@example.test"), ERR_UNAVAILABLE);
+    assert_int_equal(writes.count, 1);
+}
+
+/* A list says when it may be old. */
+static void test_lists(void **state)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__TenantList list = PR__TENANT_LIST__INIT;
+
+    (void)state;
+    request.call_case = PR__REQUEST__CALL_TENANT_LIST;
+    request.tenant_list = &list;
+    ask(&request);
+    assert_int_equal(heard.err, ERR_OK);
+    assert_string_equal(heard.text, "");
+    reads.fresh = ERR_UNAVAILABLE;
+    ask(&request);
+    assert_int_equal(heard.err, ERR_OK);
+    assert_non_null(strstr(heard.text, "no majority"));
+    reads.local = ERR_UNAVAILABLE;
+    ask(&request);
+    assert_int_equal(heard.err, ERR_UNAVAILABLE);
+    assert_int_equal(reads.fresh_count, 3);
+    assert_int_equal(listing_limit(0), OPERATOR_LIST_DEFAULT);
+    assert_int_equal(listing_limit(7), 7);
+    assert_int_equal(listing_limit(UINT32_MAX), OPERATOR_LIST_MAX);
+}
+
+static void test_needs_cluster(void **state)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+
+    (void)state;
+    service.replicator = NULL;
+    for (size_t i = 0; i < operator_row_count; i++) {
+        if (!operator_rows[i].needs_cluster)
+            continue;
+        request.call_case = operator_rows[i].call_case;
+        ask(&request);
+        assert_int_equal(heard.err, ERR_INVALID);
+        assert_non_null(strstr(heard.text, "cluster init"));
+    }
+    request.call_case = PR__REQUEST__CALL_FETCH;
+    ask(&request);
+    assert_int_equal(heard.err, ERR_UNSUPPORTED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_passwords, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_domains, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removal_cut_short, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removal_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_needs_cluster, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
