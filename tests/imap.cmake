@@ -11,6 +11,7 @@ target_sources(test_imap_conversation
                PRIVATE unit/imap/conversations_access.c unit/imap/conversations_mailbox.c
                        unit/imap/conversations_message.c)
 unit_test(imap large USES imap_fake)
+unit_test(imap news USES imap_fake)
 fuzz_target(imap_parser USES pr_imap_protocol)
 fuzz_target(imap_session USES imap_fake)
 # The server over sockets, with the store in arrays behind an ipc endpoint.

@@ -69,6 +69,7 @@ static void perform(struct imap_connection *connection, const struct imap_action
         break;
     case IMAP_WANT_DELAY:
         connection->delay_ticket = action->ticket;
+        loop_timer_stop(&connection->timer);
         connection->timer =
             loop_timer_start(server->loop, action->delay_ms, 0, on_delayed, connection);
         break;

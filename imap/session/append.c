@@ -117,7 +117,7 @@ static void appended(struct imap_session *session, enum err err, const Pr__Reply
     }
     session->body_wanted = IMAP_IN(IMAP_WANT_BODY_USED);
     if (session->state == IMAP_STATE_SELECTED && session->selected.id == append->mailbox_id)
-        session->selected.stale = true;
+        imap_sync_want(session, reply->outcome->modseq);
     session->bad_count = 0;
     imap_finish(session, "OK",
                 arena_printf(&session->command_arena, "APPENDUID %u %u",

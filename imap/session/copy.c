@@ -86,7 +86,7 @@ static void answered(struct imap_session *session, enum err err, const Pr__Reply
     add_set(&copy->from, &from);
     add_set(&copy->to, &to);
     if (copy->target_id == session->selected.id)
-        session->selected.stale = true;
+        imap_sync_want(session, outcome->modseq);
     if (copy->move)
         tell_moved(session, from);
     else

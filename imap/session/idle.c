@@ -26,10 +26,14 @@ void imap_run_idle(struct imap_session *session)
 static void told(struct imap_session *session)
 {
     imap_session_rest(session);
+    /* The store could not say. Nobody else will ask: the client only waits. */
+    if (imap_sync_needed(session))
+        imap_session_delay(session, IMAP_NEWS_RETRY_MS, imap_idle_news);
 }
 
 void imap_idle_news(struct imap_session *session)
 {
+    imap_session_rest(session); /* and with it a delay that is under way */
     imap_sync_start(session, false, told);
 }
 

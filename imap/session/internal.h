@@ -27,16 +27,17 @@ enum {
     IMAP_BATCH_MESSAGES = 5000, /* of one write: half of what the store takes */
     IMAP_READ_DEADLINE_MS = 10 * 1000,
     IMAP_WRITE_DEADLINE_MS = 20 * 1000,
+    IMAP_NEWS_RETRY_MS = 2000, /* in IDLE, when the store could not say what is new */
 };
 
 /* The selected mailbox. */
 struct imap_selected {
     uint32_t id;
     bool read_only;
-    bool stale; /* something happened after synced_modseq */
     struct imap_view view;
     struct imap_keywords keywords;
-    uint64_t synced_modseq;
+    uint64_t synced_modseq; /* what the client knows */
+    uint64_t told_modseq;   /* what the store says that there is; past it something is new */
     /* What this session changed itself, and the client knows already: modseqs. */
     struct imap_own_change {
         uint64_t first;
@@ -89,6 +90,7 @@ struct imap_session {
     uint64_t store_id;
     Pr__Request *request; /* wanted */
     imap_answered *answered;
+    void (*delayed)(struct imap_session *session);
     imap_step *step;
     struct bytes piece; /* of BODY_DATA */
     struct imap_running *running;
@@ -129,6 +131,8 @@ const struct imap_command *imap_command_find(struct bytes name, bool by_uid);
 void imap_session_call(struct imap_session *session, Pr__Request *request, bool is_write,
                        imap_answered *answered);
 Pr__Request *imap_request_new(struct imap_session *session, Pr__Request__CallCase call);
+void imap_session_delay(struct imap_session *session, unsigned delay_ms,
+                        void (*delayed)(struct imap_session *session));
 void imap_session_move(struct imap_session *session, enum imap_state next);
 void imap_session_event(struct imap_session *session, enum imap_event event, struct bytes text);
 void *imap_alloc(struct imap_session *session, size_t size);
@@ -166,6 +170,8 @@ void imap_refuse_literal(struct imap_session *session);
 void imap_sync_start(struct imap_session *session, bool fresh,
                      void (*done)(struct imap_session *session));
 bool imap_sync_needed(const struct imap_session *session);
+/* The selected mailbox has at least that modseq now. */
+void imap_sync_want(struct imap_session *session, uint64_t modseq);
 /* The outcome of a change of flags by this session. */
 void imap_own_change(struct imap_session *session, const Pr__Outcome *outcome);
 /* Takes over a mailbox's list of keywords, and tells the client when it is another one. */
@@ -239,7 +245,6 @@ void imap_run_id(struct imap_session *session);
 void imap_run_enable(struct imap_session *session);
 void imap_run_namespace(struct imap_session *session);
 void imap_run_starttls(struct imap_session *session);
-void imap_login_delayed(struct imap_session *session);
 void imap_run_login(struct imap_session *session);
 void imap_run_authenticate(struct imap_session *session);
 void imap_run_select(struct imap_session *session);

@@ -17,6 +17,13 @@ static bool refused_in_clear(struct imap_session *session)
     return true;
 }
 
+static void login_delayed(struct imap_session *session)
+{
+    imap_finish(session, "NO", "AUTHENTICATIONFAILED", "Wrong name or password");
+    if (session->login_failures >= IMAP_LOGIN_FAILURES_MAX)
+        imap_session_bye(session, "Too many failed log-ins");
+}
+
 static void login_failed(struct imap_session *session)
 {
     struct login *login = session->running->work;
@@ -24,15 +31,7 @@ static void login_failed(struct imap_session *session)
     session->login_failures++;
     imap_session_event(session, IMAP_EVENT_LOGIN_FAILED, bytes_of(login->call.user));
     /* Guessing becomes slow, and only for the one who guesses. */
-    session->ticket = ++session->last_ticket;
-    session->delay_ms = IMAP_LOGIN_DELAY_MS;
-}
-
-void imap_login_delayed(struct imap_session *session)
-{
-    imap_finish(session, "NO", "AUTHENTICATIONFAILED", "Wrong name or password");
-    if (session->login_failures >= IMAP_LOGIN_FAILURES_MAX)
-        imap_session_bye(session, "Too many failed log-ins");
+    imap_session_delay(session, IMAP_LOGIN_DELAY_MS, login_delayed);
 }
 
 static void login_answered(struct imap_session *session, enum err err, const Pr__Reply *reply)

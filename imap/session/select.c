@@ -17,6 +17,7 @@ static void open_mailbox(struct imap_session *session, const Pr__MailboxOpenAnsw
     selected->id = answer->info->id;
     selected->read_only = selecting->read_only;
     selected->synced_modseq = answer->info->highest_modseq;
+    selected->told_modseq = answer->info->highest_modseq;
     for (size_t i = 0; i < answer->n_uids; i++)
         imap_view_add(&selected->view, answer->uids[i]->first, answer->uids[i]->last);
     imap_keywords_set(&selected->keywords, answer->keywords, answer->n_keywords);

@@ -70,6 +70,7 @@ void imap_session_rest(struct imap_session *session)
     release(session);
     session->answered = NULL;
     session->ticket = 0;
+    session->delay_ms = 0;
 }
 
 void *imap_alloc(struct imap_session *session, size_t size)
@@ -130,10 +131,20 @@ void imap_session_answered(struct imap_session *session, uint64_t ticket, enum e
 
 void imap_session_delayed(struct imap_session *session, uint64_t ticket)
 {
-    if (session->state == IMAP_STATE_CLOSED || ticket == 0 || ticket != session->ticket)
+    if (session->state == IMAP_STATE_CLOSED || session->answered != NULL || ticket == 0 ||
+        ticket != session->ticket)
         return;
     session->ticket = 0;
-    imap_login_delayed(session);
+    session->delayed(session);
+}
+
+void imap_session_delay(struct imap_session *session, unsigned delay_ms,
+                        void (*delayed)(struct imap_session *session))
+{
+    CHECK(session->ticket == 0 && delay_ms > 0);
+    session->ticket = ++session->last_ticket;
+    session->delay_ms = delay_ms;
+    session->delayed = delayed;
 }
 
 void imap_session_bye(struct imap_session *session, const char *reason)
@@ -148,7 +159,6 @@ void imap_session_bye(struct imap_session *session, const char *reason)
     imap_session_move(session, IMAP_STATE_CLOSED);
     session->close_wanted = true;
     session->tls_wanted = false;
-    session->delay_ms = 0;
     session->body_wanted = 0;
     session->is_idling = false;
 }
@@ -258,10 +268,11 @@ void imap_session_tls_started(struct imap_session *session)
 
 void imap_session_changed(struct imap_session *session, uint64_t highest_modseq)
 {
-    if (session->state != IMAP_STATE_SELECTED ||
-        highest_modseq <= session->selected.synced_modseq)
+    if (session->state != IMAP_STATE_SELECTED)
         return;
-    session->selected.stale = true;
+    imap_sync_want(session, highest_modseq);
+    if (!imap_sync_needed(session))
+        return;
     if (session->is_idling && session->sync == NULL)
         imap_idle_news(session);
 }

@@ -13,7 +13,8 @@ struct changed {
 
 struct imap_sync {
     void (*done)(struct imap_session *session);
-    bool more; /* this answer was not all */
+    bool more;       /* this answer was not all, or something came meanwhile */
+    uint64_t wanted; /* told_modseq when it was asked */
     struct imap_ranges vanished;
     struct imap_ranges added;
     struct changed *changed;
@@ -23,7 +24,13 @@ struct imap_sync {
 
 bool imap_sync_needed(const struct imap_session *session)
 {
-    return session->selected.stale;
+    return session->selected.told_modseq > session->selected.synced_modseq;
+}
+
+void imap_sync_want(struct imap_session *session, uint64_t modseq)
+{
+    if (modseq > session->selected.told_modseq)
+        session->selected.told_modseq = modseq;
 }
 
 void imap_own_change(struct imap_session *session, const Pr__Outcome *outcome)
@@ -144,12 +151,15 @@ static void changes_answered(struct imap_session *session, enum err err, const P
     keep_messages(session, answer);
     sync->vanished = imap_ranges_from(session, answer->vanished, answer->n_vanished);
     imap_ranges_normalise(&sync->vanished);
-    sync->more = answer->more && answer->info->highest_modseq > selected->synced_modseq;
-    if (answer->info->highest_modseq > selected->synced_modseq)
+    bool grown = answer->info->highest_modseq > selected->synced_modseq;
+    if (grown)
         selected->synced_modseq = answer->info->highest_modseq;
-    selected->stale = false;
-    if (!sync->more)
+    /* News of what is newer than the answer may have been faster than it. */
+    sync->more = (answer->more && grown) || selected->told_modseq > sync->wanted;
+    if (!sync->more) {
+        selected->told_modseq = selected->synced_modseq;
         selected->own_count = 0;
+    }
     imap_expunging_start(session, sync->vanished, tell_rest);
 }
 
@@ -160,6 +170,7 @@ void imap_sync_start(struct imap_session *session, bool fresh,
 
     session->sync = imap_alloc(session, sizeof(*session->sync));
     session->sync->done = done;
+    session->sync->wanted = session->selected.told_modseq;
     request->changes = imap_alloc(session, sizeof(*request->changes));
     pr__changes__init(request->changes);
     request->changes->mailbox_id = session->selected.id;

@@ -54,6 +54,7 @@ static void answer_copy(struct fake_call *call)
         if (asked->move)
             fake_store_expunge(call->store, asked->mailbox_id, message->uid);
     }
+    call->outcome->modseq = call->store->modseq;
     call->outcome->uid_validity = 1000 + asked->target_mailbox_id;
     call->outcome->source_uids = from.at;
     call->outcome->n_source_uids = from.count;
@@ -100,6 +101,7 @@ static void answer_append(struct fake_call *call)
     fake_uids_add(&uids, uid);
     call->outcome->uids = uids.at;
     call->outcome->n_uids = uids.count;
+    call->outcome->modseq = call->store->modseq;
     call->outcome->uid_validity = 1000 + asked->mailbox_id;
 }
 
