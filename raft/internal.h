@@ -323,6 +323,7 @@ struct link *group_link(struct group *group, uint64_t node_id, bool make);
 /* Behind what was sent before; kept back while the group holds. */
 void group_send(struct group *group, uint64_t to, const struct wire_message *message);
 void group_release_held(struct group *group);
+void group_resume_links(struct group *group);
 void group_notify_commit(struct group *group);
 void peer_drop(struct peer *peer);
 void link_clear(struct link *link);

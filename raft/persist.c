@@ -37,6 +37,7 @@ static void group_written(struct group *group)
         CHECK(index < group->cache.next);
         event.persisted_entries.index = index;
         group_step(group, &event, NULL);
+        group_resume_links(group);
     }
 }
 

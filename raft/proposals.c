@@ -105,10 +105,14 @@ void proposals_lost(struct group *group)
     struct call_list committed = {0};
     replicator->waiting_bytes -= group->waiting.bytes;
     call_finish_all(replicator, &group->waiting, ERR_NOTLEADER);
-    /* What is committed will be applied here. The rest may still be, or be replaced. */
+    /*
+     * What is committed will be applied here. The rest may still be, or be replaced: perhaps it
+     * was, in the very step in which the new leader's entries came with their commit index.
+     */
     for (struct call *call = call_pop(&group->submitted); call != NULL;
          call = call_pop(&group->submitted))
-        if (call->index <= group->raft.commit_index && !group->failed)
+        if (call->index <= group->raft.commit_index && !group->failed &&
+            group_term_of(group, call->index) == call->term)
             call_push(&committed, call);
         else
             given_up(replicator, call, ERR_UNKNOWN);

@@ -41,6 +41,12 @@ static int append_step(struct group *group, const struct sender *sender,
     const struct entry *entries = message->append.entries;
     struct raft_entry *scratch = replicator_scratch(group->owner, end - start + 1);
     struct raft_message append = {.type = RAFT_APPEND_ENTRIES};
+    uint64_t last = message->append.prev_index + end;
+    uint64_t commit = message->append.commit_index;
+    /* libraft takes the smaller of the leader's commit index and the last entry here, even when
+     * that is behind what it knew to be committed already. */
+    if (last <= group->raft.commit_index && commit > group->raft.commit_index)
+        commit = group->raft.commit_index;
     /* libraft frees the batch of entries that it does not keep; what it frees is this token. */
     void *token = end > start ? raft_malloc(8) : NULL;
     CHECK(end == start || token != NULL);
@@ -58,7 +64,7 @@ static int append_step(struct group *group, const struct sender *sender,
     append.append_entries.prev_log_index = message->append.prev_index + start;
     append.append_entries.prev_log_term =
         start > 0 ? entries[start - 1].term : message->append.prev_term;
-    append.append_entries.leader_commit = message->append.commit_index;
+    append.append_entries.leader_commit = commit;
     append.append_entries.entries = end > start ? scratch : NULL;
     append.append_entries.n_entries = end - start;
     return message_step(group, sender, &append, sender->frame);

@@ -201,8 +201,31 @@ static void plan_room(struct plan *plan, unsigned entries)
     }
 }
 
+/*
+ * Entries may leave before they are on the leader's own disk, but not a change of members: who
+ * is demoted by it does not stand for election any more, so if the leader lost it in a crash,
+ * nobody could be elected who has it.
+ */
+static uint64_t sendable_before(const struct group *group)
+{
+    for (unsigned i = 0; i < group->changes_count; i++)
+        if (group->changes[i].index > group->raft.last_stored)
+            return group->changes[i].index;
+    return UINT64_MAX;
+}
+
+/* A write is done: what waited for it may go. */
+void group_resume_links(struct group *group)
+{
+    for (unsigned i = 0; i < group->links_count; i++)
+        if (group->links[i]->head != NULL)
+            link_pending(group->links[i]);
+}
+
+enum plan_step { PLAN_TAKEN, PLAN_DROPPED, PLAN_BLOCKED };
+
 /* The head of an AppendEntries that fits; the rest stays at the head of the queue. */
-static bool plan_append(struct plan *plan, struct link *link, size_t budget)
+static enum plan_step plan_append(struct plan *plan, struct link *link, size_t budget)
 {
     struct group *group = link->group;
     struct wire_message *waiting = &link->head->message;
@@ -212,16 +235,20 @@ static bool plan_append(struct plan *plan, struct link *link, size_t budget)
 
     if (!group_leads(group) || group->led_term != waiting->term) {
         link_pop(link);
-        return false;
+        return PLAN_DROPPED;
     }
     if (wanted > 0) {
+        uint64_t room = sendable_before(group) - (waiting->append.prev_index + 1);
+        if (room == 0)
+            return PLAN_BLOCKED;
         plan_room(plan, wanted);
         message = &plan->messages[plan->count];
-        count = group_entries(group, waiting->append.prev_index + 1, wanted, budget,
+        count = group_entries(group, waiting->append.prev_index + 1,
+                              room < wanted ? (unsigned)room : wanted, budget,
                               plan->entries + plan->entries_count);
         if (count == 0) {
             link_pop(link);
-            return false;
+            return PLAN_DROPPED;
         }
     }
     *message = *waiting;
@@ -243,17 +270,21 @@ static bool plan_append(struct plan *plan, struct link *link, size_t budget)
     }
     plan->entries_start[plan->count] = plan->entries_count;
     plan->entries_count += count;
-    return true;
+    return PLAN_TAKEN;
 }
 
-static void plan_link(struct plan *plan, struct link *link)
+/* Returns false when the link has to wait for the log. */
+static bool plan_link(struct plan *plan, struct link *link)
 {
     size_t end = plan->bytes + LINK_SHARE_BYTES;
     while (link->head != NULL && plan->bytes < end && plan->bytes < FRAME_TARGET_BYTES) {
         plan_room(plan, 0);
         struct wire_message *message = &plan->messages[plan->count];
         if (link->head->message.type == WIRE_APPEND) {
-            if (!plan_append(plan, link, end - plan->bytes))
+            enum plan_step step = plan_append(plan, link, end - plan->bytes);
+            if (step == PLAN_BLOCKED)
+                return false;
+            if (step == PLAN_DROPPED)
                 continue;
             message = &plan->messages[plan->count];
             message->append.entries = plan->entries + plan->entries_start[plan->count];
@@ -264,6 +295,7 @@ static void plan_link(struct plan *plan, struct link *link)
         plan->bytes += wire_message_size(message);
         plan->count++;
     }
+    return true;
 }
 
 static struct frame *plan_frame(struct plan *plan, uint64_t sender)
@@ -292,8 +324,7 @@ static void peer_send(struct replicator *replicator, struct peer *peer)
         plan->bytes = 0;
         while (peer->pending_head != NULL && plan->bytes < FRAME_TARGET_BYTES) {
             struct link *link = peer_next(peer);
-            plan_link(plan, link);
-            if (link->head != NULL)
+            if (plan_link(plan, link) && link->head != NULL)
                 link_pending(link);
         }
         if (plan->count > 0)

@@ -5,7 +5,7 @@
 
 #include "sim.h"
 
-enum { TICK_INTERVAL_MS = 10, STALL_MS = 60 };
+enum { TICK_INTERVAL_MS = 10, STALL_MS = 60, PAUSE_MS = 900 };
 
 static uint64_t clock_now(void *context)
 {
@@ -67,7 +67,7 @@ void node_wake(struct node *node)
     if (!node->up || node->turn_pending)
         return;
     if (!world->calm && sim_chance(world, world->plan.stall_permille))
-        delay = sim_below(world, STALL_MS);
+        delay = sim_below(world, sim_below(world, 8) == 0 ? PAUSE_MS : STALL_MS);
     node->turn_pending = true;
     sim_at(world, (struct event){.at_ms = world->now_ms + delay,
                                  .run = turn,
