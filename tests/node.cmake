@@ -25,3 +25,4 @@ set_target_properties(fake_child PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BIN
 add_dependencies(test_node_supervisor_supervisor fake_child postraftd)
 target_compile_definitions(test_node_supervisor_supervisor PRIVATE POSTRAFTD="$<TARGET_FILE:postraftd>" FAKE_CHILD="$<TARGET_FILE:fake_child>") # for node/supervisor
 unit_test(node/runtime process USES pr_runtime)
+unit_test(node/runtime conn_limits USES pr_runtime PkgConfig::OPENSSL)

@@ -122,3 +122,13 @@ uint64_t nng_tls_pipe_node(nng_pipe pipe)
         return 0;
     return nng_tls_found();
 }
+
+uint64_t nng_tls_stream_node(nng_stream *stream)
+{
+    bool verified = false;
+
+    nng_tls_found_clear();
+    if (nng_stream_get_bool(stream, NNG_OPT_TLS_VERIFIED, &verified) != 0 || !verified)
+        return 0;
+    return nng_tls_found();
+}

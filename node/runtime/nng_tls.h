@@ -44,5 +44,7 @@ MUST_CHECK enum err nng_tls_server_name(const struct tls_credentials *credential
  * another cluster than our own. For ADD_PRE callbacks: reject by nng_pipe_close().
  */
 uint64_t nng_tls_pipe_node(nng_pipe pipe);
+/* The same for a stream whose handshake is done. */
+uint64_t nng_tls_stream_node(nng_stream *stream);
 
 #endif

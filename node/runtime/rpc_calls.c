@@ -72,16 +72,23 @@ static void grow(struct rpc_calls *calls)
     calls->table_size = size;
 }
 
-struct rpc_pending *rpc_calls_add(struct rpc_calls *calls, uint64_t deadline_ms)
+struct rpc_pending *rpc_calls_add(struct rpc_calls *calls, uint64_t deadline_ms,
+                                  struct bytes body)
 {
-    struct rpc_pending *call = calloc(1, sizeof(*call));
+    struct rpc_pending *call = malloc(sizeof(*call) + body.len);
+    uint8_t *copy = (uint8_t *)(call + 1);
 
     CHECK(call != NULL);
+    *call = (struct rpc_pending){.refused = ERR_OK};
     if (calls->free_count == 0)
         grow(calls);
     call->index = calls->free_places[--calls->free_count];
     call->generation = ++calls->generation;
+    call->order = ++calls->order;
     call->deadline_ms = deadline_ms;
+    if (body.len > 0)
+        memcpy(copy, body.at, body.len);
+    call->body = bytes_from(copy, body.len);
     calls->table[call->index] = call;
     heap_up(calls, calls->heap_count++, call);
     return call;
@@ -100,12 +107,11 @@ static void unlink_waiting(struct rpc_calls *calls, struct rpc_pending *call)
 
 void rpc_calls_drop(struct rpc_calls *calls, struct rpc_pending *call)
 {
-    CHECK(calls->table[call->index] == call && call->slot == NULL);
+    CHECK(calls->table[call->index] == call);
     unlink_waiting(calls, call);
     heap_remove(calls, call);
     calls->table[call->index] = NULL;
     calls->free_places[calls->free_count++] = call->index;
-    nng_msg_free(call->message);
     free(call);
 }
 
@@ -136,6 +142,37 @@ void rpc_calls_wait(struct rpc_calls *calls, struct rpc_pending *call)
     call->previous = calls->last;
     *(calls->last != NULL ? &calls->last->next : &calls->first) = call;
     calls->last = call;
+}
+
+static int by_order(const void *left, const void *right)
+{
+    const struct rpc_pending *a = *(struct rpc_pending *const *)left;
+    const struct rpc_pending *b = *(struct rpc_pending *const *)right;
+
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+void rpc_calls_unsend(struct rpc_calls *calls)
+{
+    size_t count = 0;
+    struct rpc_pending **again = calloc(calls->heap_count + 1, sizeof(struct rpc_pending *));
+
+    CHECK(again != NULL);
+    for (size_t i = 0; i < calls->heap_count; i++)
+        if (calls->heap[i]->sent)
+            again[count++] = calls->heap[i];
+    if (count > 1)
+        qsort(again, count, sizeof(struct rpc_pending *), by_order);
+    while (count > 0) {
+        struct rpc_pending *call = again[--count];
+        call->sent = false;
+        call->waiting = true;
+        call->previous = NULL;
+        call->next = calls->first;
+        *(calls->first != NULL ? &calls->first->previous : &calls->last) = call;
+        calls->first = call;
+    }
+    free(again);
 }
 
 struct rpc_pending *rpc_calls_next_waiting(struct rpc_calls *calls)

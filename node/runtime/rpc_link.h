@@ -3,61 +3,63 @@
 #define NODE_RUNTIME_RPC_LINK_H
 
 #include <nng/nng.h>
-#include <pthread.h>
 
+#include "node/base/buffer.h"
 #include "node/runtime/loop_uv.h"
 #include "node/runtime/rpc.h"
+#include "node/runtime/rpc_queue.h"
 
 /*
- * What RPC's two sides share: the way from nng's threads to the loop, and the socket's limits.
+ * The connections of one RPC server or client: nng's byte streams (ipc, TCP with TLS) with
+ * messages cut out of them. README.md says why not nng's message sockets.
  *
- * An event is a node in something larger that its poster owns no more until the loop has taken
- * it.
+ * On the wire each side first says RPC_HELLO; then messages follow, each a header of 16 bytes
+ * (length of the body: 4 bytes, zero: 4 bytes, the call's number: 8 bytes, little-endian) and
+ * the body. What one turn of the loop writes goes out together.
+ *
+ * nng's threads put an event into the queue and ring the loop, nothing else. A stream's next
+ * operation is begun in the loop's thread only, and none is begun once the stream is closed:
+ * nng never ends such an operation.
  */
-enum rpc_event_kind {
-    RPC_EVENT_RECEIVED, /* of a request slot or a call slot: its receive is over */
-    RPC_EVENT_PIPE_UP,
-    RPC_EVENT_PIPE_DOWN,
+struct rpc_hub;
+struct rpc_link;
+
+struct rpc_hub_calls {
+    /* The peer's hello has come. False refuses it. */
+    bool (*opened)(void *context, struct rpc_link *link);
+    /* May another message of any link be taken now? */
+    bool (*ready)(void *context);
+    /* `body` is valid during the call. */
+    void (*message)(void *context, struct rpc_link *link, uint64_t number, struct bytes body);
+    /* The link ends; `opened`: opened() has said true. */
+    void (*closed)(void *context, struct rpc_link *link, bool opened);
+    /* Events that the owner has put into the queue itself. */
+    void (*event)(void *context, struct rpc_event *event);
 };
 
-struct rpc_event {
-    struct rpc_event *next;
-    enum rpc_event_kind kind;
-};
+struct rpc_hub *rpc_hub_new(struct loop *loop, const struct rpc_hub_calls *calls, void *context,
+                            bool speaks_first);
+/*
+ * Closes all links; closed() is not called. nng has let go of everything when it returns. What
+ * was begun outside (dialing, accepting) has ended before. May be called from inside one of the
+ * calls: then `released` is called when the last of them has returned, else before this
+ * returns.
+ */
+void rpc_hub_free(struct rpc_hub *hub, void (*released)(void *context));
+struct rpc_queue *rpc_hub_queue(struct rpc_hub *hub);
+size_t rpc_hub_links(const struct rpc_hub *hub);
 
-struct rpc_pipe_event {
-    struct rpc_event event;
-    struct rpc_peer peer;
-};
+/* Takes over the stream. */
+struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *stream);
+/* NULL when the connection has gone. */
+struct rpc_link *rpc_link_find(struct rpc_hub *hub, uint32_t connection);
+void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body);
+/* closed() is called, soon. */
+void rpc_link_close(struct rpc_link *link);
+/* Known completely from opened() on. */
+const struct rpc_peer *rpc_link_peer(const struct rpc_link *link);
 
-/* Any thread puts, the loop's thread takes; order is kept. */
-struct rpc_queue {
-    pthread_mutex_t lock;
-    struct rpc_event *first;
-    struct rpc_event **last;
-    struct loop_bell *bell;
-};
-
-void rpc_queue_init(struct rpc_queue *queue, struct loop *loop, void (*rung)(void *context),
-                    void *context);
-/* Nobody puts any more. Frees pipe events that were not taken. */
-void rpc_queue_fini(struct rpc_queue *queue);
-void rpc_queue_put(struct rpc_queue *queue, struct rpc_event *event);
-void rpc_queue_put_pipe(struct rpc_queue *queue, enum rpc_event_kind kind,
-                        const struct rpc_peer *peer);
-/* All that is there, linked by `next`. */
-struct rpc_event *rpc_queue_take(struct rpc_queue *queue);
-
-/* Sizes and reconnection; before any listener or dialer is made. */
-void rpc_socket_limits(nng_socket socket);
-
-/* In ADD_PRE: who is at the other end. */
-struct rpc_peer rpc_pipe_peer(nng_pipe pipe);
-
-bool rpc_url_is_ipc(const char *url);
-bool rpc_url_is_tls(const char *url);
-
-/* A message with a copy of `body`. */
-nng_msg *rpc_message(struct bytes body);
+/* ready() may have become true. */
+void rpc_hub_resume(struct rpc_hub *hub);
 
 #endif

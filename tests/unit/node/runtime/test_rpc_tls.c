@@ -10,16 +10,6 @@
 #include "node/base/check.h"
 #include "node/runtime/rpc.h"
 
-/*
- * nng 1.5 forgets a TLS connection whose dialer is closed in the middle of the handshake, which
- * is what a refused client does all the time. test_rpc.c looks for leaks without this.
- */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libnng.so\n";
-}
-
 enum { REFUSED_MS = 700 }; /* long enough for several connections to have been tried */
 
 /* Two clusters of the same name, and who is who in them. */
