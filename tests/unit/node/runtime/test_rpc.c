@@ -438,11 +438,6 @@ static void a_stranger_s_bytes_cost_him_the_connection(void **state)
     say_and_be_cut(echo, bad_header, sizeof(bad_header) - 1);
     say_and_be_cut(echo, other_version, sizeof(other_version) - 1);
     assert_int_equal(echo->handled, 0);
-    struct rpc_client *client = client_new(echo, 8);
-    struct tally tally = {.client = &client, .goal = 20};
-    run_until(echo->loop, pump, &tally);
-    assert_int_equal(tally.outcomes[ERR_OK], 20);
-    rpc_client_free(&client);
     echo_free(echo);
 }
 
