@@ -33,6 +33,7 @@ bool imap_batch_take(struct imap_session *session, struct imap_ranges *left,
         if (messages > 0)
             batch->at[batch->count++] = range;
     }
-    *left = (struct imap_ranges){left->at + count, left->count - count};
+    if (count > 0)
+        *left = (struct imap_ranges){left->at + count, left->count - count};
     return batch->count > 0;
 }
