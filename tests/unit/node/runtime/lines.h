@@ -247,7 +247,10 @@ static inline bool want(struct client *client, const char *text)
 static inline bool want_end(struct client *client)
 {
     char byte;
-    return hear(client, &byte, 1) == 0;
+    ssize_t len = hear(client, &byte, 1);
+    /* In TLS the end must be said, or somebody else may have cut the connection. */
+    return len == 0 && (client->ssl == NULL ||
+                        SSL_get_error(client->ssl, (int)len) == SSL_ERROR_ZERO_RETURN);
 }
 
 static inline bool client_tls(struct client *client)

@@ -106,6 +106,25 @@ static void serials_differ(void **state)
     arena_fini(&arena);
 }
 
+/* The request with somebody else's public key in it: the signature does not belong to that. */
+static struct bytes with_other_key(struct arena *arena, struct bytes request)
+{
+    BIO *bio = BIO_new_mem_buf(request.at, (int)request.len);
+    X509_REQ *parsed = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
+    EVP_PKEY *other = EVP_EC_gen("P-256");
+    char *at;
+    assert_int_equal(X509_REQ_set_pubkey(parsed, other), 1);
+    BIO_free(bio);
+    bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_X509_REQ(bio, parsed), 1);
+    long len = BIO_get_mem_data(bio, &at);
+    struct bytes text = arena_copy(arena, bytes_from(at, (size_t)len));
+    BIO_free(bio);
+    EVP_PKEY_free(other);
+    X509_REQ_free(parsed);
+    return text;
+}
+
 static void what_is_not_a_request_is_refused(void **state)
 {
     struct arena arena;
@@ -114,17 +133,14 @@ static void what_is_not_a_request_is_refused(void **state)
     arena_init(&arena);
     tls_authority_new("c", &arena, &authority, &authority_key);
     tls_request_new(&arena, &key, &request);
-    char *broken = arena_string(&arena, request);
-    size_t middle =
-        request.len / 2; /* the signature no longer fits, or the text no longer parses */
-    broken[middle] = broken[middle] == 'A' ? 'B' : 'A';
+    struct bytes stolen = with_other_key(&arena, request);
     const struct {
         struct bytes request;
         const char *cluster_id;
         uint64_t node_id;
     } cases[] = {
         {BYTES(""), "c", 1}, {BYTES("hello"), "c", 1},
-        {authority, "c", 1}, {bytes_of(broken), "c", 1},
+        {authority, "c", 1}, {stolen, "c", 1},
         {request, "c", 0},   {request, "", 1},
         {request, "a.b", 1}, {request, "a,DNS:evil.example", 1},
     };

@@ -364,6 +364,10 @@ static void what_does_not_stop_is_killed(void **state)
     wait_lines(node, "program=postraftd", "event=ready", 1);
     stop(node);
     assert_int_equal(count_lines(node, "killed what did not stop in time", "programs=1"), 1);
+    read_log(node);
+    const char *killed = strstr(node->log, "killed what did not stop");
+    const char *store = strstr(node->log, "program=postraft-store event=\"fake stops\"");
+    assert_true(killed != NULL && store != NULL && killed < store);
 }
 
 static void programs_run_as_their_users(void **state)
