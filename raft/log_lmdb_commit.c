@@ -2,6 +2,7 @@
 /* The committing thread's work: a write of any groups as one transaction. */
 #include <stdlib.h>
 
+#include "node/base/file_ahead.h"
 #include "node/runtime/metrics.h"
 #include "raft/coding.h"
 #include "raft/log_lmdb_internal.h"
@@ -133,12 +134,24 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
     return code;
 }
 
+static void blocks_ahead(struct log_lmdb *log)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int fd;
+
+    if (mdb_env_info(log->env, &info) == 0 && mdb_env_stat(log->env, &stat) == 0 &&
+        mdb_env_get_fd(log->env, &fd) == 0)
+        file_ahead(fd, (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize);
+}
+
 enum err log_writes_commit(struct log_lmdb *log)
 {
     MDB_txn *txn;
     int code = mdb_txn_begin(log->env, NULL, 0, &txn);
     if (code != 0)
         return log_complain("log: no transaction", code);
+    blocks_ahead(log);
     log->fresh_count = 0;
     for (unsigned i = 0; i < log->writes_count && code == 0; i++)
         code = write_put(log, txn, &log->writes[i]);

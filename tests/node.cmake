@@ -26,3 +26,4 @@ add_dependencies(test_node_supervisor_supervisor fake_child postraftd)
 target_compile_definitions(test_node_supervisor_supervisor PRIVATE POSTRAFTD="$<TARGET_FILE:postraftd>" FAKE_CHILD="$<TARGET_FILE:fake_child>") # for node/supervisor
 unit_test(node/runtime process USES pr_runtime)
 unit_test(node/runtime conn_limits USES pr_runtime PkgConfig::OPENSSL)
+unit_test(node/base file_ahead USES pr_base)

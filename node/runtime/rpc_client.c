@@ -35,8 +35,8 @@ struct rpc_client {
     unsigned running; /* calls that were sent over this link */
     unsigned parallel_max;
     struct loop_timer *timer;
-    uint64_t timer_ms; /* when it fires; UINT64_MAX: not set */
-    uint64_t heard_ms; /* the last reply */
+    uint64_t timer_ms;   /* when it fires; UINT64_MAX: not set */
+    uint64_t unheard_ms; /* since when a call waits with nothing heard; 0: none */
     bool is_tls;
     uint64_t node_id; /* that the peer must be; 0: any that verifies, or ipc */
     bool calling_back;
@@ -52,6 +52,8 @@ static void start_waiting(struct rpc_client *client)
         if (call == NULL)
             return;
         call->sent = true;
+        if (client->unheard_ms == 0)
+            client->unheard_ms = clock_monotonic_ms();
         call->started_ms = clock_monotonic_ms();
         client->running++;
         rpc_link_write(client->link, rpc_calls_ticket(call), call->body);
@@ -92,15 +94,14 @@ static void arm(struct rpc_client *client)
 
 static void expire(struct rpc_client *client, struct rpc_pending *call, uint64_t now_ms)
 {
-    bool silent = client->is_tls && client->up && call->sent &&
-                  client->heard_ms < call->started_ms &&
-                  now_ms - call->started_ms >= SILENCE_MS;
+    bool silent = client->is_tls && client->up && call->sent && client->unheard_ms != 0 &&
+                  now_ms - client->unheard_ms >= SILENCE_MS;
 
     if (silent) {
         log_warn(NULL, "rpc connection is silent, connecting again",
                  LOG_FIELDS(LOG_U64("node", client->node_id)));
         rpc_link_close(client->link);
-        client->heard_ms = now_ms; /* once is enough */
+        client->unheard_ms = 0; /* once is enough */
     }
     metric_add(METRIC_RPC_TIMEOUTS, 1);
     finish(client, call, ERR_TIMEOUT, BYTES(""));
@@ -184,6 +185,7 @@ static bool on_opened(void *context, struct rpc_link *link)
         (node_id == 0 || (client->node_id != 0 && node_id != client->node_id)))
         return false;
     client->up = true;
+    client->unheard_ms = 0;
     client->redial_ms = DIAL_FIRST_MS;
     if (client->connected != NULL)
         client->connected(client->context, true);
@@ -217,7 +219,7 @@ static void on_message(void *context, struct rpc_link *link, uint64_t number, st
     struct rpc_pending *call = rpc_calls_find(&client->calls, number);
 
     (void)link;
-    client->heard_ms = clock_monotonic_ms();
+    client->unheard_ms = 0;
     if (call == NULL || !call->sent)
         return;
     client->calling_back = true;

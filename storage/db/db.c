@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "node/base/check.h"
+#include "node/base/file_ahead.h"
 #include "storage/db/lmdb.h"
 
 enum { IDLE_READERS_MAX = 64 };
@@ -156,6 +157,17 @@ struct db_txn *db_read_begin(struct db *db)
     return txn;
 }
 
+static void blocks_ahead(struct db *db)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int fd;
+
+    if (mdb_env_info(db->env, &info) == 0 && mdb_env_stat(db->env, &stat) == 0 &&
+        mdb_env_get_fd(db->env, &fd) == 0)
+        file_ahead(fd, (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize);
+}
+
 struct db_txn *db_write_begin(struct db *db)
 {
     struct db_txn *txn = calloc(1, sizeof(*txn));
@@ -164,6 +176,8 @@ struct db_txn *db_write_begin(struct db *db)
     txn->db = db;
     txn->write = true;
     txn->err = err_from_lmdb(mdb_txn_begin(db->env, NULL, 0, &txn->txn));
+    if (txn->err == ERR_OK)
+        blocks_ahead(db); /* the write lock is ours */
     return txn;
 }
 

@@ -132,6 +132,16 @@ static bool admit(struct service_call *call, const struct call_row *row)
     return true;
 }
 
+/* Of a front end the endpoint takes no other uid anyway; operators are one user, root, and
+ * ourselves. */
+static bool uid_good(const struct endpoint *endpoint, uint32_t uid)
+{
+    uint32_t role_uid = endpoint->service->role_uid[endpoint->role];
+
+    return uid == role_uid ||
+           (endpoint->role == ROLE_OPERATOR && (uid == 0 || uid == getuid()));
+}
+
 static void on_request(void *context, struct rpc_request *rpc, const struct rpc_peer *peer,
                        struct bytes body)
 {
@@ -146,6 +156,10 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         .connection = peer->connection,
     };
     arena_init(&call->call_arena);
+    if (!uid_good(endpoint, peer->uid)) {
+        call_fail(call, ERR_DENIED, "this user is not the operator");
+        return;
+    }
     ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
     if (search_depth_within(body, QUERY_SEARCH_DEPTH_MAX))
         call->request = pr__request__unpack(&allocator, body.len, body.at);
@@ -174,14 +188,19 @@ static void on_disconnected(void *context, uint32_t connection)
     sessions_connection_closed(endpoint->service->sessions, connection);
 }
 
-/* A front end's uid; our own when the configuration names no user. */
+/* The role's uid; our own when the configuration names no user. */
 enum err endpoint_user(struct service *service, enum service_role role)
 {
     const struct config *config = service->config;
-    const char *user = role == ROLE_SMTP ? config->user_smtp : config->user_imap;
+    const char *const users[ROLE_COUNT] = {
+        [ROLE_SMTP] = config->user_smtp,
+        [ROLE_IMAP] = config->user_imap,
+        [ROLE_OPERATOR] = config->user_operator,
+    };
+    const char *user = users[role];
 
-    service->role_uid[role] = role == ROLE_OPERATOR ? UINT32_MAX : getuid();
-    if (role == ROLE_OPERATOR || user[0] == '\0')
+    service->role_uid[role] = getuid();
+    if (user[0] == '\0')
         return ERR_OK;
     struct passwd *entry = getpwnam(user);
     if (entry == NULL) {
@@ -201,8 +220,8 @@ enum err endpoint_open(struct service *service, enum service_role role)
     struct rpc_server_config config = {
         .url = url,
         .parallel_max = roles[role].parallel_max,
-        .uid = service->role_uid[role],
-        .ipc_mode = role == ROLE_OPERATOR ? 0600 : 0666,
+        .uid = role == ROLE_OPERATOR ? UINT32_MAX : service->role_uid[role],
+        .ipc_mode = 0666, /* who may connect is decided by uid, which the kernel tells */
         .handle = on_request,
         .disconnected = on_disconnected,
         .context = endpoint,

@@ -6,8 +6,8 @@
 
 /*
  * One ipc socket a role, "<run>/store-<role>.sock". Who connects is told by the kernel: a front
- * end's socket takes only the uid that this role runs as. The operator's socket has file mode
- * 0600 instead: its owner and root.
+ * end's socket takes only the uid that this role runs as, the operator's answers the
+ * configuration's operator, root, and the store's own user.
  */
 /* Looks up who may connect to the role's socket. ERR_NOTFOUND: no such user, as logged. */
 MUST_CHECK enum err endpoint_user(struct service *service, enum service_role role);

@@ -24,8 +24,19 @@ enum {
     SEED_SIZE = 8,
 };
 
+/* Posted by the log's and the lanes' threads. Of each there is one at a time: the next write,
+ * or batch, is handed out when the news of the one before was taken. */
+struct news {
+    struct replication *replication;
+    enum err err;
+    struct machine_batch *batch; /* NULL: of the log */
+    const struct machine_events *events;
+};
+
 struct replication {
     struct service *service;
+    struct news log_news;
+    struct news lane_news[SERVICE_LANES_MAX];
     struct log_lmdb *log;
     struct transport_nng *transport;
     struct applier *applier;
@@ -37,14 +48,6 @@ struct replication {
     uint64_t hand_over_until_ms;
     void (*handed_over)(void *context);
     void *handed_over_context;
-};
-
-/* Posted by the log's and the lanes' threads. */
-struct news {
-    struct replication *replication;
-    enum err err;
-    struct machine_batch *batch; /* NULL: of the log */
-    const struct machine_events *events;
 };
 
 static uint64_t now_ms(void *context)
@@ -64,7 +67,7 @@ _Noreturn static void disk_failed(const char *what, enum err err)
 
 static void on_news(void *context)
 {
-    struct news *news = context;
+    const struct news *news = context;
     struct replication *replication = news->replication;
     struct service *service = replication->service;
 
@@ -78,14 +81,11 @@ static void on_news(void *context)
         service_events(service, news->events);
         replicator_batch_applied(service->replicator, news->batch);
     }
-    free(news);
     loop_wake(service->loop);
 }
 
-static void post_news(struct replication *replication, struct news content)
+static void post_news(struct replication *replication, struct news *news, struct news content)
 {
-    struct news *news = malloc(sizeof(*news));
-    CHECK(news != NULL);
     *news = content;
     news->replication = replication;
     loop_post(replication->service->loop, on_news, news);
@@ -93,13 +93,16 @@ static void post_news(struct replication *replication, struct news content)
 
 static void on_log_written(void *context, enum err err)
 {
-    post_news(context, (struct news){.err = err});
+    struct replication *replication = context;
+    post_news(replication, &replication->log_news, (struct news){.err = err});
 }
 
 static void on_applied(void *context, struct machine_batch *batch,
                        const struct machine_events *events, enum err err)
 {
-    post_news(context, (struct news){.err = err, .batch = batch, .events = events});
+    struct replication *replication = context;
+    post_news(replication, &replication->lane_news[batch->lane],
+              (struct news){.err = err, .batch = batch, .events = events});
 }
 
 static void deliver_frames(void *context)

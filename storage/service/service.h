@@ -73,7 +73,7 @@ struct service {
     struct service_node **nodes; /* by id; from the directory, before that from the identity */
     unsigned node_count;
 
-    uint32_t role_uid[ROLE_COUNT]; /* who may connect; UINT32_MAX: whom the file mode lets */
+    uint32_t role_uid[ROLE_COUNT]; /* who may call */
     struct endpoint *endpoints[ROLE_COUNT];
     uint64_t
         clock_id; /* random: other nodes tell this life of the process from an earlier one */

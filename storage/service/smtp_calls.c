@@ -7,30 +7,67 @@
 #include "storage/schema/flags.h"
 #include "storage/service/sessions.h"
 
-void smtp_resolve(struct service_call *call)
+/* ERR_NOTFOUND, with *answer telling whether the domain is ours. */
+static enum err look_up(struct service_call *call, Pr__ResolveAnswer *answer)
 {
-    Pr__Reply reply = PR__REPLY__INIT;
-    Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
     struct bytes address = bytes_of(call->request->resolve->address);
     struct bytes local;
     struct bytes domain;
     struct db_txn *txn = service_directory_begin(call->service);
     Pr__AccountRecord *account = directory_account(txn, address, &call->call_arena);
 
-    if (account != NULL) {
-        answer.account_id = account->id;
-        answer.domain_local = true;
-    } else {
-        reply.err = ERR_NOTFOUND;
-        answer.domain_local = address_split(address, &local, &domain) &&
-                              directory_domain(txn, domain, &call->call_arena) != NULL;
-    }
-    if (db_error(txn) != ERR_OK)
-        reply.err = db_error(txn);
+    if (account != NULL)
+        answer->account_id = account->id;
+    answer->domain_local =
+        account != NULL || (address_split(address, &local, &domain) &&
+                            directory_domain(txn, domain, &call->call_arena) != NULL);
+    enum err err = db_error(txn);
     db_abort(&txn);
+    if (err != ERR_OK)
+        return err;
+    return account != NULL ? ERR_OK : ERR_NOTFOUND;
+}
+
+static void resolved(struct service_call *call, enum err err, Pr__ResolveAnswer *answer)
+{
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    reply.err = err;
     reply.answer_case = PR__REPLY__ANSWER_RESOLVE;
-    reply.resolve = &answer;
+    reply.resolve = answer;
     call_reply(call, &reply);
+}
+
+static void on_directory_fresh(void *context, enum err err, uint64_t index, struct bytes unused)
+{
+    struct service_call *call = context;
+    Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
+
+    (void)index;
+    (void)unused;
+    if (err != ERR_OK) {
+        call_fail(call, ERR_UNAVAILABLE, NULL);
+        return;
+    }
+    err = look_up(call, &answer);
+    resolved(call, err, &answer);
+}
+
+/*
+ * Most recipients are found at once in this node's copy of the directory. That somebody is
+ * unknown is said for good (550), so it is said only of a copy that is as new as the leader's:
+ * the account may have been added a moment ago, on another node.
+ */
+void smtp_resolve(struct service_call *call)
+{
+    Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
+    enum err err = look_up(call, &answer);
+
+    if (err == ERR_NOTFOUND)
+        replicator_read(call->service->replicator, DIRECTORY_GROUP, call->deadline_ms,
+                        on_directory_fresh, call);
+    else
+        resolved(call, err, &answer);
 }
 
 /* The group of the account that a call is about; false when there is none (and the call has

@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
@@ -168,12 +169,23 @@ class Node:
         return client
 
 
+def free_network(first):
+    """A third number for 127.0.N.x that nobody listens in, beginning with `first`."""
+    for network in range(first, 255, 40):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((f"127.0.{network}.1", 2525))
+                return network
+    raise Failed("no free loopback network")
+
+
 class Cluster:
     """with Cluster(3, network=21) as cluster: ... gives a healthy one. Each test has a network of its own."""
 
     def __init__(self, count, network, build="release", extra=""):
         self.count = count
-        self.network = network
+        self.network = free_network(network) if network else 0
         self.bin = ROOT / "build" / build / "bin"
         self.extra = extra
         self.password = "correct horse battery"
