@@ -28,6 +28,7 @@ enum {
     SUBMIT_ENTRIES_MAX = 1024,
     LANES_MAX = 64,
     TICK_MS = 10,
+    NOTIFY_MS = 5, /* a commit index waits so long for entries to travel with */
 };
 
 /* Something asked for, with the callback that it ends in. */
@@ -173,6 +174,7 @@ struct group {
     uint64_t floor;     /* leader: reads need a commit index of at least this */
     uint64_t sole_term; /* term in which this node elected itself alone */
     uint64_t ticked_ms;
+    uint64_t notify_ms;  /* when members are to be told of the commit index; 0: they know */
     uint64_t heard_ms;   /* the last append of a leader, and its term: libraft still names */
     uint64_t heard_term; /* the leader of before when a vote has raised the term */
     struct link *links[LINKS_MAX];

@@ -308,6 +308,8 @@ static void tick(struct replicator *replicator, uint64_t now)
         struct group *group = replicator->groups[i];
         group_timer(group, now);
         trim_follow(group);
+        if (group->notify_ms != 0)
+            group_touch(group);
         if (waits(group)) {
             reads_expire(group, now);
             group_touch(group);

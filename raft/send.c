@@ -155,24 +155,41 @@ void peer_drop(struct peer *peer)
         link_clear(peer_next(peer));
 }
 
+/* What the member can be told of: entries that it is known to have on disk. 0: nothing new, or
+ * it is not there. */
+static uint64_t notify_target(const struct group *group, const struct link *link, uint64_t now)
+{
+    uint64_t target = group_match(group, link->peer->node_id);
+    if (target > group->raft.commit_index)
+        target = group->raft.commit_index;
+    if (target <= link->told || !link->peer->up || link->contact_ms == 0 ||
+        now - link->contact_ms > 2 * group->owner->config.heartbeat_ms)
+        return 0;
+    if (link->queued_to >= target && link->queued_term == group->led_term)
+        return 0;
+    return target;
+}
+
 /*
- * The commit index has moved and no entries go to this member now: tell it at once instead of
- * at the next heartbeat. The message stands on the last entry that the member is known to have
- * on disk, so that it can never be refused; to libraft its answer is that of a heartbeat.
+ * The commit index has moved and no entries go to this member for some milliseconds: tell it,
+ * rather than at the next heartbeat. (Entries carry the commit index too; under load they
+ * follow each other closely, and this costs nothing.) The message stands on the last entry that
+ * the member is known to have on disk, so that it can never be refused; to libraft its answer
+ * is that of a heartbeat.
  */
 void group_notify_commit(struct group *group)
 {
     uint64_t now = replicator_now(group->owner);
+    bool behind = false;
+    bool due = group->notify_ms != 0 && now >= group->notify_ms;
     for (unsigned i = 0; i < group->links_count && group->led_term != 0; i++) {
         struct link *link = group->links[i];
-        uint64_t target = group_match(group, link->peer->node_id);
-        if (target > group->raft.commit_index)
-            target = group->raft.commit_index;
-        if (target <= link->told || !link->peer->up || link->contact_ms == 0 ||
-            now - link->contact_ms > 2 * group->owner->config.heartbeat_ms)
+        uint64_t target = notify_target(group, link, now);
+        if (target == 0)
             continue;
-        if (link->queued_to >= target && link->queued_term == group->led_term)
-            continue;
+        behind = true;
+        if (!due)
+            break;
         struct wire_message message = {
             .type = WIRE_APPEND, .group = group->id, .term = group->led_term};
         message.append.prev_index = target;
@@ -183,6 +200,10 @@ void group_notify_commit(struct group *group)
         link->told = target;
         group_send(group, link->peer->node_id, &message);
     }
+    if (!behind || due)
+        group->notify_ms = 0;
+    else if (group->notify_ms == 0)
+        group->notify_ms = now + NOTIFY_MS;
 }
 
 static void plan_room(struct plan *plan, unsigned entries)
