@@ -53,8 +53,9 @@ struct rpc_server_config {
  * logged. */
 MUST_CHECK enum err rpc_server_new(struct loop *loop, const struct rpc_server_config *config,
                                    struct rpc_server **server);
-/* Requests without reply become unknown: rpc_reply() on them does nothing but free them.
- * disconnected() is not called any more. Not from inside handle() or disconnected(). */
+/* Replies are sent as far as that takes no waiting. Requests without reply become unknown:
+ * rpc_reply() on them does nothing but free them. disconnected() is not called any more. Not
+ * from inside handle() or disconnected(). */
 void rpc_server_free(struct rpc_server **server);
 
 /*

@@ -484,9 +484,12 @@ void rpc_hub_free(struct rpc_hub *hub, void (*released)(void *context))
     hub->depth++;
     hub->freed = true;
     hub->released = released;
-    for (size_t i = 0; i < hub->count; i++)
-        if (!hub->links[i]->closing)
-            nng_stream_close(hub->links[i]->stream);
+    for (size_t i = 0; i < hub->count; i++) {
+        if (hub->links[i]->closing)
+            continue;
+        flush(hub->links[i]); /* the last replies, as far as the kernel takes them at once */
+        nng_stream_close(hub->links[i]->stream);
+    }
     for (size_t i = 0; i < hub->count; i++) {
         nng_aio_wait(hub->links[i]->receive);
         nng_aio_wait(hub->links[i]->send);
