@@ -8,11 +8,9 @@
 #include "node/base/log.h"
 #include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls.h"
-
-static const uint8_t hello[8] = {'P', 'r', 'R', 'p', 'c', 0, 0, 1}; /* the last: the version */
+#include "node/runtime/rpc_wire.h"
 
 enum {
-    HEADER_SIZE = 16,
     READ_SIZE = 64 * 1024,
     OUTPUT_HIGH = 16 * 1024 * 1024, /* nothing more is taken from who reads no replies */
     HELLO_MS_MAX = 10000,
@@ -133,18 +131,6 @@ static void link_free(struct rpc_link *link)
     free(link);
 }
 
-static uint32_t number32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-           (uint32_t)at[3] << 24;
-}
-
-static void put32(uint8_t *at, uint32_t number)
-{
-    for (unsigned i = 0; i < 4; i++)
-        at[i] = (uint8_t)(number >> 8 * i);
-}
-
 void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body)
 {
     uint8_t *header;
@@ -152,14 +138,11 @@ void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body)
     CHECK(body.len <= RPC_MESSAGE_SIZE_MAX);
     if (link->closing)
         return;
-    header = buffer_reserve(&link->output, HEADER_SIZE + body.len);
-    put32(header, (uint32_t)body.len);
-    put32(header + 4, 0);
-    put32(header + 8, (uint32_t)number);
-    put32(header + 12, (uint32_t)(number >> 32));
+    header = buffer_reserve(&link->output, RPC_WIRE_HEADER_SIZE + body.len);
+    rpc_wire_header(header, (uint32_t)body.len, number);
     if (body.len > 0)
-        memcpy(header + HEADER_SIZE, body.at, body.len);
-    buffer_added(&link->output, HEADER_SIZE + body.len);
+        memcpy(header + RPC_WIRE_HEADER_SIZE, body.at, body.len);
+    buffer_added(&link->output, RPC_WIRE_HEADER_SIZE + body.len);
     loop_wake(link->hub->loop);
 }
 
@@ -187,7 +170,9 @@ static void flush(struct rpc_link *link)
 static size_t message_size(const struct rpc_link *link)
 {
     struct bytes input = buffer_bytes(&link->input);
-    return input.len >= HEADER_SIZE ? HEADER_SIZE + (size_t)number32(input.at) : 0;
+    return input.len >= RPC_WIRE_HEADER_SIZE
+               ? RPC_WIRE_HEADER_SIZE + (size_t)rpc_wire_32(input.at)
+               : 0;
 }
 
 static void begin_receive(struct rpc_link *link)
@@ -218,13 +203,13 @@ static void greet(struct rpc_link *link)
 {
     struct rpc_hub *hub = link->hub;
 
-    if (buffer_len(&link->input) < sizeof(hello))
+    if (buffer_len(&link->input) < sizeof(rpc_wire_hello))
         return;
-    if (memcmp(buffer_bytes(&link->input).at, hello, sizeof(hello)) != 0) {
+    if (memcmp(buffer_bytes(&link->input).at, rpc_wire_hello, sizeof(rpc_wire_hello)) != 0) {
         refuse(link, "it speaks something else");
         return;
     }
-    buffer_drop(&link->input, sizeof(hello));
+    buffer_drop(&link->input, sizeof(rpc_wire_hello));
     link->peer.node_id = nng_tls_stream_node(link->stream);
     if (!hub->calls->opened(hub->context, link)) {
         refuse(link, "it may not");
@@ -232,7 +217,7 @@ static void greet(struct rpc_link *link)
     }
     link->greeted = true;
     if (!hub->speaks_first)
-        buffer_add(&link->output, bytes_from(hello, sizeof(hello)));
+        buffer_add(&link->output, bytes_from(rpc_wire_hello, sizeof(rpc_wire_hello)));
 }
 
 /* Takes one message out of the input, if there is one. */
@@ -244,7 +229,7 @@ static bool take_message(struct rpc_link *link)
 
     if (link->closing || link->receiving || size == 0)
         return false;
-    if (size > HEADER_SIZE + RPC_MESSAGE_SIZE_MAX || number32(input.at + 4) != 0) {
+    if (size > RPC_WIRE_HEADER_SIZE + RPC_MESSAGE_SIZE_MAX || rpc_wire_32(input.at + 4) != 0) {
         log_warn(NULL, "rpc message refused", LOG_FIELDS(LOG_U64("bytes", size)));
         rpc_link_close(link);
         return false;
@@ -252,10 +237,10 @@ static bool take_message(struct rpc_link *link)
     if (input.len < size || buffer_len(&link->output) > OUTPUT_HIGH ||
         !hub->calls->ready(hub->context))
         return false;
-    uint64_t number =
-        (uint64_t)number32(input.at + 12) << 32 | (uint64_t)number32(input.at + 8);
-    hub->calls->message(hub->context, link, number,
-                        bytes_from(input.at + HEADER_SIZE, size - HEADER_SIZE));
+    uint64_t number = rpc_wire_64(input.at + 8);
+    hub->calls->message(
+        hub->context, link, number,
+        bytes_from(input.at + RPC_WIRE_HEADER_SIZE, size - RPC_WIRE_HEADER_SIZE));
     if (hub->freed)
         return false;
     buffer_drop(&link->input, size);
@@ -450,7 +435,7 @@ struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *stream)
     if (hub->timer == NULL)
         hub->timer = loop_timer_start(hub->loop, CHECK_MS, CHECK_MS, on_check, hub);
     if (hub->speaks_first)
-        buffer_add(&link->output, bytes_from(hello, sizeof(hello)));
+        buffer_add(&link->output, bytes_from(rpc_wire_hello, sizeof(rpc_wire_hello)));
     begin_receive(link);
     loop_wake(hub->loop);
     return link;
