@@ -45,7 +45,6 @@ enum smtp_reply smtp_reply_of_commit(enum err result)
         return SMTP_REPLY_ACCEPTED;
     case ERR_UNAVAILABLE:
     case ERR_TIMEOUT:
-    case ERR_UNKNOWN:
     case ERR_CLOSED:
     case ERR_NOTLEADER:
     case ERR_CANCELLED:

@@ -330,9 +330,25 @@ void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err 
     smtp_session_reply(session, SMTP_REPLY_DATA_GO);
 }
 
+/*
+ * Nobody can say whether the message will be there: neither "250" nor "451" would be true. The
+ * client that gets no reply knows as much as we do, and tries again (RFC 5321 section 4.5.4.1).
+ */
+static void close_without_reply(struct smtp_session *session)
+{
+    smtp_session_forget_transaction(session);
+    session->ticket = 0;
+    session->close_pending = true;
+    smtp_session_move(session, SMTP_STATE_CLOSED);
+}
+
 void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result)
 {
-    if (takes_answer(session, SMTP_STATE_COMMIT, ticket))
+    if (!takes_answer(session, SMTP_STATE_COMMIT, ticket))
+        return;
+    if (result == ERR_UNKNOWN)
+        close_without_reply(session);
+    else
         finish_transaction(session, smtp_reply_of_commit(result));
 }
 

@@ -91,7 +91,8 @@ const struct smtp_envelope *smtp_session_envelope(const struct smtp_session *ses
  * ERR_DENIED (not our domain); anything else is a 451.
  * begun(): ERR_OK, with a trace id of at most SMTP_TRACE_ID_SIZE_MAX - 1 characters that the
  * client is told; or why no message can be taken now.
- * committed(): ERR_OK is the promise that the message is durable.
+ * committed(): ERR_OK is the promise that the message is durable. ERR_UNKNOWN, when it may or
+ * may not come to be, closes the connection without a reply. Anything else is a refusal.
  */
 void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum err result,
                            uint64_t account_id);

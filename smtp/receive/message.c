@@ -184,6 +184,9 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
     message->call = 0;
     if (err == ERR_OK)
         err = (enum err)reply->err;
+    else
+        err =
+            ERR_UNKNOWN; /* our own store is gone, and may have passed the message on before */
     if (err == ERR_OK)
         body_writer_used(message->writer);
     message_done(message, err);

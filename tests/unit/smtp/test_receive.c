@@ -90,10 +90,14 @@ static void test_replies_to_store_errors(void **state)
         enum err reply_err;
         const char *want;
     } cases[] = {
-        {ERR_OK, ERR_UNAVAILABLE, "451 4.3.2"}, {ERR_OK, ERR_FULL, "452 4.3.1"},
-        {ERR_OK, ERR_BUSY, "452 4.3.1"},        {ERR_OK, ERR_NOTFOUND, "451 4.3.0"},
-        {ERR_TIMEOUT, ERR_OK, "451 4.3.2"},     {ERR_CLOSED, ERR_OK, "451 4.3.2"},
-        {ERR_OK, ERR_UNKNOWN, "451 4.3.2"},     {ERR_OK, ERR_OK, "250 2.0.0"},
+        {ERR_OK, ERR_UNAVAILABLE, "451 4.3.2"},
+        {ERR_OK, ERR_FULL, "452 4.3.1"},
+        {ERR_OK, ERR_BUSY, "452 4.3.1"},
+        {ERR_OK, ERR_NOTFOUND, "451 4.3.0"},
+        {ERR_TIMEOUT, ERR_OK, ""},
+        {ERR_CLOSED, ERR_OK, ""},
+        {ERR_OK, ERR_UNKNOWN, ""},
+        {ERR_OK, ERR_OK, "250 2.0.0"},
     };
     struct server *server = *state;
 
@@ -103,8 +107,9 @@ static void test_replies_to_store_errors(void **state)
         fake_store.reply_err = cases[i].reply_err;
         server_run(server);
         int fd = client_at_data(server);
-        client_say(fd, MESSAGE, cases[i].want);
-        client_say(fd, "NOOP\r\n", "250 ");
+        client_say(fd, MESSAGE, cases[i].want); /* "": unknown, the connection ends */
+        if (cases[i].want[0] != '\0')
+            client_say(fd, "NOOP\r\n", "250 ");
         close(fd);
         server_stop(server);
         assert_int_equal(fake_store.delivery_count, cases[i].want[0] == '2');

@@ -243,12 +243,33 @@ static void test_outcomes_of_commit(void **state)
     expect_message_reply(ERR_OK, ">250 2.0.0 OK id=T1\r\n");
     expect_message_reply(ERR_UNAVAILABLE, ">451 4.3.2 Cannot promise");
     expect_message_reply(ERR_TIMEOUT, ">451 4.3.2 Cannot promise");
-    expect_message_reply(ERR_UNKNOWN, ">451 4.3.2 Cannot promise");
     expect_message_reply(ERR_CLOSED, ">451 4.3.2 Cannot promise");
     expect_message_reply(ERR_FULL, ">452 4.3.1 No room");
     expect_message_reply(ERR_BUSY, ">452 4.3.1 No room");
     expect_message_reply(ERR_NOTFOUND, ">451 4.3.0 Message was not taken");
     expect_message_reply(ERR_IO, ">451 4.3.0 Message was not taken");
+}
+
+/* Neither 250 nor 451 would be true. */
+static void test_unknown_outcome_closes_without_a_reply(void **state)
+{
+    (void)state;
+    struct play play;
+
+    play_init(&play, &play_config, PLAY_LATE);
+    play.commit = ERR_UNKNOWN;
+    play_feed(&play, BYTES(UP_TO_DATA));
+    play_take(&play);
+    play_feed(&play, BYTES("A: b\r\n.\r\n"));
+    assert_int_equal(play.commits, 1);
+    const char *seen = play_take(&play);
+    assert_null(strstr(seen, ">2"));
+    assert_null(strstr(seen, ">4"));
+    assert_null(strstr(seen, ">5"));
+    assert_true(play.closed);
+    play_feed(&play, BYTES("NOOP\r\n"));
+    assert_string_equal(play_take(&play), "");
+    play_fini(&play);
 }
 
 static void test_begin_refused(void **state)
@@ -424,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_lookups_go_out_together),
         cmocka_unit_test(test_envelope),
         cmocka_unit_test(test_outcomes_of_commit),
+        cmocka_unit_test(test_unknown_outcome_closes_without_a_reply),
         cmocka_unit_test(test_begin_refused),
         cmocka_unit_test(test_nothing_is_consumed_while_a_commit_is_outstanding),
         cmocka_unit_test(test_starttls_leaves_what_follows),
