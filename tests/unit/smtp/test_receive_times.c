@@ -72,17 +72,17 @@ static void test_slow_store(void **state)
 {
     struct server *server = *state;
 
-    server->times.idle_ms = 100;
-    server->times.command_ms = 100;
-    server->times.data_grace_ms = 100;
-    server->times.sweep_ms = 20;
+    server->times.idle_ms = 1000;
+    server->times.command_ms = 1000;
+    server->times.data_grace_ms = 1000;
+    server->times.sweep_ms = 100;
     server_start(server, 10);
     fake_store.hold_deliveries = true;
     server_run(server);
     int fd = client_at_data(server);
     client_send(fd, BYTES(MESSAGE));
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    assert_int_equal(poll(&poll_fd, 1, 600), 0);
+    assert_int_equal(poll(&poll_fd, 1, 2200), 0);
     store_release(server);
     client_expect(fd, "250 2.0.0");
     close(fd);
