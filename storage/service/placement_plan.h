@@ -38,7 +38,7 @@ struct placement_local {
     struct replicator_status status;
     bool changing;           /* a membership step or transfer is under way */
     uint64_t ready_since_ms; /* since when the preferred leader could lead; 0: it cannot */
-    /* Nodes that a step failed for a little while ago: left alone for now. */
+    /* Nodes that a step failed for a little while ago: left alone until they have rested. */
     uint64_t resting[REPLICATOR_MEMBERS_MAX];
     unsigned resting_count;
 };

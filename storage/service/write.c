@@ -18,8 +18,8 @@
 
 #define RETRY_FIRST_MS 10
 #define RETRY_MAX_MS 200
-#define ATTEMPT_MS                                                                             \
-    5000 /* for another node's answer, before it is asked (or its successor) again */
+#define CLOCK_GOOD_MS 60000 /* two clocks drift apart: what is older is asked anew */
+#define ATTEMPT_MS 5000     /* for another node's answer, before it or its successor is asked */
 
 struct write {
     struct write *next;
@@ -263,7 +263,8 @@ static void ask_peer(struct write *write, uint64_t node_id, uint64_t left_ms)
     }
     propose.group = write->group;
     propose.command = field_of_bytes(buffer_bytes(&write->entry));
-    propose.clock_id = node->clock_id;
+    bool clock_good = clock_monotonic_ms() - node->clock_at_ms <= CLOCK_GOOD_MS;
+    propose.clock_id = clock_good ? node->clock_id : 0;
     /* What the other clock showed when the reply came was at least that: it expires early
      * rather than late. */
     propose.expires_ms = node->clock_ms + (write->deadline_ms - node->clock_at_ms);

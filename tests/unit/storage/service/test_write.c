@@ -286,6 +286,29 @@ static void test_a_request_expires_by_the_clock_of_its_receiver(void **state)
     assert_int_equal(world.calls, 2);
 }
 
+static void test_what_is_known_of_a_clock_grows_old(void **state)
+{
+    (void)state;
+    begin(OTHER, true, 9000);
+    peer_says(ERR_OK, ERR_CONFLICT, 0, 0);
+    peer_says(ERR_OK, ERR_OK, 0, 1);
+    expect_end(ERR_OK);
+    seen.count = 0;
+    world.now_ms += 59000;
+    begin(OTHER, true, 9000);
+    assert_int_equal(world.clock_id, 4711);
+    peer_says(ERR_OK, ERR_OK, 0, 2);
+    seen.count = 0;
+    world.now_ms += 61000;
+    begin(OTHER, true, 9000);
+    assert_int_equal(world.clock_id,
+                     0); /* refused, and sent again with what the refusal tells */
+    peer_says(ERR_OK, ERR_CONFLICT, 0, 0);
+    assert_int_equal(world.clock_id, 4711);
+    peer_says(ERR_OK, ERR_OK, 0, 3);
+    expect_end(ERR_OK);
+}
+
 static void test_too_big_is_final(void **state)
 {
     (void)state;
@@ -320,6 +343,7 @@ int main(void)
         TEST(test_refusal_of_a_follower_is_not_uncertain),
         TEST(test_lost_answer_of_a_peer_is_uncertain),
         TEST(test_a_request_expires_by_the_clock_of_its_receiver),
+        TEST(test_what_is_known_of_a_clock_grows_old),
         TEST(test_too_big_is_final),
         TEST(test_end_of_the_process_ends_writes),
     };
