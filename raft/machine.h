@@ -38,6 +38,13 @@ struct machine {
     const struct machine_ops *ops;
 };
 
+/*
+ * WHOLE: what entries 1..applied have made. PARTIAL: a copy from another replica has begun and
+ * not ended; it neither applies nor reads, but its log votes. NONE: this node never keeps the
+ * state of that group (a witness), only the log.
+ */
+enum machine_state { MACHINE_WHOLE, MACHINE_PARTIAL, MACHINE_NONE };
+
 struct machine_ops {
     /* Lanes apply side by side; a group belongs to one lane for good. */
     unsigned (*lane_of)(struct machine *machine, uint32_t group);
@@ -50,6 +57,18 @@ struct machine_ops {
     /* What would be there after a power loss: the log is kept from here on. Never more than
      * applied. */
     uint64_t (*durable)(struct machine *machine, uint32_t group);
+    /* How whole the group's state is here, over restarts too. */
+    enum machine_state (*state)(struct machine *machine, uint32_t group);
+    /*
+     * Makes the group's state here what it is on node `source`, which must have applied at
+     * least `index`; whatever is here already is of use, not trusted. Until
+     * replicator_state_fetched() the state is PARTIAL (durably so before the first row
+     * changes), nothing of the group is applied and no batch with commands of it is
+     * outstanding.
+     */
+    void (*fetch)(struct machine *machine, uint32_t group, uint64_t source, uint64_t index);
+    /* Ends a fetch soon; replicator_state_fetched() comes all the same. */
+    void (*fetch_stop)(struct machine *machine, uint32_t group);
 };
 
 #endif

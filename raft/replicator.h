@@ -176,4 +176,10 @@ void replicator_peer_up(struct replicator *replicator, uint64_t node_id, bool up
 struct machine_batch;
 void replicator_batch_applied(struct replicator *replicator, struct machine_batch *batch);
 
+/* The fetch that the machine was asked for has ended (raft/machine.h). ERR_OK: the state is
+ * that of entry `index`, on disk, and whole. Else it is still partial; it is asked for again.
+ */
+void replicator_state_fetched(struct replicator *replicator, uint32_t group, enum err err,
+                              uint64_t index);
+
 #endif
