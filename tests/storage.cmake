@@ -16,6 +16,7 @@ target_link_libraries(bench_machine PRIVATE pr_storage_machine)
 unit_test(storage/machine commands ${storage_lab})
 unit_test(storage/machine requests ${storage_lab})
 unit_test(storage/machine directory ${storage_lab})
+unit_test(storage/machine format ${storage_lab})
 unit_test(storage/machine applier ${storage_lab} LABELS threads)
 unit_test(storage/db db USES pr_storage_db Threads::Threads LABELS threads)
 unit_test(storage/query search SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c

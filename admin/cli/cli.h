@@ -34,6 +34,7 @@ enum cli_exit {
     X(PASSWORD_FILE, "password-file", "FILE", "first line is the password; - is the input")    \
     X(GENERATE, "generate", NULL, "make a password up, and print it")                          \
     X(FILE, "file", "FILE", "many accounts: lines of address, TAB, password; - is the input")  \
+    X(CHECK, "check", NULL, "only look, change nothing")                                       \
     X(YES, "yes", NULL, "do not ask")
 
 #define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
@@ -120,7 +121,8 @@ bool cli_confirm(const struct cli *cli, const char *question);
 /* ---- handlers, a file a group ---- */
 
 enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cli),
-    cli_cluster_token(struct cli *cli), cli_cluster_status(struct cli *cli);
+    cli_cluster_token(struct cli *cli), cli_cluster_status(struct cli *cli),
+    cli_cluster_upgrade(struct cli *cli);
 enum cli_exit cli_node_list(struct cli *cli), cli_group_list(struct cli *cli),
     cli_metrics(struct cli *cli);
 enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),

@@ -12,6 +12,8 @@ const struct cli_command cli_commands[] = {
      cli_cluster_token},
     {"cluster", "status", "", 0, 0, 0, "show nodes, groups, and whether all is well",
      cli_cluster_status},
+    {"cluster", "upgrade", "", 0, WITH(CHECK) | WITH(YES), 0,
+     "finish an upgrade: use what the newest release adds", cli_cluster_upgrade},
     {"node", "list", "", 0, 0, 0, "show the nodes", cli_node_list},
     {"group", "list", "", 0, 0, 0, "show the replication groups and their members",
      cli_group_list},

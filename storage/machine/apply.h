@@ -42,6 +42,9 @@ typedef enum err apply_command(struct apply *apply);
 __attribute__((format(printf, 3, 4))) enum err apply_refuse(struct apply *apply, enum err err,
                                                             const char *format, ...);
 
+/* The group's format: what is not in it must behave as in the release before. */
+unsigned apply_format(const struct apply *apply);
+
 /* Add to the events. */
 void event_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
                    uint64_t modseq, bool gone);
@@ -69,6 +72,6 @@ apply_command apply_cluster_create, apply_node_join, apply_node_remove, apply_to
 apply_command apply_upload_block, apply_upload_drop, apply_deliver, apply_handover_done,
     apply_append, apply_flags_change, apply_copy, apply_expunge, apply_mailbox_create,
     apply_mailbox_delete, apply_mailbox_rename, apply_mailbox_subscribe, apply_account_purge,
-    apply_cancel;
+    apply_cancel, apply_format_raise;
 
 #endif

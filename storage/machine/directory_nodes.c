@@ -3,6 +3,7 @@
 #include "node/base/hex.h"
 #include "storage/machine/directory.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 
 static enum err node_check(struct apply *apply, const Pr__NodeJoin *call)
 {
@@ -93,6 +94,8 @@ enum err apply_cluster_create(struct apply *apply)
     cluster.next_node_id = 2;
     cluster.next_tenant_id = 1;
     cluster.next_account_id = 1;
+    apply->record.format =
+        (uint8_t)(call->format < FORMAT_NEWEST ? call->format : FORMAT_NEWEST);
     directory_cluster_store(apply, &cluster);
     node_store(apply, replica.node_id, call->node);
     for (uint32_t i = 0; i <= call->mail_groups; i++) {

@@ -6,41 +6,44 @@
 #include "storage/machine/blob.h"
 #include "storage/machine/dedupe.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 
 enum kind { IN_DIRECTORY = 1, IN_MAIL = 2 };
 
-/* Which command may lie in which kind of group, and what carries it out. */
+/* Which command may lie in which kind of group, since which format, and what carries it out. */
 static const struct command {
     Pr__Command__CallCase call;
     unsigned kinds;
+    unsigned format; /* from which on it is known */
     apply_command *run;
 } commands[] = {
-    {PR__COMMAND__CALL_CLUSTER_CREATE, IN_DIRECTORY, apply_cluster_create},
-    {PR__COMMAND__CALL_NODE_JOIN, IN_DIRECTORY, apply_node_join},
-    {PR__COMMAND__CALL_NODE_REMOVE, IN_DIRECTORY, apply_node_remove},
-    {PR__COMMAND__CALL_TOKEN_ADD, IN_DIRECTORY, apply_token_add},
-    {PR__COMMAND__CALL_GROUP_PUT, IN_DIRECTORY, apply_group_put},
-    {PR__COMMAND__CALL_TENANT_ADD, IN_DIRECTORY, apply_tenant_add},
-    {PR__COMMAND__CALL_TENANT_REMOVE, IN_DIRECTORY, apply_tenant_remove},
-    {PR__COMMAND__CALL_DOMAIN_ADD, IN_DIRECTORY, apply_domain_add},
-    {PR__COMMAND__CALL_DOMAIN_REMOVE, IN_DIRECTORY, apply_domain_remove},
-    {PR__COMMAND__CALL_ACCOUNT_ADD, IN_DIRECTORY, apply_account_add},
-    {PR__COMMAND__CALL_ACCOUNT_REMOVE, IN_DIRECTORY, apply_account_remove},
-    {PR__COMMAND__CALL_ACCOUNT_PASSWORD, IN_DIRECTORY, apply_account_password},
-    {PR__COMMAND__CALL_UPLOAD_BLOCK, IN_MAIL, apply_upload_block},
-    {PR__COMMAND__CALL_UPLOAD_DROP, IN_MAIL, apply_upload_drop},
-    {PR__COMMAND__CALL_DELIVER, IN_MAIL, apply_deliver},
-    {PR__COMMAND__CALL_HANDOVER_DONE, IN_MAIL, apply_handover_done},
-    {PR__COMMAND__CALL_APPEND, IN_MAIL, apply_append},
-    {PR__COMMAND__CALL_FLAGS_CHANGE, IN_MAIL, apply_flags_change},
-    {PR__COMMAND__CALL_COPY, IN_MAIL, apply_copy},
-    {PR__COMMAND__CALL_EXPUNGE, IN_MAIL, apply_expunge},
-    {PR__COMMAND__CALL_MAILBOX_CREATE, IN_MAIL, apply_mailbox_create},
-    {PR__COMMAND__CALL_MAILBOX_DELETE, IN_MAIL, apply_mailbox_delete},
-    {PR__COMMAND__CALL_MAILBOX_RENAME, IN_MAIL, apply_mailbox_rename},
-    {PR__COMMAND__CALL_MAILBOX_SUBSCRIBE, IN_MAIL, apply_mailbox_subscribe},
-    {PR__COMMAND__CALL_ACCOUNT_PURGE, IN_MAIL, apply_account_purge},
-    {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, apply_cancel},
+    {PR__COMMAND__CALL_CLUSTER_CREATE, IN_DIRECTORY, FORMAT_FIRST, apply_cluster_create},
+    {PR__COMMAND__CALL_NODE_JOIN, IN_DIRECTORY, FORMAT_FIRST, apply_node_join},
+    {PR__COMMAND__CALL_NODE_REMOVE, IN_DIRECTORY, FORMAT_FIRST, apply_node_remove},
+    {PR__COMMAND__CALL_TOKEN_ADD, IN_DIRECTORY, FORMAT_FIRST, apply_token_add},
+    {PR__COMMAND__CALL_GROUP_PUT, IN_DIRECTORY, FORMAT_FIRST, apply_group_put},
+    {PR__COMMAND__CALL_TENANT_ADD, IN_DIRECTORY, FORMAT_FIRST, apply_tenant_add},
+    {PR__COMMAND__CALL_TENANT_REMOVE, IN_DIRECTORY, FORMAT_FIRST, apply_tenant_remove},
+    {PR__COMMAND__CALL_DOMAIN_ADD, IN_DIRECTORY, FORMAT_FIRST, apply_domain_add},
+    {PR__COMMAND__CALL_DOMAIN_REMOVE, IN_DIRECTORY, FORMAT_FIRST, apply_domain_remove},
+    {PR__COMMAND__CALL_ACCOUNT_ADD, IN_DIRECTORY, FORMAT_FIRST, apply_account_add},
+    {PR__COMMAND__CALL_ACCOUNT_REMOVE, IN_DIRECTORY, FORMAT_FIRST, apply_account_remove},
+    {PR__COMMAND__CALL_ACCOUNT_PASSWORD, IN_DIRECTORY, FORMAT_FIRST, apply_account_password},
+    {PR__COMMAND__CALL_UPLOAD_BLOCK, IN_MAIL, FORMAT_FIRST, apply_upload_block},
+    {PR__COMMAND__CALL_UPLOAD_DROP, IN_MAIL, FORMAT_FIRST, apply_upload_drop},
+    {PR__COMMAND__CALL_DELIVER, IN_MAIL, FORMAT_FIRST, apply_deliver},
+    {PR__COMMAND__CALL_HANDOVER_DONE, IN_MAIL, FORMAT_FIRST, apply_handover_done},
+    {PR__COMMAND__CALL_APPEND, IN_MAIL, FORMAT_FIRST, apply_append},
+    {PR__COMMAND__CALL_FLAGS_CHANGE, IN_MAIL, FORMAT_FIRST, apply_flags_change},
+    {PR__COMMAND__CALL_COPY, IN_MAIL, FORMAT_FIRST, apply_copy},
+    {PR__COMMAND__CALL_EXPUNGE, IN_MAIL, FORMAT_FIRST, apply_expunge},
+    {PR__COMMAND__CALL_MAILBOX_CREATE, IN_MAIL, FORMAT_FIRST, apply_mailbox_create},
+    {PR__COMMAND__CALL_MAILBOX_DELETE, IN_MAIL, FORMAT_FIRST, apply_mailbox_delete},
+    {PR__COMMAND__CALL_MAILBOX_RENAME, IN_MAIL, FORMAT_FIRST, apply_mailbox_rename},
+    {PR__COMMAND__CALL_MAILBOX_SUBSCRIBE, IN_MAIL, FORMAT_FIRST, apply_mailbox_subscribe},
+    {PR__COMMAND__CALL_ACCOUNT_PURGE, IN_MAIL, FORMAT_FIRST, apply_account_purge},
+    {PR__COMMAND__CALL_FORMAT_RAISE, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_format_raise},
+    {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_cancel},
 };
 
 static struct bytes outcome_pack(struct arena *arena, const Pr__Outcome *outcome)
@@ -77,7 +80,8 @@ static void command_run(struct apply *apply)
     unsigned kind = apply->group == 0 ? IN_DIRECTORY : IN_MAIL;
 
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-        if (commands[i].call != apply->command->call_case)
+        if (commands[i].call != apply->command->call_case ||
+            commands[i].format > apply_format(apply))
             continue;
         if (commands[i].kinds & kind)
             commands[i].run(apply);
@@ -141,6 +145,14 @@ void machine_apply(struct db_txn *txn, uint32_t group, uint64_t index, uint64_t 
     if (entry.len > 0)
         entry_apply(&apply, entry, reply);
     group_store(&apply);
+}
+
+unsigned machine_format(struct db_txn *txn, uint32_t group)
+{
+    struct group_record record;
+
+    group_load(txn, group, &record);
+    return record.format < FORMAT_FIRST ? FORMAT_FIRST : record.format;
 }
 
 uint64_t machine_applied(struct db_txn *txn, uint32_t group)

@@ -46,6 +46,9 @@ void machine_apply(struct db_txn *txn, uint32_t group, uint64_t index, uint64_t 
 /* 0 when nothing was applied. */
 uint64_t machine_applied(struct db_txn *txn, uint32_t group);
 
+/* The group's format, storage/schema/format.h. */
+unsigned machine_format(struct db_txn *txn, uint32_t group);
+
 /* BLAKE2b-256 over all of the group's rows of all tables in order: equal on replicas at the
  * same applied index. */
 void machine_digest(struct db_txn *txn, uint32_t group, uint8_t digest[32]);

@@ -4,8 +4,9 @@
 #include <endian.h>
 
 #include "node/base/check.h"
+#include "storage/schema/format.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 1, VERSION_2 = 2 };
 
 static void record_begin(struct record *record)
 {
@@ -50,12 +51,18 @@ struct reader {
     bool short_row;
 };
 
-static struct reader reader_begin(struct bytes row)
+/* A row of any version up to `newest`; row.at[0] says which. */
+static struct reader reader_begin_version(struct bytes row, uint8_t newest)
 {
-    struct reader reader = {row, row.len < 1 || row.at[0] != VERSION};
+    struct reader reader = {row, row.len < 1 || row.at[0] < VERSION || row.at[0] > newest};
 
     reader.rest = bytes_skip(row, 1);
     return reader;
+}
+
+static struct reader reader_begin(struct bytes row)
+{
+    return reader_begin_version(row, VERSION);
 }
 
 static bool reader_done(const struct reader *reader)
@@ -112,20 +119,25 @@ struct bytes record_bytes(const struct record *record)
     return bytes_from(record->at, record->len);
 }
 
+/* Version 2 has the format; a group of the first format keeps the row that release wrote. */
 void group_encode(const struct group_record *group, struct record *record)
 {
     record_begin(record);
+    if (group->format > FORMAT_FIRST)
+        record->at[0] = VERSION_2;
     put_u64(record, group->applied);
     put_u64(record, group->term);
     put_u64(record, group->blobs);
     put_u64(record, group->handovers);
     put_u64(record, group->uploads);
     put_u64(record, group->doomed);
+    if (group->format > FORMAT_FIRST)
+        put_u8(record, group->format);
 }
 
 bool group_decode(struct bytes row, struct group_record *group)
 {
-    struct reader reader = reader_begin(row);
+    struct reader reader = reader_begin_version(row, VERSION_2);
 
     group->applied = get_u64(&reader);
     group->term = get_u64(&reader);
@@ -133,6 +145,7 @@ bool group_decode(struct bytes row, struct group_record *group)
     group->handovers = get_u64(&reader);
     group->uploads = get_u64(&reader);
     group->doomed = get_u64(&reader);
+    group->format = row.len > 0 && row.at[0] >= VERSION_2 ? get_u8(&reader) : FORMAT_FIRST;
     return reader_done(&reader);
 }
 

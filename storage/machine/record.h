@@ -26,6 +26,7 @@ struct group_record {
     uint64_t handovers; /* the last hand-over id given out */
     uint64_t uploads;   /* how many there are */
     uint64_t doomed;    /* rows in the doomed table */
+    uint8_t format;     /* storage/schema/format.h; 0: the first */
 };
 
 struct account_record {

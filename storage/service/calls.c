@@ -41,6 +41,7 @@ static const struct call_row rows[] = {
     {CALL(CLUSTER_JOIN), OPERATOR, false, false, operator_handle},
     {CALL(CLUSTER_STATUS), OPERATOR, false, false, operator_handle},
     {CALL(CLUSTER_TOKEN), OPERATOR, false, true, operator_handle},
+    {CALL(CLUSTER_UPGRADE), OPERATOR, false, true, operator_handle},
     {CALL(NODE_LIST), OPERATOR, false, true, operator_handle},
     {CALL(GROUP_LIST), OPERATOR, false, true, operator_handle},
     {CALL(TENANT_ADD), OPERATOR, false, true, operator_handle},

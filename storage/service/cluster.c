@@ -8,6 +8,7 @@
 #include "node/base/hex.h"
 #include "node/base/log.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 #include "storage/service/cluster_folder.h"
 #include "storage/service/identity.h"
 #include "storage/service/join.h"
@@ -117,6 +118,7 @@ static void init_write(struct init *init)
     create.authority_key = field_of_bytes(init->authority_key);
     create.node = &node;
     create.mail_groups = init->mail_groups;
+    create.format = FORMAT_NEWEST;
     command.call_case = PR__COMMAND__CALL_CLUSTER_CREATE;
     command.cluster_create = &create;
     command.request_id = call->request->request_id;

@@ -64,6 +64,10 @@ void call_fail(struct service_call *call, enum err err, const char *text)
     call_reply(call, &reply);
 }
 
+/* The machine's own words are those of the release before, see storage/schema/format.h. */
+static char upgrade_unfinished[] =
+    "not before the upgrade of the cluster is finished: `postraft cluster upgrade`";
+
 void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *outcome)
 {
     Pr__Reply reply = PR__REPLY__INIT;
@@ -75,6 +79,8 @@ void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *ou
     Pr__Outcome copy = *outcome; /* packing reads only, but takes no const */
     reply.err = outcome->err;
     reply.text = outcome->text;
+    if (outcome->err == ERR_UNSUPPORTED && call->role == ROLE_OPERATOR)
+        reply.text = upgrade_unfinished;
     reply.outcome = &copy;
     call_reply(call, &reply);
 }

@@ -8,6 +8,7 @@
 #include "node/base/log.h"
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 #include "storage/schema/request_id.h"
 #include "storage/service/cluster.h"
 #include "storage/service/cluster_folder.h"
@@ -124,6 +125,7 @@ static enum err join_key(struct join *join)
     struct bytes request = {NULL, 0};
     uint8_t random[10];
 
+    join->question.format = FORMAT_NEWEST;
     enum err err =
         identity_file_read(folder, JOINING_FILE, JOINING_TITLE, arena, &kept, &join->problem);
     if (err == ERR_IO || (err == ERR_OK && join_take_over(join, kept)))

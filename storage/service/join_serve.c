@@ -7,6 +7,7 @@
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
+#include "storage/schema/format.h"
 #include "storage/service/cluster_folder.h"
 #include "storage/service/join.h"
 
@@ -175,6 +176,11 @@ static void work_look(struct read_job *job, struct db_txn *txn)
     if (!again && !directory_token_good(txn, token, clock_wall_ms()))
         serve_refuse(serve, ERR_DENIED,
                      "the token is not known, was used, or is too old: make a new one");
+    else if (machine_format(txn, DIRECTORY_GROUP) > FORMAT_FIRST &&
+             serve->question->format < machine_format(txn, DIRECTORY_GROUP))
+        serve_refuse(
+            serve, ERR_UNSUPPORTED,
+            "the machine's release is too old for this cluster: install the newer one");
     else if (!again && count >= REPLICATOR_MEMBERS_MAX)
         serve_refuse(serve, ERR_FULL, "the cluster has as many nodes as it can have");
     else if (tls_request_sign(bytes_of_field(cluster->authority),

@@ -5,6 +5,7 @@
 #include "node/runtime/metrics.h"
 #include "storage/schema/address.h"
 #include "storage/service/cluster.h"
+#include "storage/service/formats.h"
 #include "storage/service/join.h"
 #include "storage/service/status.h"
 
@@ -15,6 +16,7 @@ const struct operator_row operator_rows[] = {
     {CALL(CLUSTER_JOIN), join_call, false},
     {CALL(CLUSTER_STATUS), cluster_status_call, false},
     {CALL(CLUSTER_TOKEN), cluster_token_call, true},
+    {CALL(CLUSTER_UPGRADE), cluster_upgrade_call, true},
     {CALL(NODE_LIST), node_list_call, true},
     {CALL(GROUP_LIST), group_list_call, true},
     {CALL(TENANT_ADD), tenant_add_call, true},

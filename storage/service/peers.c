@@ -6,6 +6,7 @@
 
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 #include "storage/service/join.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/status.h"
@@ -121,6 +122,7 @@ static void handle_status(struct peer_call *call)
     Pr__PeerReply reply = PR__PEER_REPLY__INIT;
 
     status_local(call->service, &call->call_arena, &reply.groups, &reply.n_groups);
+    reply.format = FORMAT_NEWEST;
     end(call, &reply);
 }
 

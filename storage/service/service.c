@@ -10,6 +10,7 @@
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
 #include "storage/service/endpoints.h"
+#include "storage/service/formats.h"
 #include "storage/service/identity.h"
 #include "storage/service/join.h"
 #include "storage/service/login.h"
@@ -206,6 +207,7 @@ enum err service_start_cluster(struct service *service)
     service_nodes_refresh(service);
     service->placement = placement_new(service);
     service->duties = duties_new(service);
+    service->formats = formats_new(service);
     peers_watch_start(service);
     log_info(NULL, "node started",
              LOG_FIELDS(LOG_TEXT("cluster", service->identity->cluster_id),
@@ -279,6 +281,7 @@ void service_close(struct service *service)
 {
     endpoints_close(service);
     peers_watch_stop(service);
+    formats_free(&service->formats);
     duties_free(&service->duties);
     placement_free(&service->placement);
     peers_close(service);

@@ -85,6 +85,7 @@ struct service {
     struct logins *logins;
     struct placement *placement;
     struct duties *duties;
+    struct formats *formats;
     struct loop_timer *peers_watch;
     bool stopping;
 };

@@ -11,6 +11,7 @@
 #include "storage/query/directory.h"
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
+#include "storage/service/formats.h"
 #include "storage/service/join.h"
 #include "storage/service/listing.h"
 #include "storage/service/operator.h"
@@ -200,6 +201,7 @@ uint64_t clock_monotonic_ms(void)
 NOT_HERE(cluster_init_call)
 NOT_HERE(cluster_token_call)
 NOT_HERE(cluster_status_call)
+NOT_HERE(cluster_upgrade_call)
 NOT_HERE(join_call)
 NOT_HERE(node_list_call)
 NOT_HERE(group_list_call)
