@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-add_executable(sim sim/checks.c sim/client.c sim/disk.c sim/machine.c sim/main.c sim/net.c sim/nodes.c sim/world.c)
-set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-target_link_libraries(sim PRIVATE pr_raft)
-add_test(NAME sim/fresh COMMAND sim --fresh 400 --seconds 30 --file ${CMAKE_CURRENT_SOURCE_DIR}/sim/seeds)
+include(sim.cmake)
 
 add_executable(raft_cluster sim/cluster.c sim/cluster_node.c)
 set_target_properties(raft_cluster PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_SIM_DB_MEMORY_INTERNAL_H
+#define TESTS_SIM_DB_MEMORY_INTERNAL_H
+
+#include "tests/sim/db_memory.h"
+#include "tests/sim/db_tree.h"
+
+/* All tables at one moment; whoever holds it holds its trees. */
+struct db_version {
+    struct tree *tables[TABLE_COUNT];
+};
+
+struct db {
+    uint64_t map_bytes;
+    struct db_version committed;
+    struct db_version durable; /* what survives a power loss for sure */
+    unsigned reading;
+    bool writing;
+};
+
+struct db_txn {
+    struct db *db;
+    struct db_version version;
+    enum err err; /* the first error; set once */
+    bool write;
+    unsigned cursors;
+};
+
+/* Notes the error of a call, unless there was one. Returns it; NOTFOUND is only returned. */
+enum err db_note_error(struct db_txn *txn, enum err err);
+
+#endif
