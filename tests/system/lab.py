@@ -107,6 +107,7 @@ class Node:
     def prepare(self):
         self.folder.mkdir()
         (self.folder / "data").mkdir()
+        self.prepare_data()
         users = ""
         if os.getuid() == 0:
             shutil.chown(self.folder / "data", "nobody")
@@ -114,11 +115,19 @@ class Node:
         self.config.write_text(CONFIG.format(folder=self.folder, name=self.name, ip=self.ip, users=users,
                                              extra=self.cluster.extra))
 
+    def prepare_data(self):
+        """A lab with disks of its own mounts one over the data folder here."""
+
+    def environment(self):
+        """Variables of the node's processes beyond this process's own."""
+        return {}
+
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 self.cluster.prefix(self.number) + [str(self.cluster.bin / "postraftd"), "--config", str(self.config)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=os.environ | self.environment())
 
     def supervisor(self):
         """The pid of postraftd, also when a wrapper was put before it."""
@@ -182,16 +191,18 @@ def free_network(first):
 
 class Cluster:
     """with Cluster(3, network=21) as cluster: ... gives a healthy one. Each test has a network of its own."""
+    node_class = Node
 
-    def __init__(self, count, network, build="release", extra=""):
+    def __init__(self, count, network, build="release", extra="", groups=None):
         self.count = count
+        self.groups = groups
         self.network = free_network(network) if network else 0
         self.bin = ROOT / "build" / build / "bin"
         self.extra = extra
         self.password = "correct horse battery"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postraft-"))
         self.folder.chmod(0o755)
-        self.nodes = [Node(self, n + 1) for n in range(count)]
+        self.nodes = [self.node_class(self, n + 1) for n in range(count)]
 
     def prefix(self, _number):
         """Words before each command of a node; a lab with network namespaces puts itself here."""
@@ -217,7 +228,8 @@ class Cluster:
             node.start()
         first = self.nodes[0]
         wait_for("the first node to answer", lambda: first.cli("cluster", "status") is not None, 60)
-        first.cli("cluster", "init", "--name", "test", "--node", "n1", "--data-center", "dc1")
+        first.cli("cluster", "init", "--name", "test", "--node", "n1", "--data-center", "dc1",
+                  *(["--groups", str(self.groups)] if self.groups else []))
         for node in self.nodes[1:]:
             wait_for(f"{node.name} to answer", lambda: node.cli("cluster", "status") is not None, 60)
             token = first.cli("cluster", "token")["token"]
@@ -250,12 +262,15 @@ class Cluster:
                         return self.node(status["leader"])
         raise Failed(f"nobody leads the group of {account}")
 
+    def show_logs(self):
+        for node in self.nodes:
+            print(f"---- log of {node.name}, its end ----")
+            with contextlib.suppress(OSError):
+                print("\n".join((node.folder / "log").read_text(errors="replace").splitlines()[-60:]))
+
     def end(self, failed=False):
         if failed:
-            for node in self.nodes:
-                print(f"---- log of {node.name}, its end ----")
-                with contextlib.suppress(OSError):
-                    print("\n".join((node.folder / "log").read_text(errors="replace").splitlines()[-60:]))
+            self.show_logs()
         for node in self.nodes:
             if node.running():
                 node.kill_tree()
