@@ -69,6 +69,8 @@ bool range_normal(struct arena *arena, Pr__UidRange *const *ranges, size_t count
 apply_command apply_cluster_create, apply_node_join, apply_node_remove, apply_token_add,
     apply_group_put, apply_tenant_add, apply_tenant_remove, apply_domain_add,
     apply_domain_remove, apply_account_add, apply_account_remove, apply_account_password;
+apply_command apply_node_change, apply_groups_add, apply_group_placed, apply_groups_plan,
+    apply_replication_set, apply_cluster_recover;
 apply_command apply_upload_block, apply_upload_drop, apply_deliver, apply_handover_done,
     apply_append, apply_flags_change, apply_copy, apply_expunge, apply_mailbox_create,
     apply_mailbox_delete, apply_mailbox_rename, apply_mailbox_subscribe, apply_account_purge,

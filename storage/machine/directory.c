@@ -38,6 +38,75 @@ void directory_store(struct apply *apply, enum db_table table, struct bytes key,
         CHECK(protobuf_c_message_pack(message, room) == size);
 }
 
+struct directory_rows directory_load_all(struct apply *apply, enum db_table table,
+                                         const ProtobufCMessageDescriptor *descriptor)
+{
+    struct directory_rows rows = {NULL, 0};
+    size_t room = 0;
+    struct key prefix;
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor =
+        db_cursor_open(apply->txn, table, key_group(&prefix, DIRECTORY_GROUP));
+
+    for (bool more = db_cursor_first(cursor, &key, &row); more;
+         more = db_cursor_next(cursor, &key, &row)) {
+        void *message = directory_unpack(apply->txn, row, descriptor, apply->arena);
+        if (message == NULL)
+            break;
+        if (rows.count == room) {
+            room = room == 0 ? 64 : 2 * room;
+            void **wider = arena_alloc(apply->arena, room * sizeof(*wider));
+            if (rows.count > 0)
+                memcpy(wider, rows.at, rows.count * sizeof(*wider));
+            rows.at = wider;
+        }
+        rows.at[rows.count++] = message;
+    }
+    db_cursor_close(&cursor);
+    return rows;
+}
+
+Pr__GroupRecord *directory_group_load(struct apply *apply, uint32_t group)
+{
+    struct key key;
+
+    return directory_load(apply->txn, TABLE_GROUP,
+                          key_small_number(&key, DIRECTORY_GROUP, group),
+                          &pr__group_record__descriptor, apply->arena);
+}
+
+void directory_group_store(struct apply *apply, const Pr__GroupRecord *group)
+{
+    struct key key;
+
+    directory_store(apply, TABLE_GROUP, key_small_number(&key, DIRECTORY_GROUP, group->group),
+                    &group->base);
+    apply->events->directory_changed = true;
+}
+
+Pr__NodeRecord *directory_node_load(struct apply *apply, uint64_t node_id)
+{
+    struct key key;
+
+    return directory_load(apply->txn, TABLE_NODE, key_number(&key, DIRECTORY_GROUP, node_id),
+                          &pr__node_record__descriptor, apply->arena);
+}
+
+void directory_node_store(struct apply *apply, const Pr__NodeRecord *node)
+{
+    struct key key;
+
+    directory_store(apply, TABLE_NODE, key_number(&key, DIRECTORY_GROUP, node->id),
+                    &node->base);
+    apply->events->directory_changed = true;
+}
+
+bool directory_group_unborn(const Pr__GroupRecord *group)
+{
+    return group->birth_node_id != 0 && group->placed_version == 0;
+}
+
 Pr__ClusterRecord *directory_cluster_load(struct apply *apply)
 {
     struct key key;

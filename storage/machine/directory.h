@@ -22,6 +22,10 @@ enum {
     DIRECTORY_MAIL_GROUPS_MAX = 64,
     DIRECTORY_TOKENS_MAX = 1000,
     DIRECTORY_REPLICAS_MAX = 1000,
+    DIRECTORY_GROUPS_MAX = 1024,   /* of mail */
+    DIRECTORY_GROUPS_ADD_MAX = 64, /* in one command */
+    DIRECTORY_RECOVERIES_MAX = 16, /* remembered */
+    DIRECTORY_GRACE_S_MAX = 86400,
 };
 
 /* The row's message in `arena`, NULL when there is no such row. */
@@ -32,6 +36,23 @@ void *directory_unpack(struct db_txn *txn, struct bytes row,
                        const ProtobufCMessageDescriptor *descriptor, struct arena *arena);
 void directory_store(struct apply *apply, enum db_table table, struct bytes key,
                      const ProtobufCMessage *message);
+
+/* All rows of a table, by key; `descriptor` is that of its messages. A row that cannot be read
+ * ends the list and fails the transaction. */
+struct directory_rows {
+    void **at;
+    size_t count;
+};
+struct directory_rows directory_load_all(struct apply *apply, enum db_table table,
+                                         const ProtobufCMessageDescriptor *descriptor);
+
+void directory_group_store(struct apply *apply, const Pr__GroupRecord *group);
+/* NULL when there is none. */
+Pr__GroupRecord *directory_group_load(struct apply *apply, uint32_t group);
+Pr__NodeRecord *directory_node_load(struct apply *apply, uint64_t node_id);
+void directory_node_store(struct apply *apply, const Pr__NodeRecord *node);
+/* A group that nobody can have written to yet: its first node has not begun it. */
+bool directory_group_unborn(const Pr__GroupRecord *group);
 
 /* The cluster's record; refuses, and gives NULL, where there is no cluster yet. */
 Pr__ClusterRecord *directory_cluster_load(struct apply *apply);

@@ -142,7 +142,7 @@ static Pr__GroupRecord *group_choose(struct apply *apply)
             directory_unpack(apply->txn, row, &pr__group_record__descriptor, apply->arena);
         if (group == NULL)
             break;
-        if (group->group != DIRECTORY_GROUP &&
+        if (group->group != DIRECTORY_GROUP && !directory_group_unborn(group) &&
             (chosen == NULL || group->accounts < chosen->accounts))
             chosen = group;
     }

@@ -35,17 +35,10 @@ static void node_store(struct apply *apply, uint64_t node_id, const Pr__NodeJoin
     node.rpc_address = call->rpc_address;
     node.join_address = call->join_address;
     node.joined_ms = apply->command->time_ms;
+    if (apply_format(apply) >= FORMAT_DEPTH)
+        node.witness = call->witness;
     directory_store(apply, TABLE_NODE, key_number(&key, DIRECTORY_GROUP, node_id), &node.base);
     apply->outcome->id = node_id;
-    apply->events->directory_changed = true;
-}
-
-static void group_store(struct apply *apply, const Pr__GroupRecord *group)
-{
-    struct key key;
-
-    directory_store(apply, TABLE_GROUP, key_small_number(&key, DIRECTORY_GROUP, group->group),
-                    &group->base);
     apply->events->directory_changed = true;
 }
 
@@ -103,7 +96,7 @@ enum err apply_cluster_create(struct apply *apply)
         group.group = i;
         group.replicas = replicas;
         group.n_replicas = 1;
-        group_store(apply, &group);
+        directory_group_store(apply, &group);
     }
     return ERR_OK;
 }
@@ -159,39 +152,31 @@ enum err apply_node_join(struct apply *apply)
     return ERR_OK;
 }
 
-/* Refuses when a group's placement names the node. */
+/* Refuses when a group's placement names the node, or may not have let go of it yet. */
 static enum err node_unused(struct apply *apply, const Pr__NodeRecord *node)
 {
-    struct key prefix;
-    struct bytes key;
-    struct bytes row;
-    struct db_cursor *cursor =
-        db_cursor_open(apply->txn, TABLE_GROUP, key_group(&prefix, DIRECTORY_GROUP));
-    enum err err = ERR_OK;
+    struct directory_rows groups =
+        directory_load_all(apply, TABLE_GROUP, &pr__group_record__descriptor);
 
-    for (bool more = db_cursor_first(cursor, &key, &row); more && err == ERR_OK;
-         more = db_cursor_next(cursor, &key, &row)) {
-        Pr__GroupRecord *group =
-            directory_unpack(apply->txn, row, &pr__group_record__descriptor, apply->arena);
-        if (group == NULL)
-            break;
-        for (size_t i = 0; i < group->n_replicas && err == ERR_OK; i++)
+    for (size_t g = 0; g < groups.count; g++) {
+        const Pr__GroupRecord *group = groups.at[g];
+        for (size_t i = 0; i < group->n_replicas; i++)
             if (group->replicas[i]->node_id == node->id)
-                err =
-                    apply_refuse(apply, ERR_INVALID, "node %s still has a replica of group %u",
-                                 node->name, group->group);
+                return apply_refuse(apply, ERR_INVALID,
+                                    "node %s still has a replica of group %u", node->name,
+                                    group->group);
+        if (group->version != group->placed_version && group->n_replicas > 0)
+            return apply_refuse(apply, ERR_INVALID, "group %u is still being moved",
+                                group->group);
     }
-    db_cursor_close(&cursor);
-    return err;
+    return ERR_OK;
 }
 
 enum err apply_node_remove(struct apply *apply)
 {
     uint64_t node_id = apply->command->node_remove->node_id;
+    const Pr__NodeRecord *node = directory_node_load(apply, node_id);
     struct key key;
-    Pr__NodeRecord *node =
-        directory_load(apply->txn, TABLE_NODE, key_number(&key, DIRECTORY_GROUP, node_id),
-                       &pr__node_record__descriptor, apply->arena);
     enum err err;
 
     if (node == NULL)
@@ -252,55 +237,5 @@ enum err apply_token_add(struct apply *apply)
     token.expires_ms = call->expires_ms;
     directory_store(apply, TABLE_TOKEN, key_name(&key, DIRECTORY_GROUP, hash), &token.base);
     apply->events->directory_changed = true;
-    return ERR_OK;
-}
-
-static enum err placement_check(struct apply *apply, const Pr__GroupPut *call)
-{
-    bool voters = false;
-    bool preferred = call->preferred_leader == 0;
-    struct key key;
-    struct bytes row;
-
-    if (call->n_replicas > DIRECTORY_REPLICAS_MAX)
-        return apply_refuse(apply, ERR_TOOBIG, "%zu replicas", call->n_replicas);
-    for (size_t i = 0; i < call->n_replicas; i++) {
-        const Pr__Replica *replica = call->replicas[i];
-        if (db_get(apply->txn, TABLE_NODE, key_number(&key, DIRECTORY_GROUP, replica->node_id),
-                   &row) != ERR_OK)
-            return apply_refuse(apply, ERR_NOTFOUND, "there is no node %llu",
-                                (unsigned long long)replica->node_id);
-        for (size_t j = 0; j < i; j++)
-            if (call->replicas[j]->node_id == replica->node_id)
-                return apply_refuse(apply, ERR_INVALID, "node %llu is named twice",
-                                    (unsigned long long)replica->node_id);
-        voters = voters || !replica->standby;
-        preferred =
-            preferred || (replica->node_id == call->preferred_leader && !replica->standby);
-    }
-    if (!voters)
-        return apply_refuse(apply, ERR_INVALID, "a group needs at least one voter");
-    if (!preferred)
-        return apply_refuse(apply, ERR_INVALID, "the preferred leader is no voter");
-    return ERR_OK;
-}
-
-enum err apply_group_put(struct apply *apply)
-{
-    const Pr__GroupPut *call = apply->command->group_put;
-    struct key key;
-    Pr__GroupRecord *group = directory_load(
-        apply->txn, TABLE_GROUP, key_small_number(&key, DIRECTORY_GROUP, call->group),
-        &pr__group_record__descriptor, apply->arena);
-    enum err err;
-
-    if (group == NULL)
-        return apply_refuse(apply, ERR_NOTFOUND, "there is no group %u", call->group);
-    if ((err = placement_check(apply, call)) != ERR_OK)
-        return err;
-    group->replicas = call->replicas;
-    group->n_replicas = call->n_replicas;
-    group->preferred_leader = call->preferred_leader;
-    group_store(apply, group);
     return ERR_OK;
 }
