@@ -1,69 +1,56 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nng's threads and the replicator's meet here under one lock: pipe callbacks and completed
- * operations only note what happened and wake the owner; everything else, also every new send,
- * is done by the replicator's thread.
+ * Who is linked with whom. Everything here runs in the replicator's thread, from its calls and
+ * from transport_nng_deliver(); nng's threads only put events into the queue and wake.
  */
 #include "raft/transport_nng.h"
 
 #include <inttypes.h>
-#include <nng/nng.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
-#include <nng/supplemental/tls/tls.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "node/base/arena.h"
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls.h"
+#include "node/runtime/stream_opener.h"
 #include "raft/frame.h"
 #include "raft/replicator.h"
+#include "raft/transport_link.h"
 
 enum {
-    SENDS_PER_PEER = 2,
-    SEND_TIMEOUT_MS = 10000,
-    RECONNECT_MS = 100,
-    RECONNECT_MAX_MS = 1000,
-    RECEIVED_BYTES_MAX = 32 * 1024 * 1024, /* beyond it TCP makes the peers wait */
+    REDIAL_MS = 20,
+    REDIAL_MAX_MS = 250,
+    DIAL_MS_MAX = 2000,
+    ACCEPT_PAUSE_MS = 100, /* when the machine has no descriptors left */
+    INCOMING_MAX = 1024,
     DELIVER_BYTES_MAX = 8 * 1024 * 1024,
     URL_SIZE = 300,
 };
 
-struct peer_send {
-    nng_aio *aio;
-    struct nng_peer *peer;
-    bool busy;
-};
-
-/* A node that this one sends to. */
-struct nng_peer {
-    struct nng_peer *next;
-    struct transport_nng *transport;
-    uint64_t node_id;
-    char *address;
-    nng_socket socket;
-    struct peer_send sends[SENDS_PER_PEER];
-    /* under the lock */
-    bool up;
-    uint64_t connections; /* counts both ends of each */
-    uint64_t told;
-};
-
-/* A connection that frames come in on. */
+/* A connection that another node has dialed; a stranger's until its hello. */
 struct incoming {
     struct incoming *next;
-    int pipe;
-    uint64_t node_id;
-    uint64_t sequence;
+    struct transport_nng *transport;
+    struct transport_link *link;
+    struct other *node;
 };
 
-struct arrival {
-    struct arrival *next;
-    nng_msg *message;
-    int pipe;
+/* Another node: one that this one sends to, one that it hears from, or both. */
+struct other {
+    struct other *next;
+    struct transport_nng *transport;
+    uint64_t node_id;
+    char *address; /* NULL: not a peer */
+    struct stream_opener *dialer;
+    uint64_t redial_ms; /* the pause before the next dial */
+    struct transport_link *outgoing;
+    bool open;                 /* the outgoing link is */
+    struct incoming *incoming; /* the newest that is open, or NULL */
+    bool deaf;                 /* it ended while the outgoing one stayed */
+    bool changed;              /* and the replicator was not told */
 };
 
 struct transport_nng {
@@ -71,18 +58,23 @@ struct transport_nng {
     struct transport_nng_config config;
     struct arena transport_arena;
     struct tls_credentials credentials;
-    nng_socket socket;
-    nng_aio *receive;
-    struct nng_peer *peers; /* the replicator's thread alone changes the list */
-    pthread_mutex_t lock;   /* of what follows */
+    struct stream_queue queue;
+    atomic_bool closing;
+    struct stream_timer tick;
+    struct stream_opener *listener;
     struct incoming *incoming;
-    uint64_t sequence;
-    struct arrival *arrived;
-    struct arrival *arrived_tail;
-    size_t arrived_bytes;
-    bool parked; /* not receiving until there is room */
-    bool closing;
+    unsigned incoming_count;
+    struct other *others;
 };
+
+/* Any thread. */
+static void ring(void *context)
+{
+    struct transport_nng *transport = context;
+
+    if (!atomic_load(&transport->closing))
+        transport->config.wake(transport->config.context);
+}
 
 static enum err complain(const char *event, int code)
 {
@@ -90,211 +82,306 @@ static enum err complain(const char *event, int code)
     return code == NNG_EADDRINUSE ? ERR_EXISTS : ERR_IO;
 }
 
-static void wake(struct transport_nng *transport)
+static struct other *other_find(const struct transport_nng *transport, uint64_t node_id)
 {
-    transport->config.wake(transport->config.context);
+    struct other *other = transport->others;
+    while (other != NULL && other->node_id != node_id)
+        other = other->next;
+    return other;
 }
 
-/* Only a node of the cluster gets in; which one, its certificate says. */
-static void incoming_added(nng_pipe pipe, nng_pipe_ev event, void *context)
+/* As many as there are certificates, so they stay. */
+static struct other *other_get(struct transport_nng *transport, uint64_t node_id)
 {
-    struct transport_nng *transport = context;
-    uint64_t node_id = nng_tls_pipe_node(pipe);
-    (void)event;
-    if (node_id == 0 || node_id == transport->config.node_id) {
-        nng_pipe_close(pipe);
-        return;
-    }
-    struct incoming *incoming = calloc(1, sizeof(*incoming));
-    CHECK(incoming != NULL);
-    incoming->pipe = nng_pipe_id(pipe);
-    incoming->node_id = node_id;
-    pthread_mutex_lock(&transport->lock);
-    incoming->sequence = ++transport->sequence;
-    incoming->next = transport->incoming;
-    transport->incoming = incoming;
-    pthread_mutex_unlock(&transport->lock);
+    struct other *other = other_find(transport, node_id);
+
+    if (other != NULL)
+        return other;
+    other = calloc(1, sizeof(*other));
+    CHECK(other != NULL);
+    other->transport = transport;
+    other->node_id = node_id;
+    other->next = transport->others;
+    transport->others = other;
+    return other;
 }
 
-static void incoming_removed(nng_pipe pipe, nng_pipe_ev event, void *context)
+static bool other_up(const struct other *other)
 {
-    struct transport_nng *transport = context;
-    (void)event;
-    pthread_mutex_lock(&transport->lock);
+    return other->open && !other->deaf;
+}
+
+static void changed(struct other *other)
+{
+    other->changed = true;
+    ring(other->transport);
+}
+
+static void link_ended(uint64_t node_id, const char *direction, bool opened, const char *why)
+{
+    static _Atomic uint64_t logged_ms;
+
+    if (opened || log_pause_over(&logged_ms))
+        log_warn(NULL, opened ? "raft link lost" : "raft link refused",
+                 LOG_FIELDS(LOG_U64("node", node_id), LOG_TEXT("direction", direction),
+                            LOG_TEXT("reason", why)));
+}
+
+/* ---- what others dial ---- */
+
+static void incoming_free(struct incoming *incoming)
+{
+    struct transport_nng *transport = incoming->transport;
     struct incoming **at = &transport->incoming;
-    while (*at != NULL && (*at)->pipe != nng_pipe_id(pipe))
+
+    while (*at != incoming)
         at = &(*at)->next;
-    struct incoming *gone = *at;
-    if (gone != NULL)
-        *at = gone->next;
-    pthread_mutex_unlock(&transport->lock);
-    free(gone);
+    *at = incoming->next;
+    transport->incoming_count--;
+    transport_link_free(&incoming->link);
+    free(incoming);
 }
 
-/* The node at the other end, when the pipe is its newest; 0: drop what came. */
-static uint64_t incoming_node(const struct transport_nng *transport, int pipe)
+static bool incoming_opened(void *context, struct transport_link *link, uint64_t node_id)
 {
-    const struct incoming *found = transport->incoming;
-    while (found != NULL && found->pipe != pipe)
-        found = found->next;
-    for (const struct incoming *other = transport->incoming; found != NULL && other != NULL;
-         other = other->next)
-        if (other->node_id == found->node_id && other->sequence > found->sequence)
-            return 0;
-    return found != NULL ? found->node_id : 0;
+    struct incoming *incoming = context;
+    struct transport_nng *transport = incoming->transport;
+
+    (void)link;
+    if (node_id == 0 || node_id == transport->config.node_id)
+        return false;
+    struct other *other = other_get(transport, node_id);
+    bool again = other->incoming != NULL;
+    if (again) /* it has lost that one, whether this node knows already or not */
+        incoming_free(other->incoming);
+    incoming->node = other;
+    other->incoming = incoming;
+    if (again || other->deaf)
+        changed(other);
+    other->deaf = false;
+    /* It is alive: no use in waiting. */
+    other->redial_ms = REDIAL_MS;
+    if (other->dialer != NULL && stream_opener_pauses(other->dialer))
+        stream_opener_go(other->dialer, 0);
+    return true;
 }
 
-static void received(void *context)
+static void incoming_ended(void *context, struct transport_link *link, const char *why)
+{
+    struct incoming *incoming = context;
+    struct other *other = incoming->node;
+
+    (void)link;
+    link_ended(other != NULL ? other->node_id : 0, "in", other != NULL, why);
+    if (other != NULL) {
+        other->incoming = NULL;
+        other->deaf = true;
+        changed(other);
+    }
+    incoming_free(incoming);
+}
+
+static const struct transport_link_calls incoming_calls = {incoming_opened, incoming_ended};
+
+static void accepted(void *context, nng_stream *nng, int result)
 {
     struct transport_nng *transport = context;
-    int code = nng_aio_result(transport->receive);
-    bool again = true;
-    if (code == NNG_ECLOSED || code == NNG_ECANCELED)
+
+    if (nng != NULL && transport->incoming_count < INCOMING_MAX) {
+        struct incoming *incoming = calloc(1, sizeof(*incoming));
+        CHECK(incoming != NULL);
+        incoming->transport = transport;
+        incoming->next = transport->incoming;
+        transport->incoming = incoming;
+        transport->incoming_count++;
+        incoming->link =
+            transport_link_new(&transport->queue, nng, false, &incoming_calls, incoming);
+    } else if (nng != NULL) {
+        nng_stream_close(nng);
+        nng_stream_free(nng);
+    } else {
+        link_ended(0, "in", false, nng_strerror(result));
+    }
+    stream_opener_go(transport->listener, nng != NULL ? 0 : ACCEPT_PAUSE_MS);
+}
+
+/* ---- what this node dials ---- */
+
+static void dial_later(struct other *other)
+{
+    stream_opener_go(other->dialer, other->redial_ms);
+    other->redial_ms =
+        other->redial_ms * 2 < REDIAL_MAX_MS ? other->redial_ms * 2 : REDIAL_MAX_MS;
+}
+
+static bool outgoing_opened(void *context, struct transport_link *link, uint64_t node_id)
+{
+    struct other *other = context;
+
+    (void)link;
+    if (node_id != other->node_id)
+        return false;
+    other->open = true;
+    other->deaf = false;
+    other->redial_ms = REDIAL_MS;
+    changed(other);
+    return true;
+}
+
+static void outgoing_end(struct other *other)
+{
+    if (other->open)
+        changed(other);
+    other->open = false;
+    transport_link_free(&other->outgoing);
+}
+
+static void outgoing_ended(void *context, struct transport_link *link, const char *why)
+{
+    struct other *other = context;
+
+    (void)link;
+    link_ended(other->node_id, "out", other->open, why);
+    outgoing_end(other);
+    dial_later(other);
+}
+
+static const struct transport_link_calls outgoing_calls = {outgoing_opened, outgoing_ended};
+
+static void dialed(void *context, nng_stream *nng, int result)
+{
+    struct other *other = context;
+
+    (void)result;
+    if (nng == NULL)
+        dial_later(other);
+    else
+        other->outgoing =
+            transport_link_new(&other->transport->queue, nng, true, &outgoing_calls, other);
+}
+
+static enum err peer_dial(struct other *other)
+{
+    struct transport_nng *transport = other->transport;
+    char url[URL_SIZE];
+    char name[URL_SIZE];
+    nng_tls_config *tls;
+
+    snprintf(url, sizeof(url), "tls+tcp://%s", other->address);
+    snprintf(name, sizeof(name), "node-%" PRIu64 ".%s.postraft", other->node_id,
+             transport->config.cluster_id);
+    enum err err =
+        nng_tls_credentials(&transport->credentials, NNG_TLS_MODE_CLIENT, false, name, &tls);
+    if (err != ERR_OK)
+        return err;
+    int code = stream_dialer_new(&transport->queue, url, tls, dialed, other, &other->dialer);
+    nng_tls_config_free(tls);
+    if (code != 0)
+        return complain("raft peer", code);
+    stream_opener_time_out(other->dialer, DIAL_MS_MAX);
+    other->redial_ms = REDIAL_MS;
+    stream_opener_go(other->dialer, 0);
+    return ERR_OK;
+}
+
+enum err transport_nng_peer(struct transport_nng *transport, uint64_t node_id,
+                            const char *address)
+{
+    struct other *other = other_find(transport, node_id);
+
+    if (other != NULL && other->address != NULL && strcmp(other->address, address) == 0)
+        return ERR_OK;
+    if (strlen(address) > URL_SIZE - 16)
+        return ERR_TOOBIG;
+    transport_nng_peer_remove(transport, node_id);
+    other = other_get(transport, node_id);
+    other->address = strdup(address);
+    CHECK(other->address != NULL);
+    enum err err = peer_dial(other);
+    if (err != ERR_OK)
+        transport_nng_peer_remove(transport, node_id);
+    return err;
+}
+
+void transport_nng_peer_remove(struct transport_nng *transport, uint64_t node_id)
+{
+    struct other *other = other_find(transport, node_id);
+
+    if (other == NULL || other->address == NULL)
         return;
-    if (code == 0) {
-        struct arrival *arrival = calloc(1, sizeof(*arrival));
-        CHECK(arrival != NULL);
-        arrival->message = nng_aio_get_msg(transport->receive);
-        arrival->pipe = nng_pipe_id(nng_msg_get_pipe(arrival->message));
-        pthread_mutex_lock(&transport->lock);
-        if (transport->arrived_tail != NULL)
-            transport->arrived_tail->next = arrival;
-        else
-            transport->arrived = arrival;
-        transport->arrived_tail = arrival;
-        transport->arrived_bytes += nng_msg_len(arrival->message);
-        again = transport->arrived_bytes < RECEIVED_BYTES_MAX;
-        transport->parked = !again;
-        pthread_mutex_unlock(&transport->lock);
-    }
-    /* One at a time: two would be handed to two threads, and overtake each other. */
-    if (again)
-        nng_recv_aio(transport->socket, transport->receive);
-    if (code == 0)
-        wake(transport);
+    stream_opener_free(&other->dialer);
+    outgoing_end(other);
+    free(other->address);
+    other->address = NULL;
 }
 
-static void peer_added(nng_pipe pipe, nng_pipe_ev event, void *context)
-{
-    struct nng_peer *peer = context;
-    (void)event;
-    if (nng_tls_pipe_node(pipe) != peer->node_id)
-        nng_pipe_close(pipe);
-}
-
-static void peer_changed(nng_pipe pipe, nng_pipe_ev event, void *context)
-{
-    struct nng_peer *peer = context;
-    (void)pipe;
-    pthread_mutex_lock(&peer->transport->lock);
-    peer->up = event == NNG_PIPE_EV_ADD_POST;
-    peer->connections++;
-    bool closing = peer->transport->closing;
-    pthread_mutex_unlock(&peer->transport->lock);
-    if (!closing)
-        wake(peer->transport);
-}
-
-static void sent(void *context)
-{
-    struct peer_send *send = context;
-    struct transport_nng *transport = send->peer->transport;
-    int code = nng_aio_result(send->aio);
-    if (code != 0) {
-        nng_msg_free(nng_aio_get_msg(send->aio));
-        nng_aio_set_msg(send->aio, NULL);
-    }
-    pthread_mutex_lock(&transport->lock);
-    send->busy = false;
-    bool closing = transport->closing;
-    pthread_mutex_unlock(&transport->lock);
-    if (!closing)
-        wake(transport);
-}
-
-static struct nng_peer *peer_find(const struct transport_nng *transport, uint64_t node_id)
-{
-    struct nng_peer *peer = transport->peers;
-    while (peer != NULL && peer->node_id != node_id)
-        peer = peer->next;
-    return peer;
-}
+/* ---- the interface ---- */
 
 static unsigned room_op(struct transport *interface, uint64_t node_id)
 {
-    struct transport_nng *transport = (struct transport_nng *)interface;
-    const struct nng_peer *peer = peer_find(transport, node_id);
-    unsigned room = 0;
-    if (peer == NULL)
+    const struct other *other = other_find((struct transport_nng *)interface, node_id);
+
+    if (other == NULL || !other_up(other) || other->changed)
         return 0;
-    pthread_mutex_lock(&transport->lock);
-    for (unsigned i = 0; i < SENDS_PER_PEER; i++)
-        room += peer->up && peer->told == peer->connections && !peer->sends[i].busy;
-    pthread_mutex_unlock(&transport->lock);
-    return room;
+    return transport_link_room(other->outgoing);
 }
 
 static void send_op(struct transport *interface, uint64_t node_id, struct frame *frame)
 {
-    struct transport_nng *transport = (struct transport_nng *)interface;
-    struct nng_peer *peer = peer_find(transport, node_id);
-    struct bytes bytes = frame_bytes(frame);
-    struct peer_send *send = NULL;
-    nng_msg *message = NULL;
-    pthread_mutex_lock(&transport->lock);
-    for (unsigned i = 0; peer != NULL && send == NULL && i < SENDS_PER_PEER; i++)
-        if (!peer->sends[i].busy)
-            send = &peer->sends[i];
-    if (send != NULL)
-        send->busy = true;
-    pthread_mutex_unlock(&transport->lock);
-    if (send != NULL) {
-        CHECK(bytes.len <= TRANSPORT_FRAME_SIZE_MAX && nng_msg_alloc(&message, bytes.len) == 0);
-        memcpy(nng_msg_body(message), bytes.at, bytes.len);
-        /* Its callback has said that it is free; it must also have returned. */
-        nng_aio_wait(send->aio);
-        nng_aio_set_msg(send->aio, message);
-        nng_send_aio(peer->socket, send->aio);
-    }
-    frame_unref(frame);
+    const struct other *other = other_find((struct transport_nng *)interface, node_id);
+
+    CHECK(other != NULL && other->outgoing != NULL);
+    transport_link_send(other->outgoing, frame);
 }
 
 static const struct transport_ops ops = {.room = room_op, .send = send_op};
 
+struct transport *transport_nng_interface(struct transport_nng *transport)
+{
+    return &transport->interface;
+}
+
+static void on_tick(void *context)
+{
+    struct transport_nng *transport = context;
+    uint64_t now_ms = clock_monotonic_ms();
+
+    for (struct incoming *at = transport->incoming, *next; at != NULL; at = next) {
+        next = at->next; /* this one may end */
+        transport_link_tick(at->link, now_ms);
+    }
+    for (struct other *other = transport->others; other != NULL; other = other->next)
+        if (other->outgoing != NULL)
+            transport_link_tick(other->outgoing, now_ms);
+    stream_timer_start(&transport->tick, LINK_QUIET_MS / 2);
+}
+
 static enum err listen_start(struct transport_nng *transport)
 {
     char url[URL_SIZE];
-    nng_listener listener;
     nng_tls_config *tls;
-    int code = nng_pull0_open(&transport->socket);
-    if (code != 0)
-        return complain("raft transport", code);
+
     snprintf(url, sizeof(url), "tls+tcp://%s", transport->config.listen);
-    /* Before anything listens: the buffer is allocated from the length that a peer announces.
-     */
-    if ((code = nng_socket_set_size(transport->socket, NNG_OPT_RECVMAXSZ,
-                                    TRANSPORT_FRAME_SIZE_MAX)) != 0 ||
-        (code = nng_pipe_notify(transport->socket, NNG_PIPE_EV_ADD_PRE, incoming_added,
-                                transport)) != 0 ||
-        (code = nng_pipe_notify(transport->socket, NNG_PIPE_EV_REM_POST, incoming_removed,
-                                transport)) != 0 ||
-        (code = nng_listener_create(&listener, transport->socket, url)) != 0)
-        return complain("raft transport", code);
     enum err err =
         nng_tls_credentials(&transport->credentials, NNG_TLS_MODE_SERVER, false, NULL, &tls);
     if (err != ERR_OK)
         return err;
-    nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls);
+    int code = stream_listener_new(&transport->queue, url, tls, accepted, transport,
+                                   &transport->listener);
     nng_tls_config_free(tls);
-    nng_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
-    code = nng_listener_start(listener, 0);
-    return code == 0 ? ERR_OK : complain("raft transport does not listen", code);
+    if (code == 0)
+        code = stream_opener_listen(transport->listener);
+    if (code != 0)
+        return complain("raft transport does not listen", code);
+    stream_opener_go(transport->listener, 0);
+    return ERR_OK;
 }
 
 enum err transport_nng_new(const struct transport_nng_config *config,
                            struct transport_nng **transport)
 {
     struct transport_nng *made = calloc(1, sizeof(*made));
+
     CHECK(made != NULL);
     nng_tls_engine_use();
     made->interface.ops = &ops;
@@ -310,189 +397,76 @@ enum err transport_nng_new(const struct transport_nng_config *config,
         arena_copy(&made->transport_arena, config->credentials->certificate);
     made->credentials.key = arena_copy(&made->transport_arena, config->credentials->key);
     made->config.credentials = NULL;
-    CHECK(pthread_mutex_init(&made->lock, NULL) == 0);
-    CHECK(nng_aio_alloc(&made->receive, received, made) == 0);
+    atomic_init(&made->closing, false);
+    stream_queue_init(&made->queue, ring, made);
+    stream_timer_init(&made->tick, &made->queue, on_tick, made);
     enum err err = listen_start(made);
     if (err != ERR_OK) {
         transport_nng_free(&made);
         return err;
     }
-    nng_recv_aio(made->socket, made->receive);
+    stream_timer_start(&made->tick, LINK_QUIET_MS / 2);
     *transport = made;
     return ERR_OK;
-}
-
-static void peer_free(struct nng_peer *peer)
-{
-    nng_close(peer->socket);
-    for (unsigned i = 0; i < SENDS_PER_PEER; i++) {
-        nng_aio_stop(peer->sends[i].aio);
-        nng_aio_free(peer->sends[i].aio);
-    }
-    free(peer->address);
-    free(peer);
 }
 
 void transport_nng_free(struct transport_nng **pointer)
 {
     struct transport_nng *transport = *pointer;
+
     if (transport == NULL)
         return;
     *pointer = NULL;
-    pthread_mutex_lock(&transport->lock);
-    transport->closing = true;
-    pthread_mutex_unlock(&transport->lock);
-    nng_aio_stop(transport->receive);
-    nng_close(transport->socket);
-    nng_aio_free(transport->receive);
-    while (transport->peers != NULL)
-        transport_nng_peer_remove(transport, transport->peers->node_id);
-    while (transport->arrived != NULL) {
-        struct arrival *arrival = transport->arrived;
-        transport->arrived = arrival->next;
-        nng_msg_free(arrival->message);
-        free(arrival);
+    atomic_store(&transport->closing, true);
+    stream_timer_fini(&transport->tick);
+    stream_opener_free(&transport->listener);
+    while (transport->incoming != NULL)
+        incoming_free(transport->incoming);
+    while (transport->others != NULL) {
+        struct other *other = transport->others;
+        transport_nng_peer_remove(transport, other->node_id);
+        transport->others = other->next;
+        free(other);
     }
-    while (transport->incoming != NULL) {
-        struct incoming *incoming = transport->incoming;
-        transport->incoming = incoming->next;
-        free(incoming);
-    }
-    pthread_mutex_destroy(&transport->lock);
+    stream_queue_fini(&transport->queue);
     arena_fini(&transport->transport_arena);
     free(transport);
 }
 
-struct transport *transport_nng_interface(struct transport_nng *transport)
+/* One frame of each node and round, so that nobody keeps the others waiting. */
+static bool frames_deliver(struct transport_nng *transport, struct replicator *replicator)
 {
-    return &transport->interface;
-}
+    size_t bytes = 0;
+    bool more = true;
 
-static enum err peer_dial(struct transport_nng *transport, struct nng_peer *peer)
-{
-    char url[URL_SIZE];
-    char name[URL_SIZE];
-    nng_dialer dialer;
-    nng_tls_config *tls;
-    int code;
-    snprintf(url, sizeof(url), "tls+tcp://%s", peer->address);
-    snprintf(name, sizeof(name), "node-%" PRIu64 ".%s.postraft", peer->node_id,
-             transport->config.cluster_id);
-    if ((code = nng_socket_set_ms(peer->socket, NNG_OPT_RECONNMINT, RECONNECT_MS)) != 0 ||
-        (code = nng_socket_set_ms(peer->socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS)) != 0 ||
-        (code = nng_pipe_notify(peer->socket, NNG_PIPE_EV_ADD_PRE, peer_added, peer)) != 0 ||
-        (code = nng_pipe_notify(peer->socket, NNG_PIPE_EV_ADD_POST, peer_changed, peer)) != 0 ||
-        (code = nng_pipe_notify(peer->socket, NNG_PIPE_EV_REM_POST, peer_changed, peer)) != 0 ||
-        (code = nng_dialer_create(&dialer, peer->socket, url)) != 0)
-        return complain("raft peer", code);
-    enum err err =
-        nng_tls_credentials(&transport->credentials, NNG_TLS_MODE_CLIENT, false, name, &tls);
-    if (err != ERR_OK)
-        return err;
-    nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls);
-    nng_tls_config_free(tls);
-    nng_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
-    code = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
-    return code == 0 ? ERR_OK : complain("raft peer", code);
-}
-
-enum err transport_nng_peer(struct transport_nng *transport, uint64_t node_id,
-                            const char *address)
-{
-    struct nng_peer *peer = peer_find(transport, node_id);
-    if (peer != NULL && strcmp(peer->address, address) == 0)
-        return ERR_OK;
-    if (strlen(address) > URL_SIZE - 16)
-        return ERR_TOOBIG;
-    transport_nng_peer_remove(transport, node_id);
-    peer = calloc(1, sizeof(*peer));
-    CHECK(peer != NULL);
-    peer->transport = transport;
-    peer->node_id = node_id;
-    peer->address = strdup(address);
-    CHECK(peer->address != NULL && nng_push0_open(&peer->socket) == 0);
-    for (unsigned i = 0; i < SENDS_PER_PEER; i++) {
-        peer->sends[i].peer = peer;
-        CHECK(nng_aio_alloc(&peer->sends[i].aio, sent, &peer->sends[i]) == 0);
-        nng_aio_set_timeout(peer->sends[i].aio, SEND_TIMEOUT_MS);
+    while (more && bytes < DELIVER_BYTES_MAX) {
+        more = false;
+        for (struct other *other = transport->others; other != NULL; other = other->next) {
+            struct frame *frame =
+                other->incoming != NULL ? transport_link_take(other->incoming->link) : NULL;
+            if (frame == NULL)
+                continue;
+            more = true;
+            bytes += frame_bytes(frame).len;
+            replicator_received(replicator, other->node_id, frame);
+        }
     }
-    enum err err = peer_dial(transport, peer);
-    if (err != ERR_OK) {
-        peer_free(peer);
-        return err;
-    }
-    peer->next = transport->peers;
-    transport->peers = peer;
-    return ERR_OK;
-}
-
-void transport_nng_peer_remove(struct transport_nng *transport, uint64_t node_id)
-{
-    struct nng_peer **at = &transport->peers;
-    while (*at != NULL && (*at)->node_id != node_id)
-        at = &(*at)->next;
-    struct nng_peer *gone = *at;
-    if (gone == NULL)
-        return;
-    *at = gone->next;
-    peer_free(gone);
-}
-
-static void peers_deliver(struct transport_nng *transport, struct replicator *replicator)
-{
-    for (struct nng_peer *peer = transport->peers; peer != NULL; peer = peer->next) {
-        pthread_mutex_lock(&transport->lock);
-        bool changed = peer->told != peer->connections;
-        bool up = peer->up;
-        peer->told = peer->connections;
-        pthread_mutex_unlock(&transport->lock);
-        if (!changed)
-            continue;
-        /* What still waits to be sent belongs to the connection before. */
-        for (unsigned i = 0; i < SENDS_PER_PEER; i++)
-            nng_aio_cancel(peer->sends[i].aio);
-        replicator_peer_up(replicator, peer->node_id, false);
-        if (up)
-            replicator_peer_up(replicator, peer->node_id, true);
-    }
-}
-
-static void message_release(void *context)
-{
-    nng_msg_free(context);
+    return more;
 }
 
 void transport_nng_deliver(struct transport_nng *transport, struct replicator *replicator)
 {
-    size_t bytes = 0;
-    peers_deliver(transport, replicator);
-    pthread_mutex_lock(&transport->lock);
-    while (transport->arrived != NULL && bytes < DELIVER_BYTES_MAX) {
-        struct arrival *arrival = transport->arrived;
-        transport->arrived = arrival->next;
-        if (transport->arrived == NULL)
-            transport->arrived_tail = NULL;
-        size_t len = nng_msg_len(arrival->message);
-        uint64_t node_id = incoming_node(transport, arrival->pipe);
-        bytes += len;
-        transport->arrived_bytes -= len;
-        if (node_id != 0)
-            replicator_received(replicator, node_id,
-                                frame_wrap(bytes_from(nng_msg_body(arrival->message), len),
-                                           message_release, arrival->message));
-        else
-            nng_msg_free(arrival->message);
-        free(arrival);
+    static const bool never;
+
+    stream_queue_run(&transport->queue, &never);
+    for (struct other *other = transport->others; other != NULL; other = other->next) {
+        if (!other->changed)
+            continue;
+        other->changed = false;
+        replicator_peer_up(replicator, other->node_id, false);
+        if (other_up(other))
+            replicator_peer_up(replicator, other->node_id, true);
     }
-    bool resume = transport->parked && transport->arrived_bytes < RECEIVED_BYTES_MAX / 2;
-    bool more = transport->arrived != NULL;
-    if (resume)
-        transport->parked = false;
-    pthread_mutex_unlock(&transport->lock);
-    if (resume) {
-        nng_aio_wait(transport->receive);
-        nng_recv_aio(transport->socket, transport->receive);
-    }
-    if (more)
-        wake(transport);
+    if (frames_deliver(transport, replicator))
+        ring(transport);
 }

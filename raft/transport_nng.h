@@ -6,9 +6,17 @@
 #include "raft/transport.h"
 
 /*
- * One pull socket listens, one push socket dials each peer, over mutual TLS 1.3. A frame's
- * sender is the node that its pipe's certificate names. nng's threads only queue and wake;
- * `wake` is called from them.
+ * Links over nng's byte streams and mutual TLS 1.3 (transport_link.h): each node dials each of
+ * its peers and sends over that connection; what it hears comes over those that the peers have
+ * dialed. A frame's sender is the node that the connection's certificate names.
+ *
+ * A peer is up (replicator_peer_up()) from when our connection to it is open until that one or
+ * the newest of its own ends, whichever is seen first; the end of a process is seen at once. It
+ * is up again when either has been opened anew. Each change is told as down, then up: nothing
+ * of the connection before is delivered after that. One that cannot be linked is dialed at
+ * least four times a second, and at once when it has dialed us.
+ *
+ * All calls are for the replicator's thread.
  */
 struct transport_nng;
 
@@ -29,10 +37,11 @@ struct transport *transport_nng_interface(struct transport_nng *transport);
 /* Adds a peer, or moves it to another address. Idempotent. */
 MUST_CHECK enum err transport_nng_peer(struct transport_nng *transport, uint64_t node_id,
                                        const char *address);
+/* What it still sends is delivered. */
 void transport_nng_peer_remove(struct transport_nng *transport, uint64_t node_id);
 
-/* In the replicator's thread: hands what came to replicator_received() and
- * replicator_peer_up(). */
+/* Hands what came to replicator_received() and replicator_peer_up(). Whoever does not call it
+ * for long makes the peers wait. */
 struct replicator;
 void transport_nng_deliver(struct transport_nng *transport, struct replicator *replicator);
 

@@ -8,6 +8,7 @@
 #include "node/runtime/nng_tls.h"
 #include "node/runtime/rpc_calls.h"
 #include "node/runtime/rpc_link.h"
+#include "node/runtime/stream_opener.h"
 
 enum {
     DIAL_FIRST_MS = 20,
@@ -23,11 +24,7 @@ enum {
 struct rpc_client {
     struct loop *loop;
     struct rpc_hub *hub;
-    nng_stream_dialer *dialer;
-    nng_aio *dial;
-    struct rpc_event dialed;
-    bool dialing; /* and what it brings has not been taken */
-    struct loop_timer *redial;
+    struct stream_opener *dialer;
     uint64_t redial_ms; /* the pause before the next time */
     struct rpc_link *link;
     bool up; /* the link was opened */
@@ -111,7 +108,6 @@ static void free_rest(void *context)
 {
     struct rpc_client *client = context;
 
-    nng_aio_free(client->dial);
     rpc_calls_fini(&client->calls);
     free(client);
 }
@@ -141,39 +137,22 @@ static void on_time(void *context)
     arm(client);
 }
 
-static void on_redial(void *context)
-{
-    struct rpc_client *client = context;
-
-    client->redial = NULL; /* it fires once */
-    client->dialing = true;
-    nng_stream_dialer_dial(client->dialer, client->dial);
-}
-
 static void dial_later(struct rpc_client *client)
 {
-    client->redial = loop_timer_start(client->loop, client->redial_ms, 0, on_redial, client);
+    stream_opener_go(client->dialer, client->redial_ms);
     client->redial_ms =
         client->redial_ms * 2 < DIAL_MAX_MS ? client->redial_ms * 2 : DIAL_MAX_MS;
 }
 
-/* nng's thread. */
-static void on_dialed(void *argument)
-{
-    struct rpc_client *client = argument;
-    rpc_queue_put(rpc_hub_queue(client->hub), &client->dialed);
-}
-
-static void on_event(void *context, struct rpc_event *event)
+static void on_dialed(void *context, nng_stream *nng, int result)
 {
     struct rpc_client *client = context;
 
-    CHECK(event == &client->dialed);
-    client->dialing = false;
-    if (nng_aio_result(client->dial) != 0)
+    (void)result;
+    if (nng == NULL)
         dial_later(client);
     else
-        client->link = rpc_link_new(client->hub, nng_aio_get_output(client->dial, 0));
+        client->link = rpc_link_new(client->hub, nng);
 }
 
 static bool on_opened(void *context, struct rpc_link *link)
@@ -233,8 +212,7 @@ static void on_message(void *context, struct rpc_link *link, uint64_t number, st
     arm(client);
 }
 
-static const struct rpc_hub_calls calls = {on_opened, on_ready, on_message, on_closed,
-                                           on_event};
+static const struct rpc_hub_calls calls = {on_opened, on_ready, on_message, on_closed};
 
 static enum err tls_config(const struct rpc_client_config *config, nng_tls_config **tls)
 {
@@ -253,20 +231,18 @@ static enum err tls_config(const struct rpc_client_config *config, nng_tls_confi
 static enum err begin_dialing(struct rpc_client *client, const struct rpc_client_config *config)
 {
     nng_tls_config *tls = NULL;
-    int result = nng_stream_dialer_alloc(&client->dialer, config->url);
 
-    if (result == 0 && client->is_tls) {
-        if (tls_config(config, &tls) != ERR_OK) {
-            log_error(NULL, "rpc credentials are malformed",
-                      LOG_FIELDS(LOG_TEXT("url", config->url)));
-            return ERR_MALFORMED;
-        }
-        result = nng_stream_dialer_set_ptr(client->dialer, NNG_OPT_TLS_CONFIG, tls);
-        nng_tls_config_free(tls); /* the dialer holds it */
+    if (client->is_tls && tls_config(config, &tls) != ERR_OK) {
+        log_error(NULL, "rpc credentials are malformed",
+                  LOG_FIELDS(LOG_TEXT("url", config->url)));
+        return ERR_MALFORMED;
     }
+    int result = stream_dialer_new(rpc_hub_queue(client->hub), config->url, tls, on_dialed,
+                                   client, &client->dialer);
+    if (tls != NULL)
+        nng_tls_config_free(tls); /* the dialer holds it */
     if (result == 0) {
-        client->dialing = true;
-        nng_stream_dialer_dial(client->dialer, client->dial);
+        stream_opener_go(client->dialer, 0);
         return ERR_OK;
     }
     log_error(
@@ -291,33 +267,13 @@ enum err rpc_client_new(struct loop *loop, const struct rpc_client_config *confi
     client->node_id = config->node_id;
     client->connected = config->connected;
     client->context = config->context;
-    client->dialed = (struct rpc_event){.kind = RPC_EVENT_OWNER, .about = client};
     client->hub = rpc_hub_new(loop, &calls, client, true);
-    CHECK(nng_aio_alloc(&client->dial, on_dialed, client) == 0);
     enum err err = begin_dialing(client, config);
     if (err == ERR_OK)
         *out = client;
     else
         rpc_client_free(&client);
     return err;
-}
-
-/* No dialing any more, and nothing that it brought. */
-static void end_dialing(struct rpc_client *client)
-{
-    loop_timer_stop(&client->redial);
-    if (client->dialer != NULL)
-        nng_stream_dialer_close(client->dialer);
-    nng_aio_stop(client->dial);
-    if (client->dialer != NULL)
-        nng_stream_dialer_free(client->dialer);
-    nng_stream *stream = client->dialing && nng_aio_result(client->dial) == 0
-                             ? nng_aio_get_output(client->dial, 0)
-                             : NULL;
-    if (stream != NULL) {
-        nng_stream_close(stream);
-        nng_stream_free(stream);
-    }
 }
 
 void rpc_client_free(struct rpc_client **pointer)
@@ -331,7 +287,7 @@ void rpc_client_free(struct rpc_client **pointer)
     CHECK(!client->freed);
     client->freed = true;
     loop_timer_stop(&client->timer);
-    end_dialing(client);
+    stream_opener_free(&client->dialer);
     while ((call = rpc_calls_earliest(&client->calls)) != NULL)
         finish(client, call, ERR_CLOSED, BYTES(""));
     if (!client->calling_back)

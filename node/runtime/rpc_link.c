@@ -8,7 +8,8 @@
 #include "node/base/log.h"
 #include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls.h"
-#include "node/runtime/rpc_wire.h"
+#include "node/runtime/stream.h"
+#include "node/runtime/stream_frame.h"
 
 enum {
     READ_SIZE = 64 * 1024,
@@ -17,21 +18,20 @@ enum {
     CHECK_MS = 1000,
 };
 
+static const struct stream_format format = {
+    .hello = {'P', 'r', 'R', 'p', 'c', 0, 0, 1},
+    .body_size_max = RPC_MESSAGE_SIZE_MAX,
+};
+
 /*
  * Invariants:
- * 1. `input` is touched only while not `receiving`, `sent` only while not `sending`.
+ * 1. `input` is touched only while nothing is received, `sent` only while nothing is sent.
  * 2. A link is in hub->links until it is freed, which is when it is `closing` and nng has let
  *    go of both operations.
  */
 struct rpc_link {
     struct rpc_hub *hub;
-    nng_stream *stream;
-    nng_aio *receive;
-    nng_aio *send;
-    struct rpc_event received;
-    struct rpc_event was_sent;
-    bool receiving;
-    bool sending;
+    struct stream *stream;
     bool greeted; /* the peer's hello was good */
     bool closing;
     bool told; /* closed() was called */
@@ -44,7 +44,8 @@ struct rpc_hub {
     struct loop *loop;
     struct loop_hook *hook;
     struct loop_timer *timer; /* while hellos are missing */
-    struct rpc_queue queue;
+    struct loop_bell *bell;
+    struct stream_queue queue;
     const struct rpc_hub_calls *calls;
     void *context;
     bool speaks_first;
@@ -58,26 +59,12 @@ struct rpc_hub {
     void (*released)(void *context);
 };
 
-/* nng's thread. */
-static void on_received(void *argument)
-{
-    struct rpc_link *link = argument;
-    rpc_queue_put(&link->hub->queue, &link->received);
-}
-
-/* nng's thread. */
-static void on_sent(void *argument)
-{
-    struct rpc_link *link = argument;
-    rpc_queue_put(&link->hub->queue, &link->was_sent);
-}
-
 const struct rpc_peer *rpc_link_peer(const struct rpc_link *link)
 {
     return &link->peer;
 }
 
-struct rpc_queue *rpc_hub_queue(struct rpc_hub *hub)
+struct stream_queue *rpc_hub_queue(struct rpc_hub *hub)
 {
     return &hub->queue;
 }
@@ -116,15 +103,13 @@ void rpc_link_close(struct rpc_link *link)
     if (link->closing)
         return;
     link->closing = true;
-    nng_stream_close(link->stream); /* which ends what is under way */
+    stream_close(link->stream);
     loop_wake(link->hub->loop);
 }
 
 static void link_free(struct rpc_link *link)
 {
-    nng_stream_free(link->stream);
-    nng_aio_free(link->receive);
-    nng_aio_free(link->send);
+    stream_free(&link->stream);
     buffer_fini(&link->input);
     buffer_fini(&link->output);
     buffer_fini(&link->sent);
@@ -138,53 +123,51 @@ void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body)
     CHECK(body.len <= RPC_MESSAGE_SIZE_MAX);
     if (link->closing)
         return;
-    header = buffer_reserve(&link->output, RPC_WIRE_HEADER_SIZE + body.len);
-    rpc_wire_header(header, (uint32_t)body.len, number);
+    header = buffer_reserve(&link->output, STREAM_HEADER_SIZE + body.len);
+    stream_header_write(header, (uint32_t)body.len, number);
     if (body.len > 0)
-        memcpy(header + RPC_WIRE_HEADER_SIZE, body.at, body.len);
-    buffer_added(&link->output, RPC_WIRE_HEADER_SIZE + body.len);
+        memcpy(header + STREAM_HEADER_SIZE, body.at, body.len);
+    buffer_added(&link->output, STREAM_HEADER_SIZE + body.len);
     loop_wake(link->hub->loop);
-}
-
-static void begin_send(struct rpc_link *link)
-{
-    struct bytes bytes = buffer_bytes(&link->sent);
-    nng_iov iov = {link->sent.memory + link->sent.start, bytes.len};
-
-    CHECK(nng_aio_set_iov(link->send, 1, &iov) == 0);
-    link->sending = true;
-    nng_stream_send(link->stream, link->send);
 }
 
 static void flush(struct rpc_link *link)
 {
-    if (link->sending || link->closing || buffer_len(&link->output) == 0)
+    struct bytes all = buffer_bytes(&link->output);
+
+    if (stream_sending(link->stream) || link->closing || all.len == 0)
         return;
     buffer_fini(&link->sent);
     link->sent = link->output;
     buffer_init(&link->output);
-    begin_send(link);
+    stream_send(link->stream, &all, 1);
 }
 
-/* The length of the message that the input begins with; 0 when even the header is not whole. */
-static size_t message_size(const struct rpc_link *link)
+/* How much is missing of the message that the input begins with; 0: nothing, or it is bad. */
+static size_t missing(const struct rpc_link *link)
 {
     struct bytes input = buffer_bytes(&link->input);
-    return input.len >= RPC_WIRE_HEADER_SIZE
-               ? RPC_WIRE_HEADER_SIZE + (size_t)rpc_wire_32(input.at)
-               : 0;
+    struct stream_header header;
+    size_t whole = STREAM_HEADER_SIZE;
+
+    if (!link->greeted)
+        return 1;
+    switch (stream_find_header(&format, input, &header)) {
+    case STREAM_FOUND_BAD:
+        return 0;
+    case STREAM_FOUND_IT:
+        whole += header.body_size;
+        break;
+    case STREAM_FOUND_MORE:
+        break;
+    }
+    return input.len < whole ? whole - input.len : 0;
 }
 
-static void begin_receive(struct rpc_link *link)
+static void begin_receive(struct rpc_link *link, size_t least)
 {
-    size_t have = buffer_len(&link->input), whole = message_size(link), want = READ_SIZE;
-
-    if (whole > have && whole - have > want)
-        want = whole - have;
-    nng_iov iov = {buffer_reserve(&link->input, want), want};
-    CHECK(nng_aio_set_iov(link->receive, 1, &iov) == 0);
-    link->receiving = true;
-    nng_stream_recv(link->stream, link->receive);
+    size_t room = least > READ_SIZE ? least : READ_SIZE;
+    stream_receive(link->stream, buffer_reserve(&link->input, room), room, least);
 }
 
 static void refuse(struct rpc_link *link, const char *why)
@@ -202,22 +185,24 @@ static void refuse(struct rpc_link *link, const char *why)
 static void greet(struct rpc_link *link)
 {
     struct rpc_hub *hub = link->hub;
+    enum stream_found found = stream_find_hello(&format, buffer_bytes(&link->input));
 
-    if (buffer_len(&link->input) < sizeof(rpc_wire_hello))
-        return;
-    if (memcmp(buffer_bytes(&link->input).at, rpc_wire_hello, sizeof(rpc_wire_hello)) != 0) {
+    if (found == STREAM_FOUND_BAD)
         refuse(link, "it speaks something else");
+    if (found != STREAM_FOUND_IT)
         return;
-    }
-    buffer_drop(&link->input, sizeof(rpc_wire_hello));
-    link->peer.node_id = nng_tls_stream_node(link->stream);
-    if (!hub->calls->opened(hub->context, link)) {
+    buffer_drop(&link->input, STREAM_HELLO_SIZE);
+    link->peer.node_id = nng_tls_stream_node(stream_nng(link->stream));
+    bool welcome = hub->calls->opened(hub->context, link);
+    if (hub->freed)
+        return;
+    if (!welcome) {
         refuse(link, "it may not");
         return;
     }
     link->greeted = true;
     if (!hub->speaks_first)
-        buffer_add(&link->output, bytes_from(rpc_wire_hello, sizeof(rpc_wire_hello)));
+        buffer_add(&link->output, bytes_from(format.hello, STREAM_HELLO_SIZE));
 }
 
 /* Takes one message out of the input, if there is one. */
@@ -225,47 +210,41 @@ static bool take_message(struct rpc_link *link)
 {
     struct rpc_hub *hub = link->hub;
     struct bytes input = buffer_bytes(&link->input);
-    size_t size = message_size(link);
+    struct stream_header header;
 
-    if (link->closing || link->receiving || size == 0)
+    if (link->closing || stream_receiving(link->stream))
         return false;
-    if (size > RPC_WIRE_HEADER_SIZE + RPC_MESSAGE_SIZE_MAX || rpc_wire_32(input.at + 4) != 0) {
-        log_warn(NULL, "rpc message refused", LOG_FIELDS(LOG_U64("bytes", size)));
-        rpc_link_close(link);
+    enum stream_found found = stream_find_header(&format, input, &header);
+    if (found == STREAM_FOUND_BAD) {
+        refuse(link, "its message is too large, or none");
         return false;
     }
-    if (input.len < size || buffer_len(&link->output) > OUTPUT_HIGH ||
-        !hub->calls->ready(hub->context))
+    if (found != STREAM_FOUND_IT || missing(link) > 0 ||
+        buffer_len(&link->output) > OUTPUT_HIGH || !hub->calls->ready(hub->context))
         return false;
-    uint64_t number = rpc_wire_64(input.at + 8);
-    hub->calls->message(
-        hub->context, link, number,
-        bytes_from(input.at + RPC_WIRE_HEADER_SIZE, size - RPC_WIRE_HEADER_SIZE));
+    hub->calls->message(hub->context, link, header.number,
+                        bytes_from(input.at + STREAM_HEADER_SIZE, header.body_size));
     if (hub->freed)
         return false;
-    buffer_drop(&link->input, size);
+    buffer_drop(&link->input, STREAM_HEADER_SIZE + header.body_size);
     return true;
 }
 
 /* Reads on, unless a whole message waits for its turn. */
 static void read_on(struct rpc_link *link)
 {
-    size_t size = message_size(link);
-
-    if (link->receiving || link->closing || link->hub->freed ||
-        (size > 0 && buffer_len(&link->input) >= size))
+    if (link->hub->freed || link->closing || stream_receiving(link->stream))
         return;
-    begin_receive(link);
+    size_t least = missing(link);
+    if (least > 0)
+        begin_receive(link, least);
 }
 
-static void after_received(struct rpc_link *link)
+static void on_received(void *context, size_t len)
 {
-    link->receiving = false;
-    if (nng_aio_result(link->receive) != 0) {
-        rpc_link_close(link);
-        return;
-    }
-    buffer_added(&link->input, nng_aio_count(link->receive));
+    struct rpc_link *link = context;
+
+    buffer_added(&link->input, len);
     if (link->closing)
         return;
     if (!link->greeted)
@@ -276,22 +255,20 @@ static void after_received(struct rpc_link *link)
     read_on(link);
 }
 
-static void after_sent(struct rpc_link *link)
+static void on_sent(void *context)
 {
-    link->sending = false;
-    if (nng_aio_result(link->send) != 0) {
-        rpc_link_close(link);
-        return;
-    }
-    buffer_drop(&link->sent, nng_aio_count(link->send));
-    if (link->closing)
-        return;
-    if (buffer_len(&link->sent) > 0)
-        begin_send(link);
-    else
-        buffer_release(&link->sent);
+    struct rpc_link *link = context;
+
+    buffer_release(&link->sent);
     link->hub->resume = true; /* room for more replies */
 }
+
+static void on_lost(void *context)
+{
+    rpc_link_close(context);
+}
+
+static const struct stream_calls stream_calls = {on_received, on_sent, on_lost};
 
 static void leave(struct rpc_hub *hub)
 {
@@ -309,25 +286,17 @@ static void leave(struct rpc_hub *hub)
 static void on_events(void *context)
 {
     struct rpc_hub *hub = context;
-    struct rpc_event *event = rpc_queue_take(&hub->queue);
 
     hub->depth++;
-    while (event != NULL && !hub->freed) {
-        struct rpc_event *next = event->next;
-        switch (event->kind) {
-        case RPC_EVENT_RECEIVED:
-            after_received(event->about);
-            break;
-        case RPC_EVENT_SENT:
-            after_sent(event->about);
-            break;
-        case RPC_EVENT_OWNER:
-            hub->calls->event(hub->context, event);
-            break;
-        }
-        event = next;
-    }
+    stream_queue_run(&hub->queue, &hub->freed);
     leave(hub);
+}
+
+/* Any thread. */
+static void on_ring(void *context)
+{
+    struct rpc_hub *hub = context;
+    loop_bell_ring(hub->bell);
 }
 
 /* One message a link and round, so that no link keeps the others waiting. */
@@ -359,7 +328,7 @@ static void bury(struct rpc_hub *hub)
     }
     for (size_t i = 0; i < hub->count && !hub->freed; i++) {
         struct rpc_link *link = hub->links[i];
-        if (link->closing && !link->receiving && !link->sending)
+        if (link->closing && !stream_receiving(link->stream) && !stream_sending(link->stream))
             link_free(link);
         else
             hub->links[kept++] = link;
@@ -413,19 +382,15 @@ static struct rpc_peer peer_of(nng_stream *stream, uint32_t connection)
     return peer;
 }
 
-struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *stream)
+struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *nng)
 {
     struct rpc_link *link = calloc(1, sizeof(*link));
 
     CHECK(link != NULL && hub->last_connection < UINT32_MAX);
     link->hub = hub;
-    link->stream = stream;
+    link->stream = stream_new(&hub->queue, nng, &stream_calls, link);
     link->born_ms = clock_monotonic_ms();
-    link->peer = peer_of(stream, ++hub->last_connection);
-    link->received = (struct rpc_event){.kind = RPC_EVENT_RECEIVED, .about = link};
-    link->was_sent = (struct rpc_event){.kind = RPC_EVENT_SENT, .about = link};
-    CHECK(nng_aio_alloc(&link->receive, on_received, link) == 0);
-    CHECK(nng_aio_alloc(&link->send, on_sent, link) == 0);
+    link->peer = peer_of(nng, ++hub->last_connection);
     if (hub->count == hub->size) {
         hub->size = hub->size > 0 ? hub->size * 2 : 8;
         hub->links = reallocarray(hub->links, hub->size, sizeof(struct rpc_link *));
@@ -435,8 +400,8 @@ struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *stream)
     if (hub->timer == NULL)
         hub->timer = loop_timer_start(hub->loop, CHECK_MS, CHECK_MS, on_check, hub);
     if (hub->speaks_first)
-        buffer_add(&link->output, bytes_from(rpc_wire_hello, sizeof(rpc_wire_hello)));
-    begin_receive(link);
+        buffer_add(&link->output, bytes_from(format.hello, STREAM_HELLO_SIZE));
+    begin_receive(link, 1);
     loop_wake(hub->loop);
     return link;
 }
@@ -459,7 +424,8 @@ struct rpc_hub *rpc_hub_new(struct loop *loop, const struct rpc_hub_calls *calls
     hub->context = context;
     hub->speaks_first = speaks_first;
     hub->hook = loop_on_turn(loop, on_turn, hub);
-    rpc_queue_init(&hub->queue, loop, on_events, hub);
+    hub->bell = loop_bell_new(loop, on_events, hub);
+    stream_queue_init(&hub->queue, on_ring, hub);
     return hub;
 }
 
@@ -473,14 +439,13 @@ void rpc_hub_free(struct rpc_hub *hub, void (*released)(void *context))
         if (hub->links[i]->closing)
             continue;
         flush(hub->links[i]); /* the last replies, as far as the kernel takes them at once */
-        nng_stream_close(hub->links[i]->stream);
+        stream_close(hub->links[i]->stream);
     }
-    for (size_t i = 0; i < hub->count; i++) {
-        nng_aio_wait(hub->links[i]->receive);
-        nng_aio_wait(hub->links[i]->send);
-    }
+    for (size_t i = 0; i < hub->count; i++)
+        stream_free(&hub->links[i]->stream);
     loop_timer_stop(&hub->timer);
     loop_hook_remove(&hub->hook);
-    rpc_queue_fini(&hub->queue);
+    loop_bell_free(&hub->bell);
+    stream_queue_fini(&hub->queue);
     leave(hub);
 }

@@ -7,19 +7,12 @@
 #include "node/base/buffer.h"
 #include "node/runtime/loop_uv.h"
 #include "node/runtime/rpc.h"
-#include "node/runtime/rpc_queue.h"
+#include "node/runtime/stream_queue.h"
 
 /*
- * The connections of one RPC server or client: nng's byte streams (ipc, TCP with TLS) with
- * messages cut out of them. README.md says why not nng's message sockets.
- *
- * On the wire each side first says RPC_HELLO; then messages follow, each a header of 16 bytes
- * (length of the body: 4 bytes, zero: 4 bytes, the call's number: 8 bytes, little-endian) and
- * the body. What one turn of the loop writes goes out together.
- *
- * nng's threads put an event into the queue and ring the loop, nothing else. A stream's next
- * operation is begun in the loop's thread only, and none is begun once the stream is closed:
- * nng never ends such an operation.
+ * The connections of one RPC server or client: streams (stream.h) with frames cut out of them
+ * (stream_frame.h): the number of a frame is the call's. The dialer says its hello first, the
+ * listener answers it. What one turn of the loop writes goes out together.
  */
 struct rpc_hub;
 struct rpc_link;
@@ -33,8 +26,6 @@ struct rpc_hub_calls {
     void (*message)(void *context, struct rpc_link *link, uint64_t number, struct bytes body);
     /* The link ends; `opened`: opened() has said true. */
     void (*closed)(void *context, struct rpc_link *link, bool opened);
-    /* Events that the owner has put into the queue itself. */
-    void (*event)(void *context, struct rpc_event *event);
 };
 
 struct rpc_hub *rpc_hub_new(struct loop *loop, const struct rpc_hub_calls *calls, void *context,
@@ -46,11 +37,12 @@ struct rpc_hub *rpc_hub_new(struct loop *loop, const struct rpc_hub_calls *calls
  * returns.
  */
 void rpc_hub_free(struct rpc_hub *hub, void (*released)(void *context));
-struct rpc_queue *rpc_hub_queue(struct rpc_hub *hub);
+/* Where openers put their events; its calls run like those above. */
+struct stream_queue *rpc_hub_queue(struct rpc_hub *hub);
 size_t rpc_hub_links(const struct rpc_hub *hub);
 
 /* Takes over the stream. */
-struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *stream);
+struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *nng);
 /* NULL when the connection has gone. */
 struct rpc_link *rpc_link_find(struct rpc_hub *hub, uint32_t connection);
 void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <nng/nng.h>
-#include <nng/transport/ipc/ipc.h>
 #include <stdlib.h>
 
 #include "node/base/check.h"
@@ -8,6 +7,7 @@
 #include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls.h"
 #include "node/runtime/rpc_link.h"
+#include "node/runtime/stream_opener.h"
 
 enum {
     LINKS_MAX = 4096,
@@ -23,12 +23,8 @@ struct rpc_request {
 };
 
 struct rpc_server {
-    struct loop *loop;
     struct rpc_hub *hub;
-    nng_stream_listener *listener;
-    nng_aio *accept;
-    struct rpc_event accepted;
-    struct loop_timer *pause;
+    struct stream_opener *listener;
     struct rpc_request *first; /* without reply */
     unsigned held;
     unsigned parallel_max;
@@ -102,46 +98,23 @@ static void on_closed(void *context, struct rpc_link *link, bool opened)
         server->disconnected(server->context, rpc_link_peer(link)->connection);
 }
 
-/* nng's thread. */
-static void on_accepted(void *argument)
-{
-    struct rpc_server *server = argument;
-    rpc_queue_put(rpc_hub_queue(server->hub), &server->accepted);
-}
-
-static void on_pause_over(void *context)
-{
-    struct rpc_server *server = context;
-
-    server->pause = NULL; /* it fires once */
-    nng_stream_listener_accept(server->listener, server->accept);
-}
-
-static void on_event(void *context, struct rpc_event *event)
+static void on_accepted(void *context, nng_stream *nng, int result)
 {
     static _Atomic uint64_t logged_ms;
     struct rpc_server *server = context;
-    int result = nng_aio_result(server->accept);
 
-    CHECK(event == &server->accepted);
-    if (result == 0) {
-        nng_stream *stream = nng_aio_get_output(server->accept, 0);
-        if (rpc_hub_links(server->hub) < LINKS_MAX) {
-            rpc_link_new(server->hub, stream);
-        } else {
-            nng_stream_close(stream);
-            nng_stream_free(stream);
-        }
-        nng_stream_listener_accept(server->listener, server->accept);
-        return;
-    }
-    if (log_pause_over(&logged_ms))
+    if (nng != NULL && rpc_hub_links(server->hub) < LINKS_MAX) {
+        rpc_link_new(server->hub, nng);
+    } else if (nng != NULL) {
+        nng_stream_close(nng);
+        nng_stream_free(nng);
+    } else if (log_pause_over(&logged_ms)) {
         log_error(NULL, "cannot accept", LOG_FIELDS(LOG_TEXT("reason", nng_strerror(result))));
-    server->pause = loop_timer_start(server->loop, ACCEPT_PAUSE_MS, 0, on_pause_over, server);
+    }
+    stream_opener_go(server->listener, nng != NULL ? 0 : ACCEPT_PAUSE_MS);
 }
 
-static const struct rpc_hub_calls calls = {on_opened, on_ready, on_message, on_closed,
-                                           on_event};
+static const struct rpc_hub_calls calls = {on_opened, on_ready, on_message, on_closed};
 
 static bool is_scheme(const char *url, const char *scheme)
 {
@@ -151,9 +124,8 @@ static bool is_scheme(const char *url, const char *scheme)
 static enum err listen_on(struct rpc_server *server, const struct rpc_server_config *config)
 {
     nng_tls_config *tls = NULL;
-    int result = nng_stream_listener_alloc(&server->listener, config->url);
 
-    if (result == 0 && is_scheme(config->url, "tls+tcp:")) {
+    if (is_scheme(config->url, "tls+tcp:")) {
         CHECK(config->credentials != NULL);
         if (nng_tls_credentials(config->credentials, NNG_TLS_MODE_SERVER, config->anonymous,
                                 NULL, &tls) != ERR_OK) {
@@ -161,16 +133,17 @@ static enum err listen_on(struct rpc_server *server, const struct rpc_server_con
                       LOG_FIELDS(LOG_TEXT("url", config->url)));
             return ERR_MALFORMED;
         }
-        result = nng_stream_listener_set_ptr(server->listener, NNG_OPT_TLS_CONFIG, tls);
-        nng_tls_config_free(tls); /* the listener holds it */
     }
+    int result = stream_listener_new(rpc_hub_queue(server->hub), config->url, tls, on_accepted,
+                                     server, &server->listener);
+    if (tls != NULL)
+        nng_tls_config_free(tls); /* the listener holds it */
     if (result == 0 && is_scheme(config->url, "ipc:"))
-        result = nng_stream_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS,
-                                             (int)config->ipc_mode);
+        result = stream_opener_mode(server->listener, config->ipc_mode);
     if (result == 0)
-        result = nng_stream_listener_listen(server->listener);
+        result = stream_opener_listen(server->listener);
     if (result == 0) {
-        nng_stream_listener_accept(server->listener, server->accept);
+        stream_opener_go(server->listener, 0);
         return ERR_OK;
     }
     log_error(
@@ -186,30 +159,19 @@ enum err rpc_server_new(struct loop *loop, const struct rpc_server_config *confi
 
     CHECK(server != NULL && config->parallel_max > 0);
     *out = NULL;
-    server->loop = loop;
     server->parallel_max = config->parallel_max;
     server->uid = is_scheme(config->url, "ipc:") ? config->uid : UINT32_MAX;
     server->need_node = is_scheme(config->url, "tls+tcp:") && !config->anonymous;
     server->handle = config->handle;
     server->disconnected = config->disconnected;
     server->context = config->context;
-    server->accepted = (struct rpc_event){.kind = RPC_EVENT_OWNER, .about = server};
     server->hub = rpc_hub_new(loop, &calls, server, false);
-    CHECK(nng_aio_alloc(&server->accept, on_accepted, server) == 0);
     enum err err = listen_on(server, config);
     if (err == ERR_OK)
         *out = server;
     else
         rpc_server_free(&server);
     return err;
-}
-
-static void on_released(void *context)
-{
-    struct rpc_server *server = context;
-
-    nng_aio_free(server->accept);
-    free(server);
 }
 
 void rpc_server_free(struct rpc_server **pointer)
@@ -219,20 +181,8 @@ void rpc_server_free(struct rpc_server **pointer)
     if (server == NULL)
         return;
     *pointer = NULL;
-    if (server->listener != NULL)
-        nng_stream_listener_close(server->listener);
-    nng_aio_stop(server->accept);
-    if (server->listener != NULL)
-        nng_stream_listener_free(server->listener);
-    loop_timer_stop(&server->pause);
-    /* Accepted, and not looked at any more. */
-    nng_stream *stream =
-        nng_aio_result(server->accept) == 0 ? nng_aio_get_output(server->accept, 0) : NULL;
-    if (stream != NULL) {
-        nng_stream_close(stream);
-        nng_stream_free(stream);
-    }
+    stream_opener_free(&server->listener);
     for (struct rpc_request *request = server->first; request != NULL; request = request->next)
         request->server = NULL;
-    rpc_hub_free(server->hub, on_released);
+    rpc_hub_free(server->hub, free);
 }

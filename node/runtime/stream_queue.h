@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NODE_RUNTIME_STREAM_QUEUE_H
+#define NODE_RUNTIME_STREAM_QUEUE_H
+
+#include <nng/nng.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The way from nng's threads to the one thread that owns streams. An event is a part of what it
+ * is about, which stays until the event was run, or was taken back.
+ */
+struct stream_event {
+    struct stream_event *next;
+    void (*happened)(void *about); /* in the owner's thread */
+    void *about;
+    bool queued;
+};
+
+struct stream_queue {
+    pthread_mutex_t lock;
+    struct stream_event *first;
+    struct stream_event **last;
+    unsigned count;
+    void (*ring)(void *context);
+    void *context;
+};
+
+/* `ring` is called from any thread when there is something to run. */
+void stream_queue_init(struct stream_queue *queue, void (*ring)(void *context), void *context);
+/* Nobody puts any more. */
+void stream_queue_fini(struct stream_queue *queue);
+/* From any thread; order is kept. */
+void stream_queue_put(struct stream_queue *queue, struct stream_event *event);
+/* Takes an event back, if it is there. The owner's thread, as what follows. */
+void stream_queue_remove(struct stream_queue *queue, struct stream_event *event);
+/* Runs what is there now, and rings for what came meanwhile. Stops once *ended is true: then
+ * the queue may be gone. */
+void stream_queue_run(struct stream_queue *queue, const bool *ended);
+
+/* A time that one can wait for without a loop. */
+struct stream_timer {
+    struct stream_queue *queue;
+    struct stream_event passed;
+    nng_aio *aio;
+    void (*fired)(void *context);
+    void *context;
+    bool running;
+};
+
+void stream_timer_init(struct stream_timer *timer, struct stream_queue *queue,
+                       void (*fired)(void *context), void *context);
+void stream_timer_fini(struct stream_timer *timer);
+/* Calls `fired` once. Not while it is running. */
+void stream_timer_start(struct stream_timer *timer, uint64_t delay_ms);
+/* `fired` is not called for what was started. */
+void stream_timer_stop(struct stream_timer *timer);
+
+#endif
