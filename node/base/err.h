@@ -28,7 +28,8 @@
     X(INVALID, "not valid here")                                                               \
     X(UNSUPPORTED, "not supported")                                                            \
     X(NOSESSION, "no such session")                                                            \
-    X(CONFLICT, "changed by somebody else in the meantime")
+    X(CONFLICT, "changed by somebody else in the meantime")                                    \
+    X(QUOTA, "no room left in a quota")
 
 #define ERR_ENUM(name, text) ERR_##name,
 enum err { ERR_LIST(ERR_ENUM) ERR_COUNT };

@@ -19,6 +19,7 @@ struct db_cursor;
  * are persisted. */
 #define DB_TABLES(X)                                                                           \
     X(META, "meta")       /* name -> applied index and term, format, clock */                  \
+    X(LOCAL, "local")     /* this node's own: a copy under way; on no other, in no digest */   \
     X(CLUSTER, "cluster") /* the directory's one ClusterRecord */                              \
     X(NODE, "node")                                                                            \
     X(TOKEN, "token")                                                                          \
@@ -40,7 +41,9 @@ struct db_cursor;
     X(UPLOAD, "upload")             /* upload id -> blob, begun, next block */                 \
     X(HANDOVER, "handover")         /* handover id -> delivery id, group, recipients, blob */  \
     X(DOOMED, "doomed")             /* blobs and mailboxes that are freed step by step */      \
-    X(DEDUPE, "dedupe")             /* request id -> time, Outcome */
+    X(DEDUPE, "dedupe")             /* request id -> time, Outcome */                          \
+    X(EXPUNGED, "expunged")         /* account, time, mailbox, uid -> what can come back */    \
+    X(PURGE_DUE, "purge_due")       /* account -> PurgeDueRecord (directory) */
 
 #define DB_TABLE_ENUM(name, text) TABLE_##name,
 enum db_table { DB_TABLES(DB_TABLE_ENUM) TABLE_COUNT };
@@ -74,6 +77,24 @@ void db_abort(struct db_txn **txn);
 enum err db_error(const struct db_txn *txn);
 /* What the caller found wrong with the data, unless an error came before it. */
 void db_fail(struct db_txn *txn, enum err err);
+/* A read transaction sees what transactions up to this number have written; a write transaction
+ * has its own. */
+uint64_t db_txn_number(const struct db_txn *txn);
+
+/*
+ * Tells of each key of a group that is written or deleted, from now on, with the number of its
+ * transaction; in the writer's thread and before the commit, so also what is then aborted.
+ * `changed` must not use the database. Both calls wait for the writer; a thread that has a
+ * write transaction open must not make them. What commits after watch_new() has returned is
+ * told of.
+ */
+struct db_watch;
+typedef void db_watch_changed(void *context, uint64_t txn_number, enum db_table table,
+                              struct bytes key);
+MUST_CHECK enum err db_watch_new(struct db *db, uint32_t group, db_watch_changed *changed,
+                                 void *context, struct db_watch **watch);
+/* Accepts NULL; `changed` is not called any more when it returns. */
+void db_watch_free(struct db_watch **watch);
 
 /* ERR_OK, ERR_NOTFOUND, or the transaction's error. `value` is valid until the next write or
  * the end of the txn. */

@@ -93,6 +93,16 @@ struct bytes key_change(struct key *key, uint32_t group, uint64_t account_id,
     return key_bytes(key);
 }
 
+struct bytes key_expunged(struct key *key, uint32_t group, uint64_t account_id,
+                          uint64_t time_ms, uint32_t mailbox_id, uint32_t uid)
+{
+    key_number(key, group, account_id);
+    add_number(key, time_ms, 8);
+    add_number(key, mailbox_id, 4);
+    add_number(key, uid, 4);
+    return key_bytes(key);
+}
+
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece)
 {

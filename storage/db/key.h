@@ -34,6 +34,8 @@ struct bytes key_uid(struct key *key, uint32_t group, uint64_t account_id, uint3
                      uint32_t uid);
 struct bytes key_change(struct key *key, uint32_t group, uint64_t account_id,
                         uint32_t mailbox_id, uint64_t modseq);
+struct bytes key_expunged(struct key *key, uint32_t group, uint64_t account_id,
+                          uint64_t time_ms, uint32_t mailbox_id, uint32_t uid);
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece);
 

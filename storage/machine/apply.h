@@ -9,12 +9,19 @@
 
 /* Limits of one command, so that none holds a lane up. */
 enum {
-    APPLY_MESSAGES_MAX = 10000,  /* looked at one by one */
-    APPLY_FREE_ROWS_MAX = 20000, /* of bodies freed at once; more are doomed */
-    APPLY_DOOMED_ROWS_MAX = 256, /* freed behind each command while there are doomed rows */
-    APPLY_PURGE_MAX = 10000,     /* the largest AccountPurge.limit */
-    UPLOAD_COUNT_MAX = 4096,     /* unfinished ones in a group */
-    UPLOAD_DROP_MAX = 1000,      /* dropped by one command */
+    APPLY_MESSAGES_MAX = 10000,   /* looked at one by one */
+    APPLY_FREE_ROWS_MAX = 20000,  /* of bodies freed at once; more are doomed */
+    APPLY_DOOMED_ROWS_MAX = 256,  /* freed behind each command while there are doomed rows */
+    APPLY_PURGE_MAX = 10000,      /* the largest AccountPurge.limit */
+    APPLY_PURGE_LOOKS_MAX = 2000, /* accounts that an ExpungedPurge looks at */
+    APPLY_TICK_ROWS_MAX = 4096,   /* freed behind a Tick */
+    CHANGE_RANGES_MAX = 10000,    /* change rows of expunged messages that a mailbox keeps */
+    CHANGE_TRIM_ROWS = 64,        /* dropped at once, so that it is not done at each command */
+    CHANGE_TRIM_LOOKS_MAX = 4096,
+    UNDELETE_MESSAGES_MAX = 1000, /* brought back by one command */
+    UNDELETE_MAILBOXES_MAX = 16,
+    UPLOAD_COUNT_MAX = 4096, /* unfinished ones in a group */
+    UPLOAD_DROP_MAX = 1000,  /* dropped by one command */
     DEDUPE_KEPT_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -28,7 +35,8 @@ struct apply {
     struct group_record record; /* written back when the command is done */
     Pr__Outcome *outcome;
     struct machine_events *events;
-    unsigned free_rows; /* how many more rows may be freed at once */
+    unsigned free_rows;   /* how many more rows may be freed at once */
+    unsigned doomed_rows; /* freed behind this command */
 };
 
 /*
@@ -75,5 +83,7 @@ apply_command apply_upload_block, apply_upload_drop, apply_deliver, apply_handov
     apply_append, apply_flags_change, apply_copy, apply_expunge, apply_mailbox_create,
     apply_mailbox_delete, apply_mailbox_rename, apply_mailbox_subscribe, apply_account_purge,
     apply_cancel, apply_format_raise;
+apply_command apply_tick, apply_expunged_purge, apply_undelete, apply_policy_set,
+    apply_quota_set, apply_account_restore, apply_purge_done, apply_purge_now;
 
 #endif

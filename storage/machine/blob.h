@@ -33,8 +33,10 @@ unsigned blob_blocks_delete(struct apply *apply, uint64_t blob, unsigned rows);
 
 /* Frees the blocks of an upload or body, whose other rows are gone, step by step. */
 void doom_blob(struct apply *apply, uint64_t blob);
-/* Likewise all rows of a mailbox but its own. */
-void doom_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id);
+/* Likewise all rows of a mailbox but its own. With `kept_ms` its messages can be brought back:
+ * expunged then, from a mailbox of that name. */
+void doom_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
+                  uint64_t kept_ms, struct bytes name);
 /* Forgets the doomed mailboxes of an account; up to `rows`, returns how many. */
 unsigned doom_forget(struct apply *apply, uint64_t account_id, unsigned rows);
 /* Frees some of what is doomed, behind each command. */

@@ -3,6 +3,8 @@
 #include "storage/machine/blob.h"
 #include "storage/machine/keyword.h"
 #include "storage/machine/message.h"
+#include "storage/machine/quota.h"
+#include "storage/schema/format.h"
 
 /* The messages that a command names; refuses when they are too many for one command. */
 static enum err messages_load(struct apply *apply, const struct account *account,
@@ -190,6 +192,7 @@ enum err apply_copy(struct apply *apply)
     struct mailbox *target = &other;
     struct message *messages;
     size_t count;
+    uint64_t size = 0;
     enum err err;
 
     if ((err = account_mailbox(apply, call->account_id, call->mailbox_id, &account, &source)) !=
@@ -204,6 +207,10 @@ enum err apply_copy(struct apply *apply)
         return apply_refuse(apply, ERR_NOTFOUND, "no such target mailbox");
     if (!message_fits(target, count))
         return apply_refuse(apply, ERR_FULL, "the UIDs of the mailbox are used up");
+    for (size_t i = 0; i < count && !call->move; i++)
+        size += messages[i].record.size;
+    if (!call->move && (err = quota_check(apply, &account, call->quota, count, size)) != ERR_OK)
+        return err;
     apply->outcome->uid_validity = target->record.uid_validity;
     apply->outcome->modseq = target->record.modseq;
     if (count == 0)
@@ -212,7 +219,7 @@ enum err apply_copy(struct apply *apply)
     apply->outcome->modseq = target->record.modseq;
     if (call->move) {
         struct range_list removed = {0};
-        message_remove(apply, &account, &source, messages, count, &removed);
+        message_remove(apply, &account, &source, messages, count, false, &removed);
         apply->outcome->modseq = account.record.modseq;
         if (target != &source)
             both_store(apply, &account, &source);
@@ -273,7 +280,8 @@ enum err apply_expunge(struct apply *apply)
     message_collect(apply, &account, mailbox.id, &deleted, APPLY_MESSAGES_MAX, &messages,
                     &count);
     if (count > 0) {
-        message_remove(apply, &account, &mailbox, messages, count, &removed);
+        message_remove(apply, &account, &mailbox, messages, count,
+                       call->keep && apply_format(apply) >= FORMAT_DEPTH, &removed);
         both_store(apply, &account, &mailbox);
     }
     apply->outcome->uids = removed.at;

@@ -7,6 +7,7 @@
 #include "storage/machine/blob.h"
 #include "storage/machine/keyword.h"
 #include "storage/machine/message.h"
+#include "storage/machine/quota.h"
 #include "storage/schema/entry.h"
 
 /* A recipient whose account is there, or will be made. */
@@ -46,6 +47,8 @@ static bool target_known(const struct delivery *delivery, struct target target)
 static enum err targets_check(struct apply *apply, const Pr__Deliver *call,
                               struct delivery *delivery)
 {
+    enum err err;
+
     delivery->targets =
         arena_alloc(apply->arena, call->n_recipients * sizeof(*delivery->targets));
     for (size_t i = 0; i < call->n_recipients; i++) {
@@ -64,6 +67,9 @@ static enum err targets_check(struct apply *apply, const Pr__Deliver *call,
         target = (struct target){account.id, mailbox.id};
         if (target_known(delivery, target))
             continue;
+        if ((err = quota_check(apply, &account, recipient->quota, 1, call->body->size)) !=
+            ERR_OK)
+            return err; /* nobody gets it: a part of a delivery cannot be refused */
         if (delivery->count == 0) {
             delivery->account = account;
             delivery->mailbox = mailbox;
@@ -211,6 +217,8 @@ enum err apply_append(struct apply *apply)
                             call->internal_zone);
     if (!message_fits(&mailbox, 1))
         return apply_refuse(apply, ERR_FULL, "the UIDs of the mailbox are used up");
+    if ((err = quota_check(apply, &account, call->quota, 1, call->body->size)) != ERR_OK)
+        return err;
     account_make(apply->txn, &account);
     message.flags |= keyword_make(apply, &account, &mailbox, &keywords);
     message.blob = blob_make(apply, call->body, &source, 1);

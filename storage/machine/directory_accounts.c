@@ -4,10 +4,12 @@
 
 #include "node/base/check.h"
 #include "storage/machine/directory.h"
+#include "storage/machine/directory_rows.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 
-static Pr__TenantRecord *tenant_load(struct apply *apply, const char *name)
+Pr__TenantRecord *directory_tenant_load(struct apply *apply, const char *name)
 {
     struct key key;
 
@@ -18,7 +20,7 @@ static Pr__TenantRecord *tenant_load(struct apply *apply, const char *name)
                           &pr__tenant_record__descriptor, apply->arena);
 }
 
-static void tenant_store(struct apply *apply, const Pr__TenantRecord *tenant)
+void directory_tenant_store(struct apply *apply, const Pr__TenantRecord *tenant)
 {
     struct key key;
 
@@ -26,7 +28,7 @@ static void tenant_store(struct apply *apply, const Pr__TenantRecord *tenant)
                     key_name(&key, DIRECTORY_GROUP, bytes_of(tenant->name)), &tenant->base);
 }
 
-static Pr__DomainRecord *domain_load(struct apply *apply, struct bytes name)
+Pr__DomainRecord *directory_domain_load(struct apply *apply, struct bytes name)
 {
     struct key key;
 
@@ -36,7 +38,7 @@ static Pr__DomainRecord *domain_load(struct apply *apply, struct bytes name)
                           &pr__domain_record__descriptor, apply->arena);
 }
 
-static void domain_store(struct apply *apply, const Pr__DomainRecord *domain)
+void directory_domain_store(struct apply *apply, const Pr__DomainRecord *domain)
 {
     struct key key;
 
@@ -56,12 +58,12 @@ enum err apply_tenant_add(struct apply *apply)
         return apply_refuse(apply, ERR_INVALID,
                             "a tenant's name is 1 to %d letters, digits, '-', '_', '.'",
                             DIRECTORY_NAME_SIZE_MAX);
-    if (tenant_load(apply, call->name) != NULL)
+    if (directory_tenant_load(apply, call->name) != NULL)
         return apply_refuse(apply, ERR_EXISTS, "there is a tenant %s already", call->name);
     tenant.id = cluster->next_tenant_id++;
     tenant.name = call->name;
     tenant.created_ms = apply->command->time_ms;
-    tenant_store(apply, &tenant);
+    directory_tenant_store(apply, &tenant);
     directory_cluster_store(apply, cluster);
     apply->outcome->id = tenant.id;
     return ERR_OK;
@@ -70,7 +72,7 @@ enum err apply_tenant_add(struct apply *apply)
 enum err apply_tenant_remove(struct apply *apply)
 {
     const char *name = apply->command->tenant_remove->name;
-    Pr__TenantRecord *tenant = tenant_load(apply, name);
+    Pr__TenantRecord *tenant = directory_tenant_load(apply, name);
     struct key key;
 
     if (tenant == NULL)
@@ -92,24 +94,24 @@ enum err apply_domain_add(struct apply *apply)
     if (!directory_domain_valid(bytes_of(call->name)))
         return apply_refuse(apply, ERR_INVALID,
                             "%s is no domain name (lower case, in its ASCII form)", call->name);
-    if ((known = domain_load(apply, bytes_of(call->name))) != NULL)
+    if ((known = directory_domain_load(apply, bytes_of(call->name))) != NULL)
         return apply_refuse(apply, ERR_EXISTS, "domain %s belongs to tenant %s already",
                             call->name, known->tenant);
-    if ((tenant = tenant_load(apply, call->tenant)) == NULL)
+    if ((tenant = directory_tenant_load(apply, call->tenant)) == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no tenant %s", call->tenant);
     domain.name = call->name;
     domain.tenant = call->tenant;
     domain.created_ms = apply->command->time_ms;
-    domain_store(apply, &domain);
+    directory_domain_store(apply, &domain);
     tenant->domains++;
-    tenant_store(apply, tenant);
+    directory_tenant_store(apply, tenant);
     return ERR_OK;
 }
 
 enum err apply_domain_remove(struct apply *apply)
 {
     const char *name = apply->command->domain_remove->name;
-    Pr__DomainRecord *domain = domain_load(apply, bytes_of(name));
+    Pr__DomainRecord *domain = directory_domain_load(apply, bytes_of(name));
     Pr__TenantRecord *tenant;
     struct key key;
 
@@ -119,9 +121,9 @@ enum err apply_domain_remove(struct apply *apply)
         return apply_refuse(apply, ERR_INVALID, "domain %s still has %llu accounts", name,
                             (unsigned long long)domain->accounts);
     db_delete(apply->txn, TABLE_DOMAIN, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
-    if ((tenant = tenant_load(apply, domain->tenant)) != NULL) {
+    if ((tenant = directory_tenant_load(apply, domain->tenant)) != NULL) {
         tenant->domains--;
-        tenant_store(apply, tenant);
+        directory_tenant_store(apply, tenant);
     }
     return ERR_OK;
 }
@@ -171,8 +173,8 @@ static enum err password_check(struct apply *apply, const char *hash)
 }
 
 /* Splits and looks the account up; refuses what is no folded address. */
-static enum err address_check(struct apply *apply, const char *address, struct bytes *local,
-                              struct bytes *domain, Pr__AccountRecord **account)
+enum err directory_address_check(struct apply *apply, const char *address, struct bytes *local,
+                                 struct bytes *domain, Pr__AccountRecord **account)
 {
     struct key key;
 
@@ -185,8 +187,8 @@ static enum err address_check(struct apply *apply, const char *address, struct b
     return ERR_OK;
 }
 
-static void account_store(struct apply *apply, struct bytes local, struct bytes domain,
-                          const Pr__AccountRecord *account)
+void directory_account_store(struct apply *apply, struct bytes local, struct bytes domain,
+                             const Pr__AccountRecord *account)
 {
     struct key key;
 
@@ -209,12 +211,13 @@ enum err apply_account_add(struct apply *apply)
 
     if (cluster == NULL)
         return apply->outcome->err;
-    if ((err = address_check(apply, call->address, &local, &domain_name, &known)) != ERR_OK ||
+    if ((err = directory_address_check(apply, call->address, &local, &domain_name, &known)) !=
+            ERR_OK ||
         (err = password_check(apply, call->password_hash)) != ERR_OK)
         return err;
     if (known != NULL)
         return apply_refuse(apply, ERR_EXISTS, "there is an account %s already", call->address);
-    if ((domain = domain_load(apply, domain_name)) == NULL)
+    if ((domain = directory_domain_load(apply, domain_name)) == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no domain %.*s",
                             BYTES_ARG(domain_name));
     if ((group = group_choose(apply)) == NULL)
@@ -225,44 +228,55 @@ enum err apply_account_add(struct apply *apply)
     account.group = group->group;
     account.password_hash = call->password_hash;
     account.created_ms = apply->command->time_ms;
-    account_store(apply, local, domain_name, &account);
+    directory_account_store(apply, local, domain_name, &account);
     db_put(apply->txn, TABLE_ACCOUNT, key_number(&key, DIRECTORY_GROUP, account.id),
            bytes_of(call->address));
     domain->accounts++;
-    domain_store(apply, domain);
+    directory_domain_store(apply, domain);
     group_count(apply, group, true);
     directory_cluster_store(apply, cluster);
     apply->outcome->id = account.id;
     return ERR_OK;
 }
 
+void directory_account_count(struct apply *apply, struct bytes domain_name, uint32_t number,
+                             bool more)
+{
+    Pr__DomainRecord *domain = directory_domain_load(apply, domain_name);
+    Pr__GroupRecord *group;
+    struct key key;
+
+    if (domain != NULL) {
+        domain->accounts = more ? domain->accounts + 1 : domain->accounts - 1;
+        directory_domain_store(apply, domain);
+    }
+    group =
+        directory_load(apply->txn, TABLE_GROUP, key_small_number(&key, DIRECTORY_GROUP, number),
+                       &pr__group_record__descriptor, apply->arena);
+    if (group != NULL)
+        group_count(apply, group, more);
+}
+
 enum err apply_account_remove(struct apply *apply)
 {
     const char *address = apply->command->account_remove->address;
     Pr__AccountRecord *account;
-    Pr__DomainRecord *domain;
-    Pr__GroupRecord *group;
     struct bytes local;
     struct bytes domain_name;
     struct key key;
     enum err err;
 
-    if ((err = address_check(apply, address, &local, &domain_name, &account)) != ERR_OK)
+    if ((err = directory_address_check(apply, address, &local, &domain_name, &account)) !=
+        ERR_OK)
         return err;
     if (account == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no account %s", address);
     db_delete(apply->txn, TABLE_ADDRESS,
               key_address(&key, DIRECTORY_GROUP, local, domain_name));
     db_delete(apply->txn, TABLE_ACCOUNT, key_number(&key, DIRECTORY_GROUP, account->id));
-    if ((domain = domain_load(apply, domain_name)) != NULL) {
-        domain->accounts--;
-        domain_store(apply, domain);
-    }
-    group = directory_load(apply->txn, TABLE_GROUP,
-                           key_small_number(&key, DIRECTORY_GROUP, account->group),
-                           &pr__group_record__descriptor, apply->arena);
-    if (group != NULL)
-        group_count(apply, group, false);
+    directory_account_count(apply, domain_name, account->group, false);
+    if (apply_format(apply) >= FORMAT_DEPTH)
+        directory_purge_due_add(apply, account, apply->command->account_remove->keep_ms);
     apply->outcome->id = account->id;
     event_account_ended(apply, account->id);
     return ERR_OK;
@@ -276,13 +290,14 @@ enum err apply_account_password(struct apply *apply)
     struct bytes domain;
     enum err err;
 
-    if ((err = address_check(apply, call->address, &local, &domain, &account)) != ERR_OK ||
+    if ((err = directory_address_check(apply, call->address, &local, &domain, &account)) !=
+            ERR_OK ||
         (err = password_check(apply, call->password_hash)) != ERR_OK)
         return err;
     if (account == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no account %s", call->address);
     account->password_hash = call->password_hash;
-    account_store(apply, local, domain, account);
+    directory_account_store(apply, local, domain, account);
     apply->outcome->id = account->id;
     event_account_ended(apply, account->id);
     return ERR_OK;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is no longer used but too large to free at once. A row of the doomed table is kind, then
- * the blob, or the account and mailbox; nothing else refers to their rows. Each later command
- * of the group frees a little, which is deterministic and needs nobody to ask for it.
+ * the blob, or the account and mailbox; nothing else refers to their rows. Its value is empty,
+ * or, for a mailbox whose messages can be brought back, the time at which it was deleted and
+ * its name. Each later command of the group frees a little, which is deterministic; in a group
+ * where nothing happens its leader proposes a Tick.
  */
 #include "storage/machine/blob.h"
+#include "storage/machine/expunged.h"
 
 enum doom_kind { DOOM_BLOB = 1, DOOM_MAILBOX = 2 };
-enum { DOOM_BLOB_SIZE = 1 + 8, DOOM_MAILBOX_SIZE = 1 + 8 + 4 };
+enum { DOOM_BLOB_SIZE = 1 + 8, DOOM_MAILBOX_SIZE = 1 + 8 + 4, DOOM_TIME_SIZE = 8 };
 
 /* A row of a mailbox that is more than its own record. Messages come with bodies to release. */
 static const enum db_table mailbox_tables[] = {TABLE_UID_RANGE, TABLE_DELETED, TABLE_CHANGE,
@@ -28,11 +31,11 @@ static void number_put(uint8_t *to, uint64_t number, unsigned size)
         to[i] = (uint8_t)(number >> (8 * (size - 1 - i)));
 }
 
-static void doom_add(struct apply *apply, struct bytes what)
+static void doom_add(struct apply *apply, struct bytes what, struct bytes value)
 {
     struct key key;
 
-    db_put(apply->txn, TABLE_DOOMED, key_name(&key, apply->group, what), bytes_from(NULL, 0));
+    db_put(apply->txn, TABLE_DOOMED, key_name(&key, apply->group, what), value);
     apply->record.doomed++;
 }
 
@@ -41,16 +44,22 @@ void doom_blob(struct apply *apply, uint64_t blob)
     uint8_t what[DOOM_BLOB_SIZE] = {DOOM_BLOB};
 
     number_put(what + 1, blob, 8);
-    doom_add(apply, bytes_from(what, sizeof(what)));
+    doom_add(apply, bytes_from(what, sizeof(what)), bytes_from(NULL, 0));
 }
 
-void doom_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id)
+void doom_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
+                  uint64_t kept_ms, struct bytes name)
 {
     uint8_t what[DOOM_MAILBOX_SIZE] = {DOOM_MAILBOX};
+    uint8_t *value = arena_alloc(apply->arena, DOOM_TIME_SIZE + name.len);
 
     number_put(what + 1, account_id, 8);
     number_put(what + 9, mailbox_id, 4);
-    doom_add(apply, bytes_from(what, sizeof(what)));
+    number_put(value, kept_ms, DOOM_TIME_SIZE);
+    if (name.len > 0)
+        memcpy(value + DOOM_TIME_SIZE, name.at, name.len);
+    doom_add(apply, bytes_from(what, sizeof(what)),
+             bytes_from(value, kept_ms != 0 ? DOOM_TIME_SIZE + name.len : 0));
 }
 
 unsigned doom_forget(struct apply *apply, uint64_t account_id, unsigned rows)
@@ -107,12 +116,50 @@ unsigned rows_delete_messages(struct apply *apply, struct bytes prefix, unsigned
     return gone;
 }
 
-static unsigned mailbox_rows_delete(struct apply *apply, struct bytes what, unsigned rows)
+/* The messages of a mailbox that was deleted become expunged ones. */
+static unsigned messages_keep(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
+                              struct bytes value, unsigned rows)
 {
+    struct key prefix;
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor = db_cursor_open(
+        apply->txn, TABLE_MESSAGE, key_mailbox(&prefix, apply->group, account_id, mailbox_id));
+    struct account account;
+    unsigned gone = 0;
+
+    account_load(apply->txn, apply->group, account_id, &account);
+    for (bool more = db_cursor_first(cursor, &key, &row); more && gone < rows;
+         more = db_cursor_next(cursor, &key, &row), gone++) {
+        struct expunged expunged = {
+            .time_ms = number_at(value, 0, DOOM_TIME_SIZE),
+            .mailbox_id = mailbox_id,
+            .uid = key_last_u32(key),
+            .name = bytes_skip(value, DOOM_TIME_SIZE),
+        };
+        if (!message_decode(row, &expunged.record)) {
+            db_fail(apply->txn, ERR_MALFORMED);
+            break;
+        }
+        db_cursor_delete(cursor);
+        expunged_put(apply, &account, &expunged);
+    }
+    db_cursor_close(&cursor);
+    if (gone > 0)
+        account_store(apply->txn, &account);
+    return gone;
+}
+
+static unsigned mailbox_rows_delete(struct apply *apply, struct bytes what, struct bytes value,
+                                    unsigned rows)
+{
+    uint64_t account_id = number_at(what, 1, 8);
+    uint32_t mailbox_id = (uint32_t)number_at(what, 9, 4);
     struct key key;
-    struct bytes prefix =
-        key_mailbox(&key, apply->group, number_at(what, 1, 8), (uint32_t)number_at(what, 9, 4));
-    unsigned gone = rows_delete_messages(apply, prefix, rows);
+    struct bytes prefix = key_mailbox(&key, apply->group, account_id, mailbox_id);
+    unsigned gone = value.len >= DOOM_TIME_SIZE
+                        ? messages_keep(apply, account_id, mailbox_id, value, rows)
+                        : rows_delete_messages(apply, prefix, rows);
 
     for (unsigned i = 0; i < sizeof(mailbox_tables) / sizeof(*mailbox_tables); i++)
         gone += rows_delete(apply->txn, mailbox_tables[i], prefix, rows - gone);
@@ -120,7 +167,7 @@ static unsigned mailbox_rows_delete(struct apply *apply, struct bytes what, unsi
 }
 
 /* The first doomed row, copied; false when there is none. */
-static bool doomed_first(struct apply *apply, struct key *doomed)
+static bool doomed_first(struct apply *apply, struct key *doomed, struct bytes *value_copy)
 {
     struct key prefix;
     struct bytes key;
@@ -129,22 +176,25 @@ static bool doomed_first(struct apply *apply, struct key *doomed)
         db_cursor_open(apply->txn, TABLE_DOOMED, key_group(&prefix, apply->group));
     bool found = db_cursor_first(cursor, &key, &value);
 
-    if (found)
+    if (found) {
         key_name(doomed, apply->group, key_behind_group(key));
+        *value_copy = arena_copy(apply->arena, value);
+    }
     db_cursor_close(&cursor);
     return found;
 }
 
 void doom_step(struct apply *apply)
 {
-    unsigned rows = APPLY_DOOMED_ROWS_MAX;
+    unsigned rows = apply->doomed_rows;
 
     while (apply->record.doomed > 0 && rows > 0 && db_error(apply->txn) == ERR_OK) {
         struct key doomed;
         struct bytes what;
+        struct bytes value;
         unsigned gone;
 
-        if (!doomed_first(apply, &doomed)) {
+        if (!doomed_first(apply, &doomed, &value)) {
             db_fail(apply->txn, ERR_MALFORMED); /* the count is wrong */
             return;
         }
@@ -152,7 +202,7 @@ void doom_step(struct apply *apply)
         if (what.at[0] == DOOM_BLOB)
             gone = blob_blocks_delete(apply, number_at(what, 1, 8), rows);
         else
-            gone = mailbox_rows_delete(apply, what, rows);
+            gone = mailbox_rows_delete(apply, what, value, rows);
         rows -= gone;
         if (rows > 0) { /* all of it went */
             db_delete(apply->txn, TABLE_DOOMED, bytes_from(doomed.at, doomed.len));

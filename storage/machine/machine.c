@@ -49,6 +49,14 @@ static const struct command {
     {PR__COMMAND__CALL_MAILBOX_SUBSCRIBE, IN_MAIL, FORMAT_FIRST, apply_mailbox_subscribe},
     {PR__COMMAND__CALL_ACCOUNT_PURGE, IN_MAIL, FORMAT_FIRST, apply_account_purge},
     {PR__COMMAND__CALL_FORMAT_RAISE, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_format_raise},
+    {PR__COMMAND__CALL_TICK, IN_MAIL, FORMAT_DEPTH, apply_tick},
+    {PR__COMMAND__CALL_EXPUNGED_PURGE, IN_MAIL, FORMAT_DEPTH, apply_expunged_purge},
+    {PR__COMMAND__CALL_UNDELETE, IN_MAIL, FORMAT_DEPTH, apply_undelete},
+    {PR__COMMAND__CALL_POLICY_SET, IN_DIRECTORY, FORMAT_DEPTH, apply_policy_set},
+    {PR__COMMAND__CALL_QUOTA_SET, IN_DIRECTORY, FORMAT_DEPTH, apply_quota_set},
+    {PR__COMMAND__CALL_ACCOUNT_RESTORE, IN_DIRECTORY, FORMAT_DEPTH, apply_account_restore},
+    {PR__COMMAND__CALL_PURGE_DONE, IN_DIRECTORY, FORMAT_DEPTH, apply_purge_done},
+    {PR__COMMAND__CALL_PURGE_NOW, IN_DIRECTORY, FORMAT_DEPTH, apply_purge_now},
     {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_cancel},
 };
 
@@ -140,6 +148,7 @@ void machine_apply(struct db_txn *txn, uint32_t group, uint64_t index, uint64_t 
         .outcome = &outcome,
         .events = events,
         .free_rows = APPLY_FREE_ROWS_MAX,
+        .doomed_rows = APPLY_DOOMED_ROWS_MAX,
     };
 
     *reply = bytes_from(NULL, 0);
@@ -167,6 +176,14 @@ uint64_t machine_applied(struct db_txn *txn, uint32_t group)
 
     group_load(txn, group, &record);
     return record.applied;
+}
+
+enum err apply_tick(struct apply *apply)
+{
+    uint32_t rows = apply->command->tick->rows;
+
+    apply->doomed_rows = rows < APPLY_TICK_ROWS_MAX ? rows : APPLY_TICK_ROWS_MAX;
+    return ERR_OK;
 }
 
 enum err apply_cancel(struct apply *apply)

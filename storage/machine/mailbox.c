@@ -3,7 +3,9 @@
 #include "node/base/check.h"
 #include "storage/machine/blob.h"
 #include "storage/machine/keyword.h"
+#include "storage/machine/mailbox_make.h"
 #include "storage/machine/mailbox_name.h"
+#include "storage/schema/format.h"
 
 static enum err account_check(struct apply *apply, uint64_t account_id, struct account *account)
 {
@@ -23,56 +25,6 @@ static enum err name_check(struct apply *apply, const char *text, struct bytes *
         return apply_refuse(apply, ERR_INVALID, "%s", wrong);
     *name = mailbox_name_normal(apply->arena, bytes_of(text));
     return ERR_OK;
-}
-
-/* How many mailboxes making `name` makes: its own and the parents that are missing. */
-static unsigned missing_count(struct apply *apply, const struct account *account,
-                              struct bytes name)
-{
-    unsigned count = 0;
-    struct name_record record;
-
-    for (; name.len > 0; name = mailbox_name_parent(name))
-        if (!mailbox_name_load(apply->txn, account, name, &record) || record.mailbox == 0)
-            count++;
-    return count;
-}
-
-static enum err room_check(struct apply *apply, const struct account *account, unsigned more)
-{
-    if (account->record.names + more > MAILBOX_COUNT_MAX)
-        return apply_refuse(apply, ERR_TOOBIG, "an account has %d mailboxes at most",
-                            MAILBOX_COUNT_MAX);
-    if (account->record.mailboxes > UINT32_MAX - more)
-        return apply_refuse(apply, ERR_FULL, "the account's mailbox ids are used up");
-    return ERR_OK;
-}
-
-/* Gives a free name a new, empty mailbox; keeps the name's subscription. */
-static void mailbox_make(struct apply *apply, struct account *account, struct bytes name,
-                         uint8_t special, struct mailbox *mailbox)
-{
-    struct name_record record;
-
-    mailbox_name_load(apply->txn, account, name, &record);
-    record.mailbox = ++account->record.mailboxes;
-    mailbox_init(account, record.mailbox, special, name, mailbox);
-    mailbox_store(apply->txn, account, mailbox);
-    mailbox_name_store(apply->txn, account, name, record);
-}
-
-/* Makes the parents of `name` that are missing. */
-static void parents_make(struct apply *apply, struct account *account, struct bytes name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        struct bytes parent = {name.at, i};
-        struct name_record record;
-        struct mailbox mailbox;
-
-        if (name.at[i] == '/' &&
-            (!mailbox_name_load(apply->txn, account, parent, &record) || record.mailbox == 0))
-            mailbox_make(apply, account, parent, SPECIAL_NONE, &mailbox);
-    }
 }
 
 /* Whether a mailbox of the account has that use. */
@@ -128,10 +80,10 @@ enum err apply_mailbox_create(struct apply *apply)
     if (mailbox_name_load(apply->txn, &account, name, &known) && known.mailbox != 0)
         return apply_refuse(apply, ERR_EXISTS, "there is such a mailbox already");
     if ((err = special_check(apply, &account, call->special_use)) != ERR_OK ||
-        (err = room_check(apply, &account, missing_count(apply, &account, name))) != ERR_OK)
+        (err = mailbox_room(apply, &account, mailbox_missing(apply, &account, name))) != ERR_OK)
         return err;
     account_make(apply->txn, &account);
-    parents_make(apply, &account, name);
+    mailbox_parents_make(apply, &account, name);
     mailbox_make(apply, &account, name, (uint8_t)call->special_use, &mailbox);
     account_store(apply->txn, &account);
     event_mailbox(apply, account.id, 0, account.record.modseq, false);
@@ -172,7 +124,11 @@ enum err apply_mailbox_delete(struct apply *apply)
     account.record.messages -= mailbox.record.messages;
     account.record.size -= mailbox.record.size;
     account_store(apply->txn, &account);
-    doom_mailbox(apply, account.id, mailbox.id);
+    if (call->keep && apply_format(apply) >= FORMAT_DEPTH)
+        doom_mailbox(apply, account.id, mailbox.id, apply->command->time_ms,
+                     mailbox_name(&mailbox));
+    else
+        doom_mailbox(apply, account.id, mailbox.id, 0, bytes_from(NULL, 0));
     event_mailbox(apply, account.id, mailbox.id, mailbox.record.modseq, true);
     event_mailbox(apply, account.id, 0, account.record.modseq, false);
     return ERR_OK;
@@ -296,11 +252,11 @@ enum err apply_mailbox_rename(struct apply *apply)
     if (!is_inbox && (err = children_collect(apply, &account, mailbox_name(&mailbox), name,
                                              &children, &count)) != ERR_OK)
         return err;
-    err = room_check(apply, &account, missing_count(apply, &account, name) + count + 1);
+    err = mailbox_room(apply, &account, mailbox_missing(apply, &account, name) + count + 1);
     if (err != ERR_OK)
         return err;
     account_make(apply->txn, &account);
-    parents_make(apply, &account, name);
+    mailbox_parents_make(apply, &account, name);
     for (; children != NULL; children = children->next) {
         struct mailbox child;
         if (mailbox_load(apply->txn, &account, children->mailbox_id, &child))
@@ -331,7 +287,7 @@ enum err apply_mailbox_subscribe(struct apply *apply)
         (err = name_check(apply, call->name, &name)) != ERR_OK)
         return err;
     known = mailbox_name_load(apply->txn, &account, name, &record);
-    if (!known && call->subscribed && (err = room_check(apply, &account, 1)) != ERR_OK)
+    if (!known && call->subscribed && (err = mailbox_room(apply, &account, 1)) != ERR_OK)
         return err;
     if (record.subscribed == call->subscribed)
         return ERR_OK;

@@ -3,6 +3,8 @@
 
 #include "node/base/check.h"
 #include "storage/machine/blob.h"
+#include "storage/machine/expunged.h"
+#include "storage/schema/format.h"
 
 bool message_fits(const struct mailbox *mailbox, uint64_t count)
 {
@@ -144,7 +146,7 @@ bool message_collect(struct apply *apply, const struct account *account, uint32_
 
 /* Takes one message out of all but the live ranges. */
 static void message_drop(struct apply *apply, struct account *account, struct mailbox *mailbox,
-                         const struct message *message)
+                         const struct message *message, bool keep)
 {
     struct mailbox_record *record = &mailbox->record;
     struct key key;
@@ -161,11 +163,57 @@ static void message_drop(struct apply *apply, struct account *account, struct ma
     record->size -= message->record.size;
     account->record.messages--;
     account->record.size -= message->record.size;
-    blob_release(apply, message->record.blob);
+    if (keep)
+        expunged_put(apply, account,
+                     &(struct expunged){.time_ms = apply->command->time_ms,
+                                        .mailbox_id = mailbox->id,
+                                        .uid = message->uid,
+                                        .record = message->record,
+                                        .name = mailbox_name(mailbox)});
+    else
+        blob_release(apply, message->record.blob);
+}
+
+void change_trim(struct apply *apply, const struct account *account, struct mailbox *mailbox)
+{
+    struct mailbox_record *record = &mailbox->record;
+    struct key prefix;
+    struct key at;
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor;
+    bool more;
+
+    if (record->ranges <= CHANGE_RANGES_MAX)
+        return;
+    cursor = db_cursor_open(apply->txn, TABLE_CHANGE,
+                            key_mailbox(&prefix, account->group, account->id, mailbox->id));
+    more = db_cursor_seek(
+        cursor,
+        key_change(&at, account->group, account->id, mailbox->id, record->forgotten + 1), &key,
+        &row);
+    /* Rows of flags in between are passed once: `forgotten` only grows. */
+    for (unsigned looks = 0; more && looks < CHANGE_TRIM_LOOKS_MAX &&
+                             record->ranges > CHANGE_RANGES_MAX - CHANGE_TRIM_ROWS;
+         looks++, more = db_cursor_next(cursor, &key, &row)) {
+        struct change_record change;
+
+        if (!change_decode(row, &change)) {
+            db_fail(apply->txn, ERR_MALFORMED);
+            break;
+        }
+        record->forgotten = key_last_u64(key);
+        if (change.expunged) {
+            db_cursor_delete(cursor);
+            record->ranges--;
+        }
+    }
+    db_cursor_close(&cursor);
 }
 
 void message_remove(struct apply *apply, struct account *account, struct mailbox *mailbox,
-                    const struct message *messages, size_t count, struct range_list *removed)
+                    const struct message *messages, size_t count, bool keep,
+                    struct range_list *removed)
 {
     for (size_t i = 0; i < count;) {
         size_t end = i + 1;
@@ -179,9 +227,12 @@ void message_remove(struct apply *apply, struct account *account, struct mailbox
                    (struct change_record){.expunged = true,
                                           .first = messages[i].uid,
                                           .last = messages[end - 1].uid});
+        if (apply_format(apply) >= FORMAT_DEPTH)
+            mailbox->record.ranges++;
         for (; i < end; i++) {
-            message_drop(apply, account, mailbox, &messages[i]);
+            message_drop(apply, account, mailbox, &messages[i], keep);
             range_add(apply->arena, removed, messages[i].uid, messages[i].uid);
         }
     }
+    change_trim(apply, account, mailbox);
 }

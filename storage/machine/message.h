@@ -36,12 +36,17 @@ bool message_collect(struct apply *apply, const struct account *account, uint32_
                      size_t *count);
 
 /*
- * Takes messages, ascending, out of a mailbox and releases their bodies. Where no live message
- * lies between two of them, one change row does for both (it then names dead uids too). Appends
- * to `removed`.
+ * Takes messages, ascending, out of a mailbox; with `keep` they can be brought back
+ * (expunged.h), else their bodies are released. Where no live message lies between two of them,
+ * one change row does for both (it then names dead uids too). Appends to `removed`.
  */
 void message_remove(struct apply *apply, struct account *account, struct mailbox *mailbox,
-                    const struct message *messages, size_t count, struct range_list *removed);
+                    const struct message *messages, size_t count, bool keep,
+                    struct range_list *removed);
+
+/* Drops the oldest change rows of expunged messages while there are more than a mailbox keeps;
+ * a client that asks for changes from before then is told all dead uids. */
+void change_trim(struct apply *apply, const struct account *account, struct mailbox *mailbox);
 
 /* Whether there is a live message with first <= uid <= last. */
 bool uid_any(struct db_txn *txn, const struct account *account, uint32_t mailbox_id,

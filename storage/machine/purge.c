@@ -2,6 +2,7 @@
 /* The end of an account: a tombstone at once, its rows step by step. */
 #include "storage/machine/account.h"
 #include "storage/machine/blob.h"
+#include "storage/machine/expunged.h"
 
 /* Messages go first, since their bodies must be released; then whatever begins with the
  * account. */
@@ -53,6 +54,7 @@ enum err apply_account_purge(struct apply *apply)
     tombstone_put(apply, &account);
     prefix = key_number(&key, apply->group, account.id);
     gone = rows_delete_messages(apply, prefix, rows);
+    gone += expunged_free(apply, &account, UINT64_MAX, rows - gone);
     for (unsigned i = 0; i < sizeof(account_tables) / sizeof(*account_tables); i++)
         gone += rows_delete(apply->txn, account_tables[i], prefix, rows - gone);
     gone += mailboxes_delete(apply, account.id, rows - gone);

@@ -149,9 +149,17 @@ bool group_decode(struct bytes row, struct group_record *group)
     return reader_done(&reader);
 }
 
+/*
+ * Version 2 has what can be brought back. A row is written in the oldest version that can hold
+ * it, so that a group of the first format keeps the rows that release wrote.
+ */
 void account_encode(const struct account_record *account, struct record *record)
 {
+    bool second = account->expunged > 0 || account->expunged_size > 0;
+
     record_begin(record);
+    if (second)
+        record->at[0] = VERSION_2;
     put_u8(record, account->gone);
     put_u64(record, account->modseq);
     put_u32(record, account->mailboxes);
@@ -159,11 +167,16 @@ void account_encode(const struct account_record *account, struct record *record)
     put_u32(record, account->names);
     put_u64(record, account->messages);
     put_u64(record, account->size);
+    if (second) {
+        put_u64(record, account->expunged);
+        put_u64(record, account->expunged_size);
+    }
 }
 
 bool account_decode(struct bytes row, struct account_record *account)
 {
-    struct reader reader = reader_begin(row);
+    struct reader reader = reader_begin_version(row, VERSION_2);
+    bool second = row.len > 0 && row.at[0] >= VERSION_2;
 
     account->gone = get_bool(&reader);
     account->modseq = get_u64(&reader);
@@ -172,12 +185,19 @@ bool account_decode(struct bytes row, struct account_record *account)
     account->names = get_u32(&reader);
     account->messages = get_u64(&reader);
     account->size = get_u64(&reader);
+    account->expunged = second ? get_u64(&reader) : 0;
+    account->expunged_size = second ? get_u64(&reader) : 0;
     return reader_done(&reader);
 }
 
+/* Version 2 counts the change rows of expunged messages, as above. */
 void mailbox_encode(const struct mailbox_record *mailbox, struct record *record)
 {
+    bool second = mailbox->ranges > 0 || mailbox->forgotten > 0;
+
     record_begin(record);
+    if (second)
+        record->at[0] = VERSION_2;
     put_u8(record, mailbox->special);
     put_u32(record, mailbox->uid_validity);
     put_u32(record, mailbox->uid_next);
@@ -188,12 +208,17 @@ void mailbox_encode(const struct mailbox_record *mailbox, struct record *record)
     put_u64(record, mailbox->size);
     put_u64(record, mailbox->modseq);
     put_u8(record, mailbox->keywords);
+    if (second) {
+        put_u32(record, mailbox->ranges);
+        put_u64(record, mailbox->forgotten);
+    }
     put_bytes(record, mailbox->name.at, mailbox->name.len);
 }
 
 bool mailbox_decode(struct bytes row, struct mailbox_record *mailbox)
 {
-    struct reader reader = reader_begin(row);
+    struct reader reader = reader_begin_version(row, VERSION_2);
+    bool second = row.len > 0 && row.at[0] >= VERSION_2;
 
     mailbox->special = get_u8(&reader);
     mailbox->uid_validity = get_u32(&reader);
@@ -205,6 +230,8 @@ bool mailbox_decode(struct bytes row, struct mailbox_record *mailbox)
     mailbox->size = get_u64(&reader);
     mailbox->modseq = get_u64(&reader);
     mailbox->keywords = get_u8(&reader);
+    mailbox->ranges = second ? get_u32(&reader) : 0;
+    mailbox->forgotten = second ? get_u64(&reader) : 0;
     mailbox->name = reader.rest;
     return !reader.short_row && reader.rest.len <= MAILBOX_NAME_SIZE_MAX;
 }
@@ -291,6 +318,35 @@ bool upload_decode(struct bytes row, struct upload_record *upload)
     upload->begun_ms = get_u64(&reader);
     upload->next_block = get_u32(&reader);
     return reader_done(&reader);
+}
+
+void expunged_encode(const struct message_record *message, struct bytes name,
+                     struct record *record)
+{
+    record_begin(record);
+    put_u64(record, message->flags);
+    put_u64(record, message->blob);
+    put_u64(record, message->size);
+    put_u64(record, (uint64_t)message->internal_s);
+    put_u16(record, (uint16_t)message->internal_zone);
+    put_u64(record, (uint64_t)message->saved_s);
+    put_bytes(record, message->email_id, sizeof(message->email_id));
+    put_bytes(record, name.at, name.len);
+}
+
+bool expunged_row_decode(struct bytes row, struct message_record *message, struct bytes *name)
+{
+    struct reader reader = reader_begin(row);
+
+    *message = (struct message_record){.flags = get_u64(&reader)};
+    message->blob = get_u64(&reader);
+    message->size = get_u64(&reader);
+    message->internal_s = (int64_t)get_u64(&reader);
+    message->internal_zone = (int16_t)get_u16(&reader);
+    message->saved_s = (int64_t)get_u64(&reader);
+    get_bytes(&reader, message->email_id, sizeof(message->email_id));
+    *name = reader.rest;
+    return !reader.short_row && reader.rest.len <= MAILBOX_NAME_SIZE_MAX;
 }
 
 void change_encode(const struct change_record *change, struct record *record)

@@ -37,6 +37,9 @@ struct account_record {
     uint32_t names; /* rows in mailbox_name */
     uint64_t messages;
     uint64_t size; /* bytes of all messages */
+    /* Messages that can be brought back, and their bytes: not in the two above. */
+    uint64_t expunged;
+    uint64_t expunged_size;
 };
 
 /*
@@ -55,7 +58,9 @@ struct mailbox_record {
     uint64_t size;
     uint64_t modseq; /* the highest in this mailbox */
     uint8_t keywords;
-    struct bytes name; /* decoded: borrowed from the row */
+    uint32_t ranges;    /* change rows of expunged messages, counted from format 2 on */
+    uint64_t forgotten; /* modseq up to which such rows have been dropped */
+    struct bytes name;  /* decoded: borrowed from the row */
 };
 
 /* The row of a name: what it names, and whether it is subscribed. */
@@ -116,6 +121,10 @@ void blob_encode(const struct blob_record *blob, struct record *record);
 bool blob_decode(struct bytes row, struct blob_record *blob);
 void upload_encode(const struct upload_record *upload, struct record *record);
 bool upload_decode(struct bytes row, struct upload_record *upload);
+/* The row of a message that can be brought back: without modseqs. */
+void expunged_encode(const struct message_record *message, struct bytes name,
+                     struct record *record);
+bool expunged_row_decode(struct bytes row, struct message_record *message, struct bytes *name);
 void change_encode(const struct change_record *change, struct record *record);
 bool change_decode(struct bytes row, struct change_record *change);
 /* A uid_range row's value: the last uid. */

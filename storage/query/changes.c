@@ -177,6 +177,30 @@ static void walk_all(struct walk *walk, uint32_t uid_next, Pr__ChangesAnswer *an
     answer->n_vanished = vanished.count;
 }
 
+/*
+ * The change rows of that time are no longer there: all uids that are not alive, of which the
+ * client knows some (RFC 7162 section 3.2.10.2 allows more than was asked for).
+ */
+static void dead_list(struct db_txn *txn, const struct account *account,
+                      const struct mailbox *mailbox, struct arena *arena,
+                      Pr__ChangesAnswer *answer)
+{
+    struct range_list live = {0};
+    struct range_list dead = {0};
+    uint32_t next = 1;
+
+    query_live(txn, account, mailbox, arena, &live);
+    for (size_t i = 0; i < live.count; i++) {
+        if (live.at[i]->first > next)
+            range_add(arena, &dead, next, live.at[i]->first - 1);
+        next = live.at[i]->last + 1;
+    }
+    if (next < mailbox->record.uid_next)
+        range_add(arena, &dead, next, mailbox->record.uid_next - 1);
+    answer->vanished = dead.at;
+    answer->n_vanished = dead.count;
+}
+
 enum err query_changes(struct db_txn *txn, struct query_account account,
                        const Pr__Changes *call, struct arena *arena, Pr__ChangesAnswer *answer)
 {
@@ -198,6 +222,8 @@ enum err query_changes(struct db_txn *txn, struct query_account account,
     }
     answer->info = query_info(arena, &mailbox, false);
     walk_all(&walk, mailbox.record.uid_next, answer);
+    if (call->since_modseq < mailbox.record.forgotten)
+        dead_list(txn, &loaded, &mailbox, arena, answer);
     query_keywords(txn, &loaded, &mailbox, arena, &answer->keywords, &answer->n_keywords);
     return query_error(txn, true);
 }

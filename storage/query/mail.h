@@ -45,6 +45,13 @@ enum err query_search(struct db_txn *txn, struct query_account account, const Pr
 /* Messages and bytes of the whole account. */
 void query_account_usage(struct db_txn *txn, struct query_account account, uint64_t *messages,
                          uint64_t *size);
+/* `quota` is the directory's to say and stays as it is. */
+enum err query_quota(struct db_txn *txn, struct query_account account,
+                     Pr__QuotaReadAnswer *answer);
+/* A page of what can be brought back: as much as one Undelete takes. */
+enum err query_expunged(struct db_txn *txn, struct query_account account,
+                        const Pr__ExpungedList *call, struct arena *arena,
+                        Pr__ExpungedListAnswer *answer);
 /* 0 when there is no such mailbox. */
 uint64_t query_highest_modseq(struct db_txn *txn, struct query_account account,
                               uint32_t mailbox_id);
@@ -62,5 +69,9 @@ bool query_handover_next(struct db_txn *txn, uint32_t group, uint64_t after,
                          struct arena *arena, struct query_handover *handover);
 /* Whether there are uploads begun before that. */
 bool query_uploads_stale(struct db_txn *txn, uint32_t group, uint64_t before_ms);
+/* Whether something is doomed, and whether messages were expunged before that: of the account
+ * *from, perhaps of others behind it. */
+bool query_tick_due(struct db_txn *txn, uint32_t group);
+bool query_expunged_due(struct db_txn *txn, uint32_t group, uint64_t before_ms, uint64_t *from);
 
 #endif

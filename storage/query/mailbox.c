@@ -134,10 +134,8 @@ enum err query_mailbox_list(struct db_txn *txn, struct query_account account,
     return query_error(txn, true);
 }
 
-/* All live uids: the closed ranges, then the tail. */
-static void uids_list(struct db_txn *txn, const struct account *account,
-                      const struct mailbox *mailbox, struct arena *arena,
-                      struct range_list *uids)
+void query_live(struct db_txn *txn, const struct account *account,
+                const struct mailbox *mailbox, struct arena *arena, struct range_list *uids)
 {
     struct key prefix;
     struct bytes key;
@@ -175,7 +173,7 @@ enum err query_mailbox_open(struct db_txn *txn, struct query_account account,
         return query_error(txn, false);
     answer->info = query_info(arena, &mailbox, record.subscribed);
     if (!call->only_status) {
-        uids_list(txn, &loaded, &mailbox, arena, &uids);
+        query_live(txn, &loaded, &mailbox, arena, &uids);
         answer->uids = uids.at;
         answer->n_uids = uids.count;
     }

@@ -5,6 +5,7 @@
 #include "node/base/buffer.h"
 #include "storage/db/key.h"
 #include "storage/machine/keyword.h"
+#include "storage/machine/message.h"
 #include "storage/query/mail.h"
 
 /* What the files of this folder share. */
@@ -12,6 +13,10 @@
 /* The account and one of its mailboxes; false when there is no such mailbox. */
 bool query_load(struct db_txn *txn, struct query_account account, uint32_t mailbox_id,
                 struct account *loaded, struct mailbox *mailbox);
+
+/* All live uids: the closed ranges, then the tail. */
+void query_live(struct db_txn *txn, const struct account *account,
+                const struct mailbox *mailbox, struct arena *arena, struct range_list *uids);
 
 /* What a query returns: an error of the transaction before all. */
 enum err query_error(struct db_txn *txn, bool found);

@@ -10,6 +10,7 @@
 #include "storage/db/key.h"
 #include "storage/machine/account.h"
 #include "storage/machine/blob.h"
+#include "storage/machine/expunged.h"
 #include "tests/unit/storage/lab.h"
 
 struct rows {
@@ -95,15 +96,17 @@ static void changes_check(struct db_txn *txn, const struct account *account,
 {
     struct rows rows;
     struct key key;
+    struct change_record change;
+    unsigned ranges = 0;
 
     rows_begin(&rows, txn, TABLE_CHANGE,
                key_mailbox(&key, account->group, account->id, mailbox->id));
-    while (rows_next(&rows)) {
-        struct change_record change;
+    for (; rows_next(&rows); ranges += change.expunged) {
         struct message_record message;
         struct bytes row;
 
         CHECK(change_decode(rows.row, &change));
+        CHECK(!change.expunged || key_last_u64(rows.key) > mailbox->record.forgotten);
         CHECK(key_last_u64(rows.key) <= mailbox->record.modseq);
         CHECK(change.first <= change.last && change.last < mailbox->record.uid_next);
         for (uint32_t uid = change.first; uid <= change.last; uid++) {
@@ -117,6 +120,33 @@ static void changes_check(struct db_txn *txn, const struct account *account,
             }
         }
     }
+    CHECK(mailbox->record.ranges <= ranges); /* those of the first format are not counted */
+    CHECK(mailbox->record.ranges <= CHANGE_RANGES_MAX);
+}
+
+/* What can be brought back: counted again. */
+static void expunged_check(struct db_txn *txn, const struct account *account)
+{
+    struct rows rows;
+    struct key key;
+    struct blob_record blob;
+    uint64_t count = 0;
+    uint64_t size = 0;
+
+    rows_begin(&rows, txn, TABLE_EXPUNGED, key_number(&key, account->group, account->id));
+    for (; rows_next(&rows); count++) {
+        struct expunged expunged;
+
+        CHECK(expunged_decode(rows.key, rows.row, &expunged));
+        CHECK(blob_load(txn, account->group, expunged.record.blob, &blob));
+        CHECK(blob.size == expunged.record.size);
+        CHECK(expunged.mailbox_id >= 1 && expunged.mailbox_id <= account->record.mailboxes);
+        CHECK(!row_there(
+            txn, TABLE_MESSAGE,
+            key_uid(&key, account->group, account->id, expunged.mailbox_id, expunged.uid)));
+        size += expunged.record.size;
+    }
+    CHECK(count == account->record.expunged && size == account->record.expunged_size);
 }
 
 static void message_check(struct db_txn *txn, const struct account *account,
@@ -198,6 +228,7 @@ static void account_check(struct db_txn *txn, const struct account *account)
         mailboxes++;
     }
     CHECK(messages == account->record.messages && size == account->record.size);
+    expunged_check(txn, account);
     CHECK(mailbox_load(txn, account, 0, &mailbox));
     CHECK(bytes_equal(mailbox_name(&mailbox), BYTES("INBOX")));
     rows_begin(&rows, txn, TABLE_MAILBOX_NAME, key_number(&key, account->group, account->id));
@@ -223,6 +254,12 @@ static uint64_t references_count(struct db_txn *txn, uint32_t group, uint64_t bl
         struct message_record message;
         CHECK(message_decode(rows.row, &message));
         count += message.blob == blob;
+    }
+    rows_begin(&rows, txn, TABLE_EXPUNGED, key_group(&key, group));
+    while (rows_next(&rows)) {
+        struct expunged expunged;
+        CHECK(expunged_decode(rows.key, rows.row, &expunged));
+        count += expunged.record.blob == blob;
     }
     rows_begin(&rows, txn, TABLE_HANDOVER, key_group(&key, group));
     while (rows_next(&rows)) {
