@@ -94,7 +94,7 @@ static void lane_hand_out(struct replicator *replicator, struct lane *lane)
         if (lane->ready_head == NULL)
             lane->ready_tail = NULL;
         group->ready = false;
-        if (group->failed)
+        if (group->failed || !group_whole(group))
             continue;
         bytes += batch_fill(group, lane, MACHINE_BATCH_BYTES_MAX - bytes);
         group_apply_ready(group);

@@ -34,10 +34,11 @@ unsigned group_entries(struct group *group, uint64_t first, unsigned count, size
                           bytes_max, entries);
 }
 
-/* What may go: it is on disk, it is applied, and no write under way points at it. */
+/* What may go: it is on disk, it is applied (if it is applied here at all), and no write under
+ * way points at it. */
 static uint64_t evictable_before(const struct group *group)
 {
-    uint64_t end = group->applied + 1;
+    uint64_t end = group_whole(group) ? group->applied + 1 : UINT64_MAX;
     if (end > group->raft.last_stored + 1)
         end = group->raft.last_stored + 1;
     if (group->write.from != 0 && end > group->write.from)

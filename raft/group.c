@@ -39,6 +39,7 @@ struct group *group_new(struct replicator *replicator, uint32_t id)
     raft_set_heartbeat_timeout(&group->raft, config->heartbeat_ms);
     raft_set_pre_vote(&group->raft, true);
     raft_set_max_inflight_entries(&group->raft, INFLIGHT_ENTRIES_MAX);
+    raft_set_install_snapshot_timeout(&group->raft, INSTALL_TIMEOUT_MS);
     group->lane = config->machine->ops->lane_of(config->machine, id);
     replicator_lane(replicator, group->lane);
     return group;
@@ -69,6 +70,8 @@ void group_free(struct group *group)
         link_clear(group->links[i]);
         free(group->links[i]);
     }
+    if (group->install.active)
+        raft_configuration_close(&group->install.base.configuration);
     raft_close(&group->raft, NULL);
     cache_fini(&group->cache);
     free(group->changes);
@@ -107,6 +110,7 @@ static int group_begin(struct group *group, uint64_t term, uint64_t vote,
             group->sole_term = term;
             group->write.vote = true;
             group->hold = true;
+            group_write_wanted(group);
         }
     }
     event.start.term = term;
@@ -180,18 +184,29 @@ static enum err base_load(struct group *group, const struct log_state *state,
     return ERR_OK;
 }
 
-enum err group_open(struct group *group, const struct log_state *state)
+/* What is here of the state. What was applied was durable in the log first, and what was cut
+ * off was applied; unless the state came from another replica. */
+static void state_load(struct group *group)
 {
     struct machine *machine = group->owner->config.machine;
+    enum machine_state kept = group_machine_state(group);
+    group->witness = kept == MACHINE_NONE;
+    group->applied = kept == MACHINE_WHOLE ? machine->ops->applied(machine, group->id) : 0;
+    group->apply_next = group->applied + 1;
+    if (kept == MACHINE_PARTIAL ||
+        (kept == MACHINE_WHOLE && group->applied < group->log_first - 1))
+        fetch_want(group);
+}
+
+enum err group_open(struct group *group, const struct log_state *state)
+{
     struct raft_snapshot_metadata base = {0};
     bool trimmed = state->first_index > 1;
     unsigned count = (unsigned)(state->last_index + 1 - state->first_index);
     cache_init(&group->cache, state->last_index + 1);
     group->log_first = state->first_index;
-    group->applied = machine->ops->applied(machine, group->id);
-    group->apply_next = group->applied + 1;
-    /* What was applied was durable in the log first, and what was trimmed was applied. */
-    if (group->applied > state->last_index || group->applied + 1 < state->first_index) {
+    state_load(group);
+    if (fetch_waits(group) && group->owner->config.machine->ops->fetch == NULL) {
         log_error(NULL, "log and state do not fit",
                   LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("applied", group->applied),
                              LOG_U64("first", state->first_index),
@@ -230,7 +245,10 @@ void group_start_fresh(struct group *group)
         entries[0] = (struct raft_entry){
             .term = 1, .type = RAFT_CHANGE, .buf = {change->payload, change->size}};
     }
-    group->apply_next = 1;
+    state_load(group);
+    /* A log that begins anew knows nothing of a state that is there already. */
+    if (group->applied > 0)
+        fetch_want(group);
     CHECK(group_begin(group, count, count > 0 ? group->raft.id : 0, NULL, 1, entries, count) ==
           0);
 }
@@ -253,6 +271,21 @@ uint64_t group_term_of(const struct group *group, uint64_t index)
 bool group_leads(const struct group *group)
 {
     return group->started && !group->failed && group->raft.state == RAFT_LEADER;
+}
+
+bool group_whole(const struct group *group)
+{
+    return !group->witness && !group->fetch.wanted;
+}
+
+bool group_fit(const struct group *group)
+{
+    return group_whole(group);
+}
+
+bool group_serves(const struct group *group)
+{
+    return group_leads(group) && group_whole(group);
 }
 
 uint64_t group_leader(const struct group *group)

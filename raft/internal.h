@@ -28,6 +28,7 @@ enum {
     SUBMIT_ENTRIES_MAX = 1024,
     LANES_MAX = 64,
     TICK_MS = 10,
+    INSTALL_TIMEOUT_MS = 4 * 3600 * 1000, /* libraft would only say the same again */
     NOTIFY_MS = 5, /* a commit index waits so long for entries to travel with */
 };
 
@@ -76,7 +77,9 @@ struct link {
     uint64_t told;       /* commit index that the node has been sent and can act on */
     uint64_t contact_ms; /* last result; 0: none */
     uint64_t read_acked; /* newest read round it confirmed */
-    bool behind;         /* it needs what is trimmed: said so once */
+    uint64_t install;    /* it was told to begin behind this entry, 0: not */
+    bool known;          /* it has said what it is good for: */
+    uint8_t standing;    /* of enum wire_standing */
 };
 
 struct peer {
@@ -120,17 +123,42 @@ struct pending_write {
     bool vote;
     uint64_t from; /* lowest index appended since the last hand-out, 0: none */
     uint64_t trim_before;
+    bool reset; /* as group.install says */
 };
 
 struct flight {
     bool active;
     bool create;
     bool vote;
+    bool reset;
     uint64_t from;
     uint64_t to;
     uint64_t clamp; /* what of it may be reported: a truncation may have overtaken the rest */
     struct entry *entries;
     uint8_t base_members[MEMBERSHIP_SIZE_MAX]; /* of a trim */
+};
+
+/* Getting the state from another replica. fetch.c */
+struct fetch {
+    bool wanted;   /* what is here is not whole: nothing is applied */
+    bool running;  /* the machine has been asked */
+    bool finished; /* and has answered: */
+    enum err err;
+    uint64_t got;   /* the state is that of this entry */
+    uint64_t index; /* at least this was asked for */
+    uint64_t source;
+    uint64_t next_ms;
+    uint64_t since_ms;
+    uint64_t told_ms;
+    unsigned failures;
+    unsigned turn; /* whose turn it is to be asked */
+};
+
+/* The leader's log begins behind this entry, and so will this one. fetch.c */
+struct install {
+    bool active;
+    struct raft_snapshot_metadata base;
+    uint64_t leader;
 };
 
 struct read_round {
@@ -149,6 +177,7 @@ struct group {
     bool started;
     bool failed; /* libraft refused to go on */
     bool active; /* in replicator.active */
+    bool dirty;  /* in replicator.dirty */
     bool ready;  /* in its lane's list */
     struct group *next_ready;
     struct call *bootstrap;
@@ -167,6 +196,7 @@ struct group {
     unsigned changes_room;
     uint64_t configured;   /* the last committed change that libraft was told */
     uint64_t trim_allowed; /* from the leader: every member has what is below */
+    struct install install;
 
     /* consensus */
     uint64_t led_term; /* the term that this node leads, 0 when it does not */
@@ -177,6 +207,7 @@ struct group {
     uint64_t notify_ms;  /* when members are to be told of the commit index; 0: they know */
     uint64_t heard_ms;   /* the last append of a leader, and its term: libraft still names */
     uint64_t heard_term; /* the leader of before when a vote has raised the term */
+    bool unserving;      /* that leader takes no proposals */
     struct link *links[LINKS_MAX];
     unsigned links_count;
     bool changed;
@@ -195,11 +226,14 @@ struct group {
     struct change_request change;
     struct transfer_request transfer;
     bool single_site;
+    uint64_t hand_over_ms; /* when a leader that is not fit tries again to be none */
 
     /* apply */
     unsigned lane;
     uint64_t apply_next;
     uint64_t applied;
+    bool witness; /* no state, ever */
+    struct fetch fetch;
 };
 
 struct lane {
@@ -221,6 +255,8 @@ struct plan {
     unsigned entries_count;
     unsigned entries_room;
     size_t bytes;
+    unsigned version; /* of the frame, when it is not empty */
+    bool full;        /* what comes next needs another version */
 };
 
 struct received {
@@ -236,6 +272,9 @@ struct replicator {
     struct group **active; /* groups that something happened to */
     unsigned active_count;
     unsigned active_room;
+    struct group **dirty; /* groups with something to write */
+    unsigned dirty_count;
+    unsigned dirty_room;
     struct peer **peers;
     unsigned peers_count;
     struct lane *lanes[LANES_MAX];
@@ -293,6 +332,12 @@ void group_start_fresh(struct group *group);
 /* Term of an entry in libraft's memory; 0 when it is not there. */
 uint64_t group_term_of(const struct group *group, uint64_t index);
 bool group_leads(const struct group *group);
+/* It leads, and may take proposals. */
+bool group_serves(const struct group *group);
+/* It may lead without somebody else doing it better. */
+bool group_fit(const struct group *group);
+/* What is here is what the entries applied have made. */
+bool group_whole(const struct group *group);
 uint64_t group_leader(const struct group *group);
 /* This node alone decides: the only voter. */
 bool group_sole_voter(const struct group *group);
@@ -316,6 +361,21 @@ void group_timer(struct group *group, uint64_t now);
 void group_apply_ready(struct group *group);
 struct raft_entry *replicator_scratch(struct replicator *replicator, unsigned count);
 
+/* messages.c */
+void messages_take(struct group *group, const struct raft_event *event,
+                   const struct raft_update *update);
+
+/* fetch.c */
+enum machine_state group_machine_state(const struct group *group);
+/* The state here is not what the log begins behind. */
+void fetch_want(struct group *group);
+/* libraft wants the log to begin behind another entry. */
+void install_take(struct group *group, struct raft_update *update);
+/* The log on disk does. */
+void install_written(struct group *group);
+bool fetch_waits(const struct group *group);
+void fetch_turn(struct group *group, uint64_t now);
+
 /* receive.c */
 /* Returns true when frames are left for the next turn. */
 bool receive_turn(struct replicator *replicator);
@@ -335,6 +395,8 @@ void send_release(struct replicator *replicator);
 void send_turn(struct replicator *replicator);
 
 /* persist.c */
+/* Something is to be written: whoever changes group.write says so. */
+void group_write_wanted(struct group *group);
 void persist_completed(struct replicator *replicator);
 void persist_hand_out(struct replicator *replicator);
 void persist_release(struct replicator *replicator);
@@ -342,6 +404,8 @@ void persist_release(struct replicator *replicator);
 /* proposals.c */
 void proposals_turn(struct group *group);
 void proposals_lost(struct group *group);
+/* What lies at or below `index` will not be applied here, one by one. */
+void proposals_skipped(struct group *group, uint64_t index);
 /* A command of this group has been applied. */
 void proposals_applied(struct group *group, const struct machine_command *command);
 /* Submits one entry of the driver's own; returns libraft's code. */
@@ -367,14 +431,21 @@ void reads_received(struct group *group, uint64_t from, const struct wire_messag
 void members_turn(struct group *group, uint64_t now);
 void members_committed(struct group *group, uint64_t index);
 void members_lost(struct group *group);
+/* A change that waits for somebody to catch up must not keep a leader in place. */
+void members_give_way(struct group *group);
 /* transfer.c */
 void transfer_turn(struct group *group, uint64_t now);
+void transfer_hand_over(struct group *group, uint64_t now);
 
 /* release.c */
 /* Answers what has been applied, as far as the durability policy allows. */
 void release_turn(struct group *group, uint64_t now);
 
 void cache_evict(struct replicator *replicator);
+
+/* status.c */
+/* For routing: one that takes no proposals is none. */
+uint64_t group_serving_leader(const struct group *group);
 
 /* trim.c */
 void trim_turn(struct group *group);

@@ -35,6 +35,8 @@ struct log_write {
     uint64_t from; /* append at this index, dropping what was there and behind; 0: nothing */
     const struct entry *entries;
     unsigned count;
+    bool reset;                  /* all entries go, the log begins at trim_before */
+    bool drop;                   /* the group goes, with all that is known of it; alone */
     uint64_t trim_before;        /* entries below this index may go; 0: nothing. With it: */
     uint64_t base_term;          /* the term of entry trim_before - 1 */
     struct bytes base_members;   /* the membership in force there, as its CHANGE entry has it */

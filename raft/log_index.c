@@ -68,6 +68,14 @@ void log_index_trim(struct log_index *index, uint64_t before)
     }
 }
 
+void log_index_reset(struct log_index *index, uint64_t first)
+{
+    index->skipped = 0;
+    index->bytes = 0;
+    index->state.first_index = first;
+    index->state.last_index = first - 1;
+}
+
 enum err log_index_load(struct log_index *index, const struct log_record *record,
                         uint64_t sequence)
 {

@@ -35,6 +35,8 @@ const struct log_position *log_index_at(const struct log_index *index, uint64_t 
 void log_index_append(struct log_index *index, const struct log_position *position);
 void log_index_truncate(struct log_index *index, uint64_t from);
 void log_index_trim(struct log_index *index, uint64_t before);
+/* Empty, and begins at `first`. */
+void log_index_reset(struct log_index *index, uint64_t first);
 
 /* A record found when opening. ERR_MALFORMED: something is missing before it. */
 MUST_CHECK enum err log_index_load(struct log_index *index, const struct log_record *record,

@@ -17,6 +17,15 @@ static int state_put(struct log_lmdb *log, MDB_txn *txn, const struct log_state 
     return mdb_put(txn, log->states, &key_val, &value_val, 0);
 }
 
+static int state_delete(struct log_lmdb *log, MDB_txn *txn, uint32_t group)
+{
+    uint8_t key[4];
+    MDB_val key_val = {sizeof(key), key};
+    put_be32(key, group);
+    int code = mdb_del(txn, log->states, &key_val, NULL);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
 static int record_delete(struct log_lmdb *log, MDB_txn *txn, uint64_t sequence)
 {
     uint8_t key[8];
@@ -90,6 +99,7 @@ static struct log_state state_after(const struct log_state *before,
                                     const struct log_write *write)
 {
     struct log_state state = *before;
+    CHECK(!write->reset || write->trim_before != 0);
     if (write->set_term) {
         state.term = write->term;
         state.vote = write->vote;
@@ -113,6 +123,13 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
     const struct log_state *before = index != NULL ? &index->state : &empty;
     int code = 0;
     CHECK(index != NULL || write->create);
+    if (write->drop || write->reset) {
+        CHECK(write->from == 0);
+        if (index != NULL && before->last_index >= before->first_index)
+            code = records_delete(log, txn, index, before->first_index, before->last_index);
+        if (write->drop)
+            return code == 0 ? state_delete(log, txn, write->group) : code;
+    }
     if (write->from != 0) {
         CHECK(write->count > 0 && write->from >= before->first_index &&
               write->from <= before->last_index + 1);
@@ -122,7 +139,7 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
             code = entries_put(log, txn, write);
     }
     /* Only entries that were there before are trimmed away, so the index knows them. */
-    if (code == 0 && write->trim_before != 0) {
+    if (code == 0 && write->trim_before != 0 && !write->reset) {
         CHECK(index != NULL && write->trim_before > before->first_index &&
               write->trim_before <= before->last_index &&
               (write->from == 0 || write->trim_before <= write->from));
@@ -170,6 +187,10 @@ void log_writes_index(struct log_lmdb *log)
     for (unsigned i = 0; i < log->writes_count; i++) {
         const struct log_write *write = &log->writes[i];
         struct log_index *index = log_group_find(log, write->group);
+        if (write->drop) {
+            log_group_remove(log, write->group);
+            continue;
+        }
         if (index == NULL)
             index = log_group_add(log,
                                   &(struct log_state){.group = write->group, .first_index = 1});
@@ -179,7 +200,9 @@ void log_writes_index(struct log_lmdb *log)
             for (unsigned j = 0; j < write->count; j++)
                 log_index_append(index, &log->fresh[taken++]);
         }
-        if (write->trim_before != 0)
+        if (write->reset)
+            log_index_reset(index, write->trim_before);
+        else if (write->trim_before != 0)
             log_index_trim(index, write->trim_before);
         after.last_index = index->state.last_index;
         index->state = after;

@@ -42,6 +42,9 @@ struct machine {
  * WHOLE: what entries 1..applied have made. PARTIAL: a copy from another replica has begun and
  * not ended; it neither applies nor reads, but its log votes. NONE: this node never keeps the
  * state of that group (a witness), only the log.
+ *
+ * A machine that knows none of this leaves the operations from state() on NULL: it is WHOLE,
+ * and a node that needs another's state goes without.
  */
 enum machine_state { MACHINE_WHOLE, MACHINE_PARTIAL, MACHINE_NONE };
 
@@ -64,7 +67,8 @@ struct machine_ops {
      * least `index`; whatever is here already is of use, not trusted. Until
      * replicator_state_fetched() the state is PARTIAL (durably so before the first row
      * changes), nothing of the group is applied and no batch with commands of it is
-     * outstanding.
+     * outstanding. state() says PARTIAL as soon as what was here is of no use any more:
+     * the old log goes then.
      */
     void (*fetch)(struct machine *machine, uint32_t group, uint64_t source, uint64_t index);
     /* Ends a fetch soon; replicator_state_fetched() comes all the same. */

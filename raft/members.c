@@ -2,8 +2,8 @@
 /*
  * Membership changes, one at a time on the leader: first an entry of its own term must be
  * committed (else two leaders could each commit a change that the other's majority does not
- * know), then a member that is to vote must have caught up, then the CHANGE entry goes in,
- * alone, and is answered when it is committed.
+ * know), then a member that is to vote must have caught up and have a whole state (unless it
+ * keeps none), then the CHANGE entry goes in, alone, and is answered when it is committed.
  */
 #include "node/base/log.h"
 #include "raft/internal.h"
@@ -56,17 +56,12 @@ static void membership_apply(struct membership *membership, const struct change_
     }
 }
 
-/*
- * ERR_OK when the change makes sense. The log is never sent from before where it was trimmed,
- * so nobody new can be taken in after that: there is no other way yet to get the state.
- */
+/* ERR_OK when the change makes sense. */
 static enum err change_check(const struct group *group, const struct change_request *change)
 {
     struct membership membership = membership_now(group);
     unsigned at = membership_find(&membership, change->node_id);
     bool member = at < membership.count;
-    bool trimmed = group->log_first > 1 || group->trim_allowed > 1;
-    bool replicated = member && membership.members[at].role != RAFT_SPARE;
     if (!member && (change->remove || change->role == RAFT_VOTER))
         return ERR_NOTFOUND;
     if (!member && membership.count == REPLICATOR_MEMBERS_MAX)
@@ -74,8 +69,6 @@ static enum err change_check(const struct group *group, const struct change_requ
     if (member && !change->remove && change->role == RAFT_VOTER &&
         membership.members[at].role == RAFT_SPARE)
         return ERR_INVALID;
-    if (!change->remove && change->role != RAFT_SPARE && !replicated && trimmed)
-        return ERR_UNAVAILABLE;
     /* A leader that is no voter in its own log could not be elected to finish the change. */
     if (change->node_id == group->raft.id && (change->remove || change->role != RAFT_VOTER))
         return ERR_INVALID;
@@ -95,7 +88,7 @@ void replicator_change(struct replicator *replicator, uint32_t id, uint64_t node
                                     .role = role_to_raft(role),
                                     .remove = remove};
     enum err err = ERR_OK;
-    if (group == NULL || !group_leads(group))
+    if (group == NULL || !group_serves(group))
         err = ERR_NOTLEADER;
     else if (group->change.call != NULL || group->transfer.call != NULL)
         err = ERR_BUSY;
@@ -158,17 +151,28 @@ static void stage_floor(struct group *group, uint64_t now)
     }
 }
 
+/* Its state is still being fetched, and it is there: that takes as long as it takes. */
+static bool catching_state(struct group *group, uint64_t node_id, uint64_t now)
+{
+    const struct link *link = group_link(group, node_id, false);
+    return link != NULL && link->known && (link->standing & WIRE_PARTIAL) != 0 &&
+           now - link->contact_ms < group->owner->config.election_timeout_ms;
+}
+
 /* In rounds, as Raft's section 4.2.1 has it, until what is missing is little. */
 static void stage_catch_up(struct group *group, uint64_t now)
 {
     struct change_request *change = &group->change;
     uint64_t match = group_match(group, change->node_id);
     uint64_t last = raft_last_index(&group->raft);
-    if (match > change->best) {
+    const struct link *link = group_link(group, change->node_id, false);
+    bool partial = catching_state(group, change->node_id, now);
+    bool whole = link != NULL && link->known && (link->standing & WIRE_PARTIAL) == 0;
+    if (match > change->best || partial) {
         change->best = match;
         change->progress_ms = now;
     }
-    if (match >= change->goal && last - match <= CATCH_UP_ENTRIES)
+    if (match >= change->goal && last - match <= CATCH_UP_ENTRIES && whole)
         change_submit(group);
     else if (match >= change->goal)
         change->goal = last;
@@ -191,6 +195,12 @@ void members_committed(struct group *group, uint64_t index)
 {
     if (group->change.stage == CHANGE_COMMIT && group->change.index == index)
         change_end(group, ERR_OK);
+}
+
+void members_give_way(struct group *group)
+{
+    if (group->change.stage == CHANGE_FLOOR || group->change.stage == CHANGE_CATCH_UP)
+        change_end(group, ERR_UNAVAILABLE);
 }
 
 void members_lost(struct group *group)

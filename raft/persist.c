@@ -31,6 +31,8 @@ static void group_written(struct group *group)
     }
     if (flight.vote && !group->write.vote)
         group_release_held(group);
+    if (flight.reset)
+        install_written(group);
     uint64_t index = flight.to < flight.clamp ? flight.to : flight.clamp;
     if (flight.from != 0 && index > group->raft.last_stored) {
         struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES};
@@ -52,10 +54,26 @@ void persist_completed(struct replicator *replicator)
     persist_release(replicator);
 }
 
+void group_write_wanted(struct group *group)
+{
+    struct replicator *replicator = group->owner;
+    if (group->dirty)
+        return;
+    if (replicator->dirty_count == replicator->dirty_room) {
+        replicator->dirty_room = replicator->dirty_room > 0 ? replicator->dirty_room * 2 : 16;
+        replicator->dirty =
+            realloc(replicator->dirty, replicator->dirty_room * sizeof(struct group *));
+        CHECK(replicator->dirty != NULL);
+    }
+    group->dirty = true;
+    replicator->dirty[replicator->dirty_count++] = group;
+}
+
 static bool wanted(const struct group *group)
 {
     const struct pending_write *write = &group->write;
-    return write->create || write->vote || write->from != 0 || write->trim_before != 0;
+    return write->create || write->vote || write->from != 0 || write->trim_before != 0 ||
+           write->reset;
 }
 
 static void write_entries(struct group *group, struct log_write *write)
@@ -76,6 +94,17 @@ static void write_entries(struct group *group, struct log_write *write)
     write->entries = flight->entries;
 }
 
+static void write_base(struct group *group, struct log_write *write, uint64_t first)
+{
+    const struct change *base = group_change_at(group, first - 1);
+    CHECK(base != NULL);
+    write->trim_before = first;
+    write->base_term = group_term_of(group, first - 1);
+    memcpy(group->flight.base_members, base->payload, base->size);
+    write->base_members = bytes_from(group->flight.base_members, base->size);
+    write->base_members_index = base->index;
+}
+
 static void write_fill(struct group *group, struct log_write *write)
 {
     *write = (struct log_write){.group = group->id};
@@ -93,40 +122,41 @@ static void write_fill(struct group *group, struct log_write *write)
     }
     if (group->write.from != 0)
         write_entries(group, write);
-    if (group->write.trim_before != 0) {
-        const struct change *base = group_change_at(group, group->write.trim_before - 1);
-        CHECK(base != NULL);
-        write->trim_before = group->write.trim_before;
-        write->base_term = group_term_of(group, write->trim_before - 1);
-        memcpy(group->flight.base_members, base->payload, base->size);
-        write->base_members = bytes_from(group->flight.base_members, base->size);
-        write->base_members_index = base->index;
+    if (group->write.reset) {
+        CHECK(group->write.from == 0 && group->write.trim_before == 0);
+        write->reset = group->flight.reset = true;
+        write_base(group, write, group->install.base.index + 1);
+    } else if (group->write.trim_before != 0) {
+        write_base(group, write, group->write.trim_before);
     }
     group->write = (struct pending_write){0};
 }
 
 void persist_hand_out(struct replicator *replicator)
 {
-    unsigned count = 0;
-    if (replicator->writing)
-        return;
-    for (unsigned i = 0; i < replicator->groups_count; i++)
-        count += wanted(replicator->groups[i]);
-    if (count == 0)
+    unsigned count = replicator->dirty_count;
+    if (replicator->writing || count == 0)
         return;
     replicator->writes = calloc(count, sizeof(*replicator->writes));
     replicator->writes_groups = calloc(count, sizeof(struct group *));
     CHECK(replicator->writes != NULL && replicator->writes_groups != NULL);
     replicator->writes_count = 0;
-    for (unsigned i = 0; i < replicator->groups_count; i++) {
-        struct group *group = replicator->groups[i];
+    replicator->dirty_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct group *group = replicator->dirty[i];
+        group->dirty = false;
         if (!wanted(group))
             continue;
         replicator->writes_groups[replicator->writes_count] = group;
         write_fill(group, &replicator->writes[replicator->writes_count++]);
     }
+    if (replicator->writes_count == 0) {
+        persist_release(replicator);
+        return;
+    }
     replicator->writing = true;
-    replicator->config.log->ops->write(replicator->config.log, replicator->writes, count);
+    replicator->config.log->ops->write(replicator->config.log, replicator->writes,
+                                       replicator->writes_count);
 }
 
 void persist_release(struct replicator *replicator)

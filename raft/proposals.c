@@ -15,7 +15,7 @@ void replicator_propose(struct replicator *replicator, uint32_t id, struct bytes
     CHECK(command.len > 0);
     if (command.len > REPLICATOR_COMMAND_SIZE_MAX) {
         call_finish(replicator, call, ERR_TOOBIG);
-    } else if (group == NULL || !group_leads(group)) {
+    } else if (group == NULL || !group_serves(group)) {
         call_finish(replicator, call, ERR_NOTLEADER);
     } else if (replicator->waiting_bytes + command.len >
                replicator->config.inflight_bytes_max) {
@@ -119,6 +119,12 @@ void proposals_lost(struct group *group)
     group->submitted = committed;
     /* Whether another data center has these is known to the leader alone. */
     call_finish_all(replicator, &group->gated, ERR_UNKNOWN);
+}
+
+void proposals_skipped(struct group *group, uint64_t index)
+{
+    while (group->submitted.head != NULL && group->submitted.head->index <= index)
+        given_up(group->owner, call_pop(&group->submitted), ERR_UNKNOWN);
 }
 
 void proposals_applied(struct group *group, const struct machine_command *command)

@@ -78,6 +78,7 @@ static int append_step(struct group *group, const struct sender *sender,
 static void append_skip_trimmed(struct group *group, struct wire_message *message)
 {
     uint64_t base = group->raft.trail.offset;
+    uint64_t commit = group->raft.commit_index;
     if (message->append.prev_index >= base)
         return;
     uint64_t skip = base - message->append.prev_index;
@@ -88,8 +89,9 @@ static void append_skip_trimmed(struct group *group, struct wire_message *messag
         message->append.count -= (unsigned)skip;
         return;
     }
-    message->append.prev_index = group->raft.commit_index;
-    message->append.prev_term = group_term_of(group, group->raft.commit_index);
+    /* The commit index is behind the base while the log is about to begin there. */
+    message->append.prev_index = commit > base ? commit : base;
+    message->append.prev_term = group_term_of(group, message->append.prev_index);
     message->append.count = 0;
 }
 
@@ -106,12 +108,15 @@ static void append_received(struct group *group, const struct sender *sender,
         refused(group, sender, "append of a second leader");
         return;
     }
-    if (message->term < term) /* only to be told the newer term */
+    /* Only to be told the newer term; or that somebody is here: libraft does not answer
+     * entries while it waits for the log to begin anew. */
+    if (message->term < term || group->install.active)
         message->append.count = 0;
     append_skip_trimmed(group, message);
     if (message->term >= term) {
         group->heard_ms = replicator_now(group->owner);
         group->heard_term = message->term;
+        group->unserving = message->append.unserving;
     }
     /* R3, for P1: a change must be the first of its batch. */
     unsigned start = 0;
@@ -145,8 +150,11 @@ static void append_result_received(struct group *group, const struct sender *sen
     uint64_t last = message->append_result.last_index;
     bool leads = group_leads(group) && message->term == group->raft.current_term;
     struct link *link = group_link(group, sender->node_id, leads);
-    if (leads && link != NULL)
+    if (leads && link != NULL) {
         link->contact_ms = replicator_now(group->owner);
+        link->known = true;
+        link->standing = message->append_result.standing;
+    }
     if (leads && message->append_result.rejected > 0) {
         if (message->append_result.rejected <= match)
             return;
@@ -160,6 +168,43 @@ static void append_result_received(struct group *group, const struct sender *sen
     result.append_entries_result.rejected = message->append_result.rejected;
     result.append_entries_result.last_log_index = last;
     message_step(group, sender, &result, NULL);
+    if (link != NULL && link->install != 0 &&
+        group_match(group, sender->node_id) >= link->install)
+        link->install = 0;
+}
+
+/* The leader's log begins behind an entry that this node has not. */
+static void install_received(struct group *group, const struct sender *sender,
+                             const struct wire_message *message)
+{
+    struct raft_message install = {.type = RAFT_INSTALL_SNAPSHOT};
+    uint64_t leader = group_leader(group);
+    if (message->term == group->raft.current_term &&
+        (group->raft.state == RAFT_LEADER || (leader != 0 && leader != sender->node_id))) {
+        refused(group, sender, "install of a second leader");
+        return;
+    }
+    /* Older ones are told so by their heartbeats (P2); while one is under way libraft leaks. */
+    if (message->term < group->raft.current_term || group->install.active)
+        return;
+    if (!group->witness && group->owner->config.machine->ops->fetch == NULL) {
+        refused(group, sender, "the state cannot be fetched here");
+        return;
+    }
+    group->heard_ms = replicator_now(group->owner);
+    group->heard_term = message->term;
+    union {
+        const uint8_t *from;
+        void *to;
+    } members = {.from = message->install.members.at};
+    struct raft_buffer buffer = {members.to, message->install.members.len};
+    install.install_snapshot.version = 1;
+    install.install_snapshot.term = message->term;
+    install.install_snapshot.last_index = message->install.last_index;
+    install.install_snapshot.last_term = message->install.last_term;
+    install.install_snapshot.conf_index = message->install.members_index;
+    CHECK(raft_configuration_decode(&buffer, &install.install_snapshot.conf) == 0);
+    message_step(group, sender, &install, NULL);
 }
 
 /*
@@ -259,6 +304,9 @@ static void message_received(struct replicator *replicator, const struct sender 
         break;
     case WIRE_TIMEOUT_NOW:
         timeout_now_received(group, sender, message);
+        break;
+    case WIRE_INSTALL:
+        install_received(group, sender, message);
         break;
     default:
         reads_received(group, sender->node_id, message);

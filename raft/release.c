@@ -12,6 +12,7 @@
 
 struct outside {
     unsigned members;
+    unsigned partial;    /* not counted: their logs are of no use without a state */
     uint64_t match;      /* of the most advanced */
     uint64_t contact_ms; /* of the one heard last */
 };
@@ -29,6 +30,10 @@ static struct outside outside_of(struct group *group)
             site == here)
             continue;
         const struct link *link = group_link(group, node_id, false);
+        if (link != NULL && link->known && (link->standing & WIRE_PARTIAL) != 0) {
+            outside.partial++;
+            continue;
+        }
         uint64_t match = group_match(group, node_id);
         outside.members++;
         if (match > outside.match)
@@ -61,7 +66,7 @@ static uint64_t release_limit(struct group *group, uint64_t now)
     struct outside outside = outside_of(group);
     bool silent = outside.members == 0 || now - outside.contact_ms > config->grace_ms;
     if (silent)
-        single_site_set(group, true, outside.members);
+        single_site_set(group, true, outside.members + outside.partial);
     else if (group->single_site && outside.match >= group->raft.commit_index)
         /* One that comes back does not stop all mail until it has everything. */
         single_site_set(group, false, outside.members);

@@ -12,6 +12,8 @@ enum {
     HEARTBEAT_MS = 250,
     INFLIGHT_BYTES = 32 * 1024 * 1024,
     CACHE_BYTES = 256 * 1024 * 1024,
+    LOG_HOLD_FACTOR = 8,
+    LOG_HOLD_MS = 24 * 3600 * 1000,
     PASSES_MAX = 4,
     CLOSING_ROUNDS_MAX = 16,
 };
@@ -113,6 +115,10 @@ static void config_defaults(struct replicator_config *config)
         config->heartbeat_ms = HEARTBEAT_MS;
     if (config->inflight_bytes_max == 0)
         config->inflight_bytes_max = INFLIGHT_BYTES;
+    if (config->log_hold_bytes == 0)
+        config->log_hold_bytes = LOG_HOLD_FACTOR * config->log_retain_bytes;
+    if (config->log_hold_ms == 0)
+        config->log_hold_ms = LOG_HOLD_MS;
     if (config->cache_bytes_max == 0)
         config->cache_bytes_max = CACHE_BYTES;
 }
@@ -211,6 +217,7 @@ void replicator_free(struct replicator **pointer)
     free(replicator->peers);
     free(replicator->groups);
     free(replicator->active);
+    free(replicator->dirty);
     free(replicator->scratch);
     send_release(replicator);
     wire_reader_fini(&replicator->reader);
@@ -243,6 +250,7 @@ void replicator_group_bootstrap(struct replicator *replicator, uint32_t id,
     group_changes_add(group, 1, bytes_from(payload, len));
     group->write.create = true;
     group->write.from = 1;
+    group_write_wanted(group);
     group->bootstrap = call;
 }
 
@@ -255,6 +263,7 @@ enum err replicator_group_join(struct replicator *replicator, uint32_t id)
     struct group *group = group_new(replicator, id);
     replicator_insert(replicator, group);
     group->write.create = true;
+    group_write_wanted(group);
     group_start_fresh(group);
     return ERR_OK;
 }
@@ -295,8 +304,8 @@ static bool waits(const struct group *group)
 {
     return group->reads_open.head != NULL || group->reads_round.head != NULL ||
            group->reads_ready.head != NULL || group->change.call != NULL ||
-           group->transfer.call != NULL || group->gated.head != NULL ||
-           group->waiting.head != NULL;
+           group->transfer.call != NULL || group->gated.head != NULL || fetch_waits(group) ||
+           group->waiting.head != NULL || (group_leads(group) && !group_fit(group));
 }
 
 static void tick(struct replicator *replicator, uint64_t now)
@@ -320,7 +329,7 @@ static void tick(struct replicator *replicator, uint64_t now)
 static void changed_note(struct group *group)
 {
     enum replicator_state state = REPLICATOR_STOPPED;
-    uint64_t leader = group_leader(group);
+    uint64_t leader = group_serving_leader(group);
     if (group->started && !group->failed)
         state = group->raft.state == RAFT_LEADER      ? REPLICATOR_LEADER
                 : group->raft.state == RAFT_CANDIDATE ? REPLICATOR_CANDIDATE
@@ -339,8 +348,10 @@ static void changed_note(struct group *group)
 
 static void group_turn(struct group *group, uint64_t now)
 {
+    fetch_turn(group, now);
     proposals_turn(group);
     members_turn(group, now);
+    transfer_hand_over(group, now);
     transfer_turn(group, now);
     reads_turn(group, now);
     release_turn(group, now);

@@ -47,8 +47,9 @@ struct replicator_config {
     bool cross_dc;     /* the durability policy */
     uint64_t inflight_bytes_max; /* node-wide, default 32 MiB; beyond it proposals wait */
     uint64_t cache_bytes_max;    /* entries kept in memory for followers, default 256 MiB */
-    uint64_t
-        log_retain_bytes; /* trimmed beyond that, but never past what a member still needs */
+    uint64_t log_retain_bytes;   /* of a group's log; trimmed beyond that, but */
+    uint64_t log_hold_bytes; /* for a member that is behind it grows to this: default 8 times */
+    uint64_t log_hold_ms;    /* or until that one was silent for so long: default 24 h */
     const struct replicator_clock *clock;
     struct entry_log *log;       /* raft/log.h */
     struct transport *transport; /* raft/transport.h */
@@ -113,10 +114,11 @@ void replicator_wait_applied(struct replicator *replicator, uint32_t group, uint
  * One membership step on the leader: add `node_id` as STANDBY or SPARE, promote it to VOTER
  * (which first waits until it has caught up), demote, or, with `remove`, take it out. `done`
  * comes when the change is committed; ERR_NOTLEADER, ERR_BUSY (another change is under way),
- * ERR_NOTFOUND, ERR_TOOBIG (too many members), ERR_UNAVAILABLE (it does not catch up, or the
- * log was trimmed and nobody new can), ERR_INVALID (the leader itself, which must hand over
- * first; the last voter; SPARE to VOTER, which is two steps), ERR_UNKNOWN (leadership was lost
- * while it was under way).
+ * ERR_NOTFOUND, ERR_TOOBIG (too many members), ERR_UNAVAILABLE (it does not catch up, or
+ * leadership is to be handed over meanwhile), ERR_INVALID (the leader itself, which must hand
+ * over first; the last voter; SPARE to VOTER, which is two steps), ERR_UNKNOWN (leadership was
+ * lost while it was under way). A promotion waits for as long as the member fetches the state
+ * and is heard.
  */
 void replicator_change(struct replicator *replicator, uint32_t group, uint64_t node_id,
                        enum replicator_role role, bool remove,
@@ -126,6 +128,9 @@ void replicator_change(struct replicator *replicator, uint32_t group, uint64_t n
  * ERR_NOTLEADER, ERR_NOTFOUND, ERR_BUSY, ERR_TIMEOUT. */
 void replicator_transfer(struct replicator *replicator, uint32_t group, uint64_t node_id,
                          void (*done)(void *context, enum err err), void *context);
+
+/* PARTIAL: the log is good, the state is being fetched. STATELESS: a witness. */
+enum replicator_standing { REPLICATOR_WHOLE, REPLICATOR_PARTIAL, REPLICATOR_STATELESS };
 
 struct replicator_status {
     enum replicator_state state;
@@ -142,13 +147,20 @@ struct replicator_status {
     uint64_t match[REPLICATOR_MEMBERS_MAX]; /* on the leader; else 0 */
     uint64_t
         last_contact_ms[REPLICATOR_MEMBERS_MAX]; /* on the leader: ago; UINT64_MAX: never */
+    /* On the leader: what each member lacks of the state; WHOLE until it has said so. */
+    enum replicator_standing standing[REPLICATOR_MEMBERS_MAX];
+    enum replicator_standing own;
+    uint64_t fetch_source; /* the node that the state is being fetched from, 0: none */
+    uint64_t pinned_index; /* leader: the log is kept from here on for a member that is told to
+                              begin there; 0: none */
 };
 
 /* Returns false when this node has no replica of the group. */
 bool replicator_status(const struct replicator *replicator, uint32_t group,
                        struct replicator_status *status);
 
-/* Quick look-ups for routing. Leader 0: unknown or no replica here. */
+/* Quick look-ups for routing. Leader 0: unknown, no replica here, or one that has no whole
+ * state and takes no proposals. */
 uint64_t replicator_leader(const struct replicator *replicator, uint32_t group);
 uint64_t replicator_applied(const struct replicator *replicator, uint32_t group);
 unsigned replicator_groups(const struct replicator *replicator, uint32_t *groups, unsigned max);

@@ -245,6 +245,21 @@ void group_resume_links(struct group *group)
 
 enum plan_step { PLAN_TAKEN, PLAN_DROPPED, PLAN_BLOCKED };
 
+/* Who is told to begin behind an entry is told the membership in force there. */
+static enum plan_step plan_install(struct plan *plan, struct link *link)
+{
+    struct group *group = link->group;
+    struct wire_message *message = &plan->messages[plan->count];
+    *message = link->head->message;
+    link_pop(link);
+    const struct change *change = group_change_at(group, message->install.last_index);
+    if (!group_leads(group) || group->led_term != message->term || change == NULL)
+        return PLAN_DROPPED;
+    message->install.members_index = change->index;
+    message->install.members = bytes_from(change->payload, change->size);
+    return PLAN_TAKEN;
+}
+
 /* The head of an AppendEntries that fits; the rest stays at the head of the queue. */
 static enum plan_step plan_append(struct plan *plan, struct link *link, size_t budget)
 {
@@ -276,6 +291,7 @@ static enum plan_step plan_append(struct plan *plan, struct link *link, size_t b
     message->append.count = count;
     message->append.commit_index = group->raft.commit_index;
     message->append.trim_before = group->trim_allowed;
+    message->append.unserving = !group_serves(group);
     uint64_t last = message->append.prev_index + count;
     uint64_t told = last < group->raft.commit_index ? last : group->raft.commit_index;
     if (told > link->told)
@@ -294,26 +310,55 @@ static enum plan_step plan_append(struct plan *plan, struct link *link, size_t b
     return PLAN_TAKEN;
 }
 
+/* The next message of the link into the plan. */
+static enum plan_step plan_message(struct plan *plan, struct link *link, size_t budget)
+{
+    struct wire_message *message = &plan->messages[plan->count];
+    enum plan_step step = PLAN_TAKEN;
+    switch (link->head->message.type) {
+    case WIRE_APPEND:
+        step = plan_append(plan, link, budget);
+        message = &plan->messages[plan->count];
+        if (step == PLAN_TAKEN)
+            message->append.entries = plan->entries + plan->entries_start[plan->count];
+        break;
+    case WIRE_INSTALL:
+        step = plan_install(plan, link);
+        break;
+    default:
+        *message = link->head->message;
+        link_pop(link);
+        break;
+    }
+    return step;
+}
+
+/* The version that the frame needs for what comes next. */
+static unsigned version_next(const struct link *link)
+{
+    const struct wire_message *message = &link->head->message;
+    if (message->type == WIRE_APPEND)
+        return group_serves(link->group) ? 1 : 2;
+    return wire_message_version(message);
+}
+
 /* Returns false when the link has to wait for the log. */
 static bool plan_link(struct plan *plan, struct link *link)
 {
     size_t end = plan->bytes + LINK_SHARE_BYTES;
     while (link->head != NULL && plan->bytes < end && plan->bytes < FRAME_TARGET_BYTES) {
-        plan_room(plan, 0);
-        struct wire_message *message = &plan->messages[plan->count];
-        if (link->head->message.type == WIRE_APPEND) {
-            enum plan_step step = plan_append(plan, link, end - plan->bytes);
-            if (step == PLAN_BLOCKED)
-                return false;
-            if (step == PLAN_DROPPED)
-                continue;
-            message = &plan->messages[plan->count];
-            message->append.entries = plan->entries + plan->entries_start[plan->count];
-        } else {
-            *message = link->head->message;
-            link_pop(link);
+        if (plan->count > 0 && version_next(link) != plan->version) {
+            plan->full = true;
+            return true;
         }
-        plan->bytes += wire_message_size(message);
+        plan->version = version_next(link);
+        plan_room(plan, 0);
+        enum plan_step step = plan_message(plan, link, end - plan->bytes);
+        if (step == PLAN_BLOCKED)
+            return false;
+        if (step == PLAN_DROPPED)
+            continue;
+        plan->bytes += wire_message_size(&plan->messages[plan->count]);
         plan->count++;
     }
     return true;
@@ -323,7 +368,7 @@ static struct frame *plan_frame(struct plan *plan, uint64_t sender)
 {
     struct frame *frame = frame_new(WIRE_HEAD_SIZE + plan->bytes);
     uint8_t *at = frame_memory(frame);
-    wire_head_write(at, sender, plan->count);
+    wire_head_write(at, sender, plan->count, plan->version);
     at += WIRE_HEAD_SIZE;
     for (unsigned i = 0; i < plan->count; i++) {
         struct wire_message *message = &plan->messages[i];
@@ -343,7 +388,8 @@ static void peer_send(struct replicator *replicator, struct peer *peer)
     while (peer->pending_head != NULL && transport->ops->room(transport, peer->node_id) > 0) {
         plan->count = plan->entries_count = 0;
         plan->bytes = 0;
-        while (peer->pending_head != NULL && plan->bytes < FRAME_TARGET_BYTES) {
+        plan->full = false;
+        while (peer->pending_head != NULL && plan->bytes < FRAME_TARGET_BYTES && !plan->full) {
             struct link *link = peer_next(peer);
             if (plan_link(plan, link) && link->head != NULL)
                 link_pending(link);

@@ -28,7 +28,8 @@ void group_apply_ready(struct group *group)
     uint64_t end = group->raft.commit_index < group->raft.last_stored ? group->raft.commit_index
                                                                       : group->raft.last_stored;
     struct lane *lane = group->owner->lanes[group->lane];
-    if (group->ready || !group->started || group->failed || group->apply_next > end)
+    if (group->ready || !group->started || group->failed || !group_whole(group) ||
+        group->apply_next > end)
         return;
     group->ready = true;
     group->next_ready = NULL;
@@ -80,6 +81,7 @@ static void entries_take(struct group *group, const struct raft_update *update,
         group->flight.clamp = index - 1;
     if (group->write.from == 0 || index < group->write.from)
         group->write.from = index;
+    group_write_wanted(group);
     if (index < group->cache.next) {
         cache_truncate(&group->cache, index);
         group_changes_truncate(group, index);
@@ -114,7 +116,8 @@ static void leadership_won(struct group *group)
         group->links[i]->told = 0;
         group->links[i]->contact_ms = 0;
         group->links[i]->read_acked = 0;
-        group->links[i]->behind = false;
+        group->links[i]->install = 0;
+        group->links[i]->known = false;
     }
     metric_add(METRIC_RAFT_ELECTIONS_WON, 1);
 }
@@ -134,108 +137,6 @@ static void state_take(struct group *group)
         leadership_lost(group);
     if (leads && group->led_term == 0)
         leadership_won(group);
-}
-
-/*
- * libraft leaves last_log_index unset when it refuses an AppendEntries of an older term, and
- * the receiver may by then lead the newer one.
- */
-static void stale_result_repair(const struct group *group, const struct raft_event *event,
-                                struct wire_message *message)
-{
-    if (event->type != RAFT_RECEIVE || event->receive.message->type != RAFT_APPEND_ENTRIES ||
-        event->receive.message->append_entries.term >= group->raft.current_term)
-        return;
-    uint64_t last = group->cache.next - 1;
-    if (message->append_result.rejected == 0)
-        message->append_result.rejected = 1;
-    message->append_result.last_index =
-        message->append_result.rejected - 1 < last ? message->append_result.rejected - 1 : last;
-}
-
-/*
- * A refused pre-vote carries the candidate's own term back, so a candidate with an old term
- * and the best log would ask in its old term for ever, and nobody else can win without its
- * vote. Tell it the term that it must pass: libraft takes that from a refusal.
- */
-static void pre_vote_term(const struct group *group, const struct raft_event *event,
-                          struct wire_message *message)
-{
-    if (event->type == RAFT_RECEIVE && event->receive.message->type == RAFT_REQUEST_VOTE &&
-        message->vote_result.pre_vote && !message->vote_result.granted &&
-        message->term < group->raft.current_term)
-        message->term = group->raft.current_term;
-}
-
-/* There is no transfer of state yet (README.md): all that can be done is to say so. */
-static void member_behind(struct group *group, uint64_t node_id)
-{
-    struct link *link = group_link(group, node_id, true);
-    if (link == NULL || link->behind)
-        return;
-    link->behind = true;
-    log_error(NULL, "a member needs entries that are trimmed: it cannot catch up",
-              LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("node", node_id)));
-}
-
-static bool message_convert(struct group *group, const struct raft_event *event,
-                            const struct raft_message *from, struct wire_message *to)
-{
-    *to = (struct wire_message){.group = group->id};
-    switch (from->type) {
-    case RAFT_APPEND_ENTRIES:
-        to->type = WIRE_APPEND;
-        to->term = from->append_entries.term;
-        to->append.prev_index = from->append_entries.prev_log_index;
-        to->append.prev_term = from->append_entries.prev_log_term;
-        to->append.commit_index = from->append_entries.leader_commit;
-        to->append.trim_before = group->trim_allowed;
-        to->append.count = from->append_entries.n_entries;
-        return true;
-    case RAFT_APPEND_ENTRIES_RESULT:
-        to->type = WIRE_APPEND_RESULT;
-        to->term = from->append_entries_result.term;
-        to->append_result.rejected = from->append_entries_result.rejected;
-        to->append_result.last_index = from->append_entries_result.last_log_index;
-        stale_result_repair(group, event, to);
-        return true;
-    case RAFT_REQUEST_VOTE:
-        to->type = WIRE_VOTE;
-        to->term = from->request_vote.term;
-        to->vote.last_index = from->request_vote.last_log_index;
-        to->vote.last_term = from->request_vote.last_log_term;
-        to->vote.disrupt = from->request_vote.disrupt_leader;
-        to->vote.pre_vote = from->request_vote.pre_vote;
-        return true;
-    case RAFT_REQUEST_VOTE_RESULT:
-        to->type = WIRE_VOTE_RESULT;
-        to->term = from->request_vote_result.term;
-        to->vote_result.granted = from->request_vote_result.vote_granted;
-        to->vote_result.pre_vote = from->request_vote_result.pre_vote;
-        pre_vote_term(group, event, to);
-        return true;
-    case RAFT_TIMEOUT_NOW:
-        to->type = WIRE_TIMEOUT_NOW;
-        to->term = from->timeout_now.term;
-        to->timeout_now.last_index = from->timeout_now.last_log_index;
-        to->timeout_now.last_term = from->timeout_now.last_log_term;
-        return true;
-    case RAFT_INSTALL_SNAPSHOT:
-        member_behind(group, from->server_id);
-        break;
-    }
-    return false;
-}
-
-static void messages_take(struct group *group, const struct raft_event *event,
-                          const struct raft_update *update)
-{
-    for (unsigned i = 0; i < update->messages.n; i++) {
-        struct wire_message message;
-        const struct raft_message *from = &update->messages.batch[i];
-        if (from->server_id != group->raft.id && message_convert(group, event, from, &message))
-            group_send(group, from->server_id, &message);
-    }
 }
 
 /* Tells libraft of every change that is committed by now. A leader may step down here. */
@@ -284,6 +185,7 @@ int group_step(struct group *group, struct raft_event *event, const struct step_
     if (update.flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) {
         group->write.vote = true;
         group->hold = true;
+        group_write_wanted(group);
     }
     if (update.flags & (RAFT_UPDATE_ENTRIES)) {
         void *token =
@@ -293,7 +195,8 @@ int group_step(struct group *group, struct raft_event *event, const struct step_
         entries_take(group, &update, memory);
         raft_free(token);
     }
-    CHECK((update.flags & (RAFT_UPDATE_SNAPSHOT)) == 0);
+    if (update.flags & (RAFT_UPDATE_SNAPSHOT))
+        install_take(group, &update);
     state_take(group);
     if (update.flags & (RAFT_UPDATE_MESSAGES))
         messages_take(group, event, &update);
@@ -329,14 +232,18 @@ void group_timer(struct group *group, uint64_t now)
 {
     if (!group->started || group->failed || now < raft_timeout(&group->raft))
         return;
+    /* Somebody with a whole state should lead: it gets the time to stand first. */
+    if (group->raft.state == RAFT_FOLLOWER && !group_whole(group) &&
+        now < raft_timeout(&group->raft) + group->owner->config.election_timeout_ms)
+        return;
     /* Each timeout of a leader is a check who answered since the last one: not too often. */
     if (group->led_term != 0) {
         if (now < group->ticked_ms + group->owner->config.heartbeat_ms)
             return;
         group->ticked_ms = now;
     }
-    if (group->raft.state == RAFT_FOLLOWER && group_sole_voter(group) &&
-        group->sole_term != group->raft.current_term) {
+    if (group->raft.state == RAFT_FOLLOWER && !group->install.active &&
+        group_sole_voter(group) && group->sole_term != group->raft.current_term) {
         sole_voter_term(group);
         return;
     }

@@ -6,7 +6,16 @@
  */
 #include "raft/internal.h"
 
-static uint64_t most_advanced(const struct group *group)
+/* It has said that it can lead, or has said nothing yet. */
+static bool fit(const struct group *group, uint64_t node_id, bool said)
+{
+    for (unsigned i = 0; i < group->links_count; i++)
+        if (group->links[i]->peer->node_id == node_id && group->links[i]->known)
+            return group->links[i]->standing == 0;
+    return !said;
+}
+
+static uint64_t most_advanced(const struct group *group, bool said)
 {
     const struct raft_configuration *members = &group->raft.configuration;
     uint64_t best = 0;
@@ -15,7 +24,7 @@ static uint64_t most_advanced(const struct group *group)
         uint64_t node_id = members->servers[i].id;
         uint64_t match = group_match(group, node_id);
         if (members->servers[i].role == RAFT_VOTER && node_id != group->raft.id &&
-            (best == 0 || match > best_match)) {
+            fit(group, node_id, said) && (best == 0 || match > best_match)) {
             best = node_id;
             best_match = match;
         }
@@ -29,20 +38,41 @@ void replicator_transfer(struct replicator *replicator, uint32_t id, uint64_t no
     struct group *group = replicator_group(replicator, id);
     struct call *call = call_new_simple(done, context);
     enum err err = ERR_OK;
+    if (group != NULL)
+        members_give_way(group);
     if (group == NULL || !group_leads(group))
         err = ERR_NOTLEADER;
     else if (group->transfer.call != NULL || group->change.call != NULL)
         err = ERR_BUSY;
     else if (node_id == 0)
-        node_id = most_advanced(group);
+        node_id = most_advanced(group, false);
     if (err == ERR_OK && (node_id == 0 || node_id == replicator->config.node_id ||
-                          !group_is_voter(group, node_id)))
+                          !group_is_voter(group, node_id) || !fit(group, node_id, false)))
         err = ERR_NOTFOUND;
     if (err != ERR_OK) {
         call_finish(replicator, call, err);
         return;
     }
     call->deadline_ms = replicator_now(replicator) + 2 * replicator->config.election_timeout_ms;
+    group->transfer = (struct transfer_request){.call = call, .node_id = node_id};
+    group_touch(group);
+}
+
+/* Elected because nobody else had the log: as soon as somebody can lead better, it shall. */
+void transfer_hand_over(struct group *group, uint64_t now)
+{
+    if (!group_leads(group) || group_fit(group) || group->transfer.call != NULL ||
+        now < group->hand_over_ms)
+        return;
+    uint64_t node_id = most_advanced(group, true);
+    if (node_id == 0)
+        return;
+    members_give_way(group);
+    if (group->change.call != NULL)
+        return;
+    group->hand_over_ms = now + group->owner->config.election_timeout_ms;
+    struct call *call = call_new_simple(NULL, NULL);
+    call->deadline_ms = now + 2 * group->owner->config.election_timeout_ms;
     group->transfer = (struct transfer_request){.call = call, .node_id = node_id};
     group_touch(group);
 }

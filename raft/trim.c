@@ -1,41 +1,89 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keeping the log short. The leader decides, because it alone knows what every member has on
- * disk: entries that any of them still lacks are kept, whatever they weigh, since there is no
- * other way yet to bring a member up to date. It tells the members where to cut with its
- * AppendEntries; each cuts there as soon as its own state is durable that far.
+ * disk. It keeps log_retain_bytes for all. For a member that is behind it keeps more, up to
+ * log_hold_bytes, or until that member has been silent for log_hold_ms; whoever comes back
+ * later than that gets the state of another replica instead. The leader tells the members where
+ * to cut with its AppendEntries; each cuts there as soon as its own state is durable that far.
  */
 #include "raft/internal.h"
 
-enum { TRIM_ENTRIES_LEAST = 1024 };
+enum { TRIM_ENTRIES_LEAST = 1024, PIN_TIMEOUTS = 10 };
 
-/* Every member has what is below; 0 when nothing can be said. */
-static uint64_t members_floor(const struct group *group)
+static const struct link *link_of(const struct group *group, uint64_t node_id)
+{
+    for (unsigned i = 0; i < group->links_count; i++)
+        if (group->links[i]->peer->node_id == node_id)
+            return group->links[i];
+    return NULL;
+}
+
+/* Where to cut so that about `keep` bytes stay. */
+static uint64_t cut_for(const struct group *group, uint64_t keep, uint64_t bytes)
+{
+    uint64_t entries = group->raft.last_stored + 1 - group->log_first;
+    return bytes <= keep ? group->log_first
+                         : group->log_first + (bytes - keep) / (bytes / entries + 1);
+}
+
+/*
+ * The lowest entry that the members still need and are waited for. One whose next entry is gone
+ * already needs the state, and nothing of the log before that.
+ */
+static uint64_t members_floor(const struct group *group, uint64_t now)
 {
     const struct raft_configuration *members = &group->raft.configuration;
-    uint64_t floor = UINT64_MAX;
+    uint64_t floor = group->raft.last_stored + 1;
     for (unsigned i = 0; i < members->n; i++) {
-        uint64_t match = members->servers[i].id == group->raft.id
-                             ? group->raft.last_stored
-                             : group_match(group, members->servers[i].id);
-        if (members->servers[i].role != RAFT_SPARE && match < floor)
-            floor = match;
+        uint64_t node_id = members->servers[i].id;
+        const struct link *link = link_of(group, node_id);
+        uint64_t heard_ms = group->led_since_ms;
+        uint64_t next = group_match(group, node_id) + 1;
+        if (link != NULL && link->contact_ms > heard_ms)
+            heard_ms = link->contact_ms;
+        if (node_id == group->raft.id || members->servers[i].role == RAFT_SPARE ||
+            now - heard_ms > group->owner->config.log_hold_ms || next < group->log_first)
+            continue;
+        if (next < floor)
+            floor = next;
     }
-    return floor == UINT64_MAX ? 0 : floor + 1;
+    return floor;
+}
+
+/* A member that is told to begin behind an entry must find the next one here when it has. */
+static uint64_t pinned_from(const struct group *group, uint64_t now)
+{
+    uint64_t pinned = UINT64_MAX;
+    uint64_t patience = (uint64_t)PIN_TIMEOUTS * group->owner->config.election_timeout_ms;
+    for (unsigned i = 0; i < group->links_count; i++) {
+        const struct link *link = group->links[i];
+        if (link->install != 0 && now - link->contact_ms <= patience &&
+            link->install + 1 < pinned)
+            pinned = link->install + 1;
+    }
+    return pinned;
 }
 
 void trim_turn(struct group *group)
 {
-    struct entry_log *log = group->owner->config.log;
-    uint64_t retain = group->owner->config.log_retain_bytes;
+    const struct replicator_config *config = &group->owner->config;
+    struct entry_log *log = config->log;
+    uint64_t now = replicator_now(group->owner);
+    uint64_t retain = config->log_retain_bytes;
     uint64_t bytes = log->ops->bytes(log, group->id);
-    uint64_t entries = group->raft.last_stored + 1 - group->log_first;
-    if (retain == 0 || entries == 0 || bytes < retain + retain / 4)
+    if (retain == 0 || group->raft.last_stored < group->log_first ||
+        bytes < retain + retain / 4)
         return;
-    uint64_t target = group->log_first + (bytes - retain) / (bytes / entries + 1);
-    uint64_t floor = members_floor(group);
+    uint64_t target = cut_for(group, retain, bytes);
+    uint64_t floor = members_floor(group, now);
+    uint64_t limit = cut_for(group, config->log_hold_bytes, bytes);
+    uint64_t pinned = pinned_from(group, now);
+    if (floor < limit)
+        floor = limit;
     if (target > floor)
         target = floor;
+    if (target > pinned)
+        target = pinned;
     if (target > group->trim_allowed)
         group->trim_allowed = target;
 }
@@ -54,11 +102,13 @@ void trim_follow(struct group *group)
 {
     struct machine *machine = group->owner->config.machine;
     if (!group->started || group->failed || group->trim_allowed <= group->log_first ||
-        group->write.trim_before != 0)
+        group->write.trim_before != 0 || fetch_waits(group))
         return;
-    uint64_t end = machine->ops->durable(machine, group->id) + 1;
-    if (end > group->applied + 1)
+    uint64_t end = group->raft.commit_index + 1;
+    if (!group->witness && end > group->applied + 1)
         end = group->applied + 1;
+    if (!group->witness && end > machine->ops->durable(machine, group->id) + 1)
+        end = machine->ops->durable(machine, group->id) + 1;
     if (end > group->trim_allowed)
         end = group->trim_allowed;
     /* The newest entry on disk stays, and libraft knows the term of the one before it. */
@@ -89,6 +139,7 @@ void trim_follow(struct group *group)
     uint64_t before = group->cache.bytes;
     group->log_first = end;
     group->write.trim_before = end;
+    group_write_wanted(group);
     cache_drop_before(&group->cache, end);
     group->owner->cache_bytes -= before - group->cache.bytes;
     changes_drop_before(group, end - 1);

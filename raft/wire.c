@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frame head, 24 bytes: magic "PRAF", version u16, zero u16, sender u64, message count u32,
- * zero u32.
- * Message: group u32, type u8, flags u8, zero u16, term u64, then by type
- *   APPEND         prev index u64, prev term u64, commit u64, trim u64, count u32, data u32;
- *                  count entry heads (term u64, length u32, type u8, zero u8 x 3); data
- *   APPEND_RESULT  rejected u64, last index u64
+ * Frame head, 24 bytes: magic "PRAF", version u16 (1; 2 for what is marked so), zero u16,
+ * sender u64, message count u32, zero u32. Message: group u32, type u8, flags u8, zero u16,
+ * term u64, then by type APPEND         prev index u64, prev term u64, commit u64, trim u64,
+ * count u32, data u32; count entry heads (term u64, length u32, type u8, zero u8 x 3); data
+ *                                                        flags: 1 unserving (2)
+ *   APPEND_RESULT  rejected u64, last index u64          flags: standing, if any (2)
  *   VOTE           last index u64, last term u64         flags: 1 disrupt, 2 pre-vote
  *   VOTE_RESULT                                          flags: 1 granted, 2 pre-vote
  *   TIMEOUT_NOW    last index u64, last term u64
  *   READ_PING, READ_ACK, READ_ASK   sequence u64
  *   READ_INDEX     sequence u64, index u64
+ *   INSTALL        last index u64, last term u64, members index u64, members size u32, zero
+ *                  u32; members (2)
  */
 #include "raft/wire.h"
 
@@ -21,7 +23,9 @@
 #include "raft/membership.h"
 #include "raft/replicator.h"
 
-enum { WIRE_VERSION = 1, MESSAGE_HEAD_SIZE = 16, APPEND_SIZE = 40 };
+enum { WIRE_VERSION = 2, MESSAGE_HEAD_SIZE = 16, APPEND_SIZE = 40, INSTALL_SIZE = 32 };
+
+enum { UNSERVING = 1, STANDING = WIRE_PARTIAL | WIRE_STATELESS | WIRE_UNWILLING };
 
 static const uint8_t magic[4] = {'P', 'R', 'A', 'F'};
 
@@ -30,8 +34,8 @@ static const struct layout {
     size_t fixed;
     uint8_t flags;
 } layouts[WIRE_TYPE_COUNT] = {
-    [WIRE_APPEND] = {APPEND_SIZE, 0},
-    [WIRE_APPEND_RESULT] = {16, 0},
+    [WIRE_APPEND] = {APPEND_SIZE, UNSERVING},
+    [WIRE_APPEND_RESULT] = {16, STANDING},
     [WIRE_VOTE] = {16, 3},
     [WIRE_VOTE_RESULT] = {0, 3},
     [WIRE_TIMEOUT_NOW] = {16, 0},
@@ -39,6 +43,7 @@ static const struct layout {
     [WIRE_READ_ACK] = {8, 0},
     [WIRE_READ_ASK] = {8, 0},
     [WIRE_READ_INDEX] = {16, 0},
+    [WIRE_INSTALL] = {INSTALL_SIZE, 0},
 };
 
 size_t wire_message_size(const struct wire_message *message)
@@ -47,14 +52,22 @@ size_t wire_message_size(const struct wire_message *message)
     if (message->type == WIRE_APPEND)
         for (unsigned i = 0; i < message->append.count; i++)
             size += WIRE_ENTRY_HEAD_SIZE + message->append.entries[i].data.len;
+    if (message->type == WIRE_INSTALL)
+        size += message->install.members.len;
     return size;
 }
 
-void wire_head_write(uint8_t *at, uint64_t sender, uint32_t message_count)
+static unsigned version_of(enum wire_type type, uint8_t flags)
+{
+    bool marked = (type == WIRE_APPEND || type == WIRE_APPEND_RESULT) && flags != 0;
+    return type == WIRE_INSTALL || marked ? 2 : 1;
+}
+
+void wire_head_write(uint8_t *at, uint64_t sender, uint32_t message_count, unsigned version)
 {
     memset(at, 0, WIRE_HEAD_SIZE);
     memcpy(at, magic, sizeof(magic));
-    put_le16(at + 4, WIRE_VERSION);
+    put_le16(at + 4, (uint16_t)version);
     put_le64(at + 8, sender);
     put_le32(at + 16, message_count);
 }
@@ -84,14 +97,35 @@ static size_t append_write(uint8_t *at, const struct wire_message *message)
     return (size_t)(data - at);
 }
 
+static size_t install_write(uint8_t *at, const struct wire_message *message)
+{
+    const struct bytes *members = &message->install.members;
+    put_le64(at, message->install.last_index);
+    put_le64(at + 8, message->install.last_term);
+    put_le64(at + 16, message->install.members_index);
+    put_le32(at + 24, (uint32_t)members->len);
+    put_le32(at + 28, 0);
+    memcpy(at + INSTALL_SIZE, members->at, members->len);
+    return INSTALL_SIZE + members->len;
+}
+
 static uint8_t flags_of(const struct wire_message *message)
 {
+    if (message->type == WIRE_APPEND)
+        return message->append.unserving ? UNSERVING : 0;
+    if (message->type == WIRE_APPEND_RESULT)
+        return message->append_result.standing;
     if (message->type == WIRE_VOTE)
         return (uint8_t)((message->vote.disrupt ? 1 : 0) | (message->vote.pre_vote ? 2 : 0));
     if (message->type == WIRE_VOTE_RESULT)
         return (uint8_t)((message->vote_result.granted ? 1 : 0) |
                          (message->vote_result.pre_vote ? 2 : 0));
     return 0;
+}
+
+unsigned wire_message_version(const struct wire_message *message)
+{
+    return version_of(message->type, flags_of(message));
 }
 
 size_t wire_message_write(uint8_t *at, const struct wire_message *message)
@@ -105,6 +139,8 @@ size_t wire_message_write(uint8_t *at, const struct wire_message *message)
     switch (message->type) {
     case WIRE_APPEND:
         return MESSAGE_HEAD_SIZE + append_write(body, message);
+    case WIRE_INSTALL:
+        return MESSAGE_HEAD_SIZE + install_write(body, message);
     case WIRE_APPEND_RESULT:
         put_le64(body, message->append_result.rejected);
         put_le64(body + 8, message->append_result.last_index);
@@ -141,9 +177,10 @@ void wire_reader_fini(struct wire_reader *reader)
 enum err wire_reader_start(struct wire_reader *reader, struct bytes frame)
 {
     if (frame.len < WIRE_HEAD_SIZE || memcmp(frame.at, magic, sizeof(magic)) != 0 ||
-        get_le16(frame.at + 4) != WIRE_VERSION || get_le16(frame.at + 6) != 0 ||
-        get_le32(frame.at + 20) != 0)
+        get_le16(frame.at + 4) == 0 || get_le16(frame.at + 4) > WIRE_VERSION ||
+        get_le16(frame.at + 6) != 0 || get_le32(frame.at + 20) != 0)
         return ERR_MALFORMED;
+    reader->version = get_le16(frame.at + 4);
     reader->sender = get_le64(frame.at + 8);
     reader->left = get_le32(frame.at + 16);
     reader->rest = bytes_skip(frame, WIRE_HEAD_SIZE);
@@ -216,6 +253,26 @@ static enum err append_read(struct wire_reader *reader, struct bytes body,
     return data.len == 0 ? ERR_OK : ERR_MALFORMED;
 }
 
+static enum err install_read(struct wire_reader *reader, struct bytes body,
+                             struct wire_message *message)
+{
+    struct membership membership;
+    size_t len = get_le32(body.at + 24);
+    message->install.last_index = get_le64(body.at);
+    message->install.last_term = get_le64(body.at + 8);
+    message->install.members_index = get_le64(body.at + 16);
+    if (len > reader->rest.len || get_le32(body.at + 28) != 0)
+        return ERR_MALFORMED;
+    message->install.members = bytes_from(reader->rest.at, len);
+    reader->rest = bytes_skip(reader->rest, len);
+    bool valid = message->install.last_index != 0 &&
+                 position_valid(message->install.last_index, message->install.last_term) &&
+                 message->install.last_term <= message->term &&
+                 message->install.members_index != 0 &&
+                 message->install.members_index <= message->install.last_index;
+    return valid ? membership_decode(message->install.members, &membership) : ERR_MALFORMED;
+}
+
 static enum err body_read(struct wire_reader *reader, struct bytes body, uint8_t flags,
                           struct wire_message *message)
 {
@@ -224,8 +281,12 @@ static enum err body_read(struct wire_reader *reader, struct bytes body, uint8_t
     bool valid = true;
     switch (message->type) {
     case WIRE_APPEND:
+        message->append.unserving = (flags & UNSERVING) != 0;
         return append_read(reader, body, message);
+    case WIRE_INSTALL:
+        return install_read(reader, body, message);
     case WIRE_APPEND_RESULT:
+        message->append_result.standing = flags;
         message->append_result.rejected = first;
         message->append_result.last_index = second;
         valid = first <= WIRE_NUMBER_MAX && second <= WIRE_NUMBER_MAX &&
@@ -275,6 +336,8 @@ enum err wire_reader_next(struct wire_reader *reader, struct wire_message *messa
         get_le16(head + 6) != 0 || message->term == 0 || message->term > WIRE_NUMBER_MAX)
         return ERR_MALFORMED;
     message->type = (enum wire_type)type;
+    if (version_of(message->type, head[5]) > reader->version)
+        return ERR_MALFORMED;
     reader->rest = bytes_skip(reader->rest, MESSAGE_HEAD_SIZE);
     if (reader->rest.len < layouts[type].fixed)
         return ERR_MALFORMED;

@@ -7,7 +7,7 @@
 
 #define LLU(value) (unsigned long long)(value)
 
-static void truth_add(struct truth *truth, struct record record)
+static void truth_add(struct truth *truth, struct truth_record record)
 {
     if (truth->count == truth->room) {
         truth->room = truth->room > 0 ? truth->room * 2 : 1024;
@@ -19,11 +19,16 @@ static void truth_add(struct truth *truth, struct record record)
 
 /* State machine safety: every node applies the same at the same index; each command once, and
  * none that was refused. */
-void check_applied(struct world *world, unsigned node, unsigned group, struct record record)
+void check_applied(struct world *world, unsigned node, unsigned group,
+                   struct truth_record record)
 {
     struct truth *truth = &world->truths[group];
     if (record.index <= truth->count) {
-        struct record *first = &truth->records[record.index - 1];
+        struct truth_record *first = &truth->records[record.index - 1];
+        if (first->term == record.term && first->id == record.id &&
+            first->reply != record.reply)
+            sim_fail(world, "REPLIES: node %u answers %llu of group %u as no other", node + 1,
+                     LLU(record.index), group);
         if (first->term != record.term || first->id != record.id)
             sim_fail(world,
                      "STATE MACHINE SAFETY: node %u applies %llu^%llu (%llu) of group %u, "
@@ -51,6 +56,20 @@ void check_applied(struct world *world, unsigned node, unsigned group, struct re
         sim_fail(world, "proposal %llu was refused and is applied", LLU(record.id));
     if (proposal->group != group)
         sim_fail(world, "proposal %llu landed in another group", LLU(record.id));
+}
+
+/* Equal tables at equal indexes. */
+void check_digest(struct world *world, unsigned node, unsigned group, uint64_t index,
+                  uint64_t digest)
+{
+    struct truth *truth = &world->truths[group];
+    if (index == 0 || index > truth->count)
+        return;
+    struct truth_record *record = &truth->records[index - 1];
+    if (record->digest != 0 && record->digest != digest)
+        sim_fail(world, "DIGEST: the tables of group %u at %llu are others on node %u", group,
+                 LLU(index), node + 1);
+    record->digest = digest;
 }
 
 static void describe(struct world *world, unsigned group)
@@ -134,6 +153,9 @@ void check_turn(struct node *node)
             continue;
         if (status.state == REPLICATOR_STOPPED && status.term > 1)
             sim_fail(world, "node %u: group %u stopped", node->number + 1, i);
+        if (status.state == REPLICATOR_LEADER && status.own != REPLICATOR_WHOLE &&
+            node->led_term[i] != status.term)
+            world->stats->stateless_leaders++;
         if (status.state == REPLICATOR_LEADER)
             check_leadership(node, i, status.term);
     }
@@ -182,13 +204,16 @@ void check_sent(struct world *world, unsigned from, unsigned to, struct bytes fr
 static bool on_disk(struct world *world, unsigned node, unsigned group, uint64_t index)
 {
     const struct disk_entry *entry = disk_entry(&world->nodes[node].disk, group, index);
+    /* A witness cuts its log when told that the others have it. */
     if (index < world->nodes[node].disk.groups[group].state.first_index)
-        return true;
+        return world->nodes[node].witness ||
+               machine_holds(&world->nodes[node].machine, group, index);
     return entry != NULL && entry->term == world->truths[group].records[index - 1].term;
 }
 
 /* An acknowledged command is applied here, on a majority of disks, and by policy elsewhere. */
-void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id, uint64_t index)
+void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id, uint64_t index,
+              struct bytes reply)
 {
     struct node *node = &world->nodes[number];
     struct truth *truth = &world->truths[group];
@@ -200,7 +225,9 @@ void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id,
         sim_fail(world, "proposal %llu is acknowledged and not at %llu", LLU(id), LLU(index));
         return;
     }
-    if (machine_applied(&node->machine, group) < index)
+    if (truth->records[index - 1].reply != machine_hash(reply))
+        sim_fail(world, "proposal %llu got another's reply", LLU(id));
+    if (machine_applied_index(&node->machine, group) < index)
         sim_fail(world, "proposal %llu is acknowledged before it is applied", LLU(id));
     CHECK(replicator_status(node->replicator, group, &status));
     for (unsigned i = 0; i < status.member_count; i++) {
@@ -208,7 +235,9 @@ void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id,
         bool has = world->gate && on_disk(world, member, group, index);
         voters += status.members[i].role == REPLICATOR_VOTER;
         have += status.members[i].role == REPLICATOR_VOTER && has;
-        outside = outside || (has && world->nodes[member].site != node->site);
+        /* Entries without the state that they belong to are of no use to anybody. */
+        outside = outside || (has && world->nodes[member].site != node->site &&
+                              !world->nodes[member].machine.groups[group].partial);
     }
     if (!world->gate || status.state != REPLICATOR_LEADER)
         return;
@@ -243,14 +272,14 @@ static void check_group_end(struct world *world, unsigned group)
     }
     for (unsigned i = 0; i < status.member_count; i++) {
         struct node *node = &world->nodes[status.members[i].node_id - 1];
-        if (!node->up || status.members[i].role == REPLICATOR_SPARE)
+        if (!node->up || node->witness || status.members[i].role == REPLICATOR_SPARE)
             continue;
-        if (node->machine.groups[group].count + 200 >= truth->count)
+        if (machine_applied_index(&node->machine, group) + 200 >= truth->count)
             continue;
         if (world->verbose)
             describe(world, group);
         sim_fail(world, "LIVENESS: node %u applied %llu of %llu of group %u", node->number + 1,
-                 LLU(node->machine.groups[group].count), LLU(truth->count), group);
+                 LLU(machine_applied_index(&node->machine, group)), LLU(truth->count), group);
     }
 }
 

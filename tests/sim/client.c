@@ -2,15 +2,17 @@
 /* Those who propose, read, and change who is a member. */
 #include <stdlib.h>
 
-#include "sim.h"
+#include "tests/sim/mail.h"
+
+enum { PAUSE_MS = 100 };
 
 struct request {
     struct world *world;
     unsigned node;
     uint64_t life;
     unsigned group;
-    uint64_t id;         /* of a proposal */
-    uint64_t seen_index; /* of a read: what had been shown before it began */
+    uint64_t seen_index; /* what had been shown before it began */
+    uint64_t begun;      /* a moment of the mail's */
 };
 
 static struct request *request_new(struct node *node, unsigned group)
@@ -29,49 +31,13 @@ static bool heard(const struct request *request)
     return node->up && node->life == request->life && !node->dying;
 }
 
-static void show(struct world *world, unsigned group, uint64_t index)
+void client_show(struct world *world, unsigned group, uint64_t index)
 {
     if (index > world->truths[group].seen_index)
         world->truths[group].seen_index = index;
 }
 
-static void proposal_done(void *context, enum err err, uint64_t index, struct bytes reply)
-{
-    struct request *request = context;
-    struct world *world = request->world;
-    struct proposal *proposal = &world->proposals[request->id - 1];
-    if (!heard(request)) {
-        /* Refusals are true even when nobody hears them. */
-        if (err == ERR_NOTLEADER || err == ERR_BUSY)
-            proposal->outcome = PROPOSAL_NEVER;
-    } else if (err == ERR_OK) {
-        proposal->outcome = PROPOSAL_OK;
-        proposal->index = index;
-        world->stats->acknowledged++;
-        if (world->calm)
-            world->truths[request->group].ok_calm++;
-        if (reply.len != sizeof(request->id) ||
-            memcmp(reply.at, &request->id, sizeof(request->id)) != 0)
-            sim_fail(world, "proposal %llu got another's reply",
-                     (unsigned long long)request->id);
-        check_ok(world, request->node, request->group, request->id, index);
-        show(world, request->group, index);
-    } else if (err == ERR_NOTLEADER || err == ERR_BUSY) {
-        proposal->outcome = PROPOSAL_NEVER;
-        world->stats->refused++;
-        if (proposal->applied > 0)
-            sim_fail(world, "refused proposal %llu was applied",
-                     (unsigned long long)request->id);
-    } else if (err == ERR_UNKNOWN || err == ERR_CLOSED) {
-        proposal->outcome = PROPOSAL_UNKNOWN;
-        world->stats->unknown++;
-    } else {
-        sim_fail(world, "proposal ends with %s", err_text(err));
-    }
-    free(request);
-}
-
-static struct node *some_node(struct world *world, unsigned group, bool leader)
+struct node *client_node(struct world *world, unsigned group, bool leader)
 {
     unsigned start = (unsigned)sim_below(world, world->plan.nodes);
     for (unsigned i = 0; i < world->plan.nodes; i++) {
@@ -83,43 +49,17 @@ static struct node *some_node(struct world *world, unsigned group, bool leader)
     return NULL;
 }
 
-static void propose(struct world *world, struct node *node, unsigned group, size_t len)
-{
-    struct request *request = request_new(node, group);
-    uint8_t *command = calloc(1, len);
-    CHECK(command != NULL && len >= sizeof(request->id));
-    if (world->proposals_count == world->proposals_room) {
-        world->proposals_room = world->proposals_room > 0 ? world->proposals_room * 2 : 1024;
-        world->proposals =
-            realloc(world->proposals, world->proposals_room * sizeof(*world->proposals));
-        CHECK(world->proposals != NULL);
-    }
-    request->id = ++world->proposals_count;
-    world->proposals[request->id - 1] =
-        (struct proposal){.node = node->number, .life = node->life, .group = group};
-    memcpy(command, &request->id, sizeof(request->id));
-    replicator_propose(node->replicator, group, bytes_from(command, len), proposal_done,
-                       request);
-    free(command);
-    node_wake(node);
-}
-
 static void proposer(struct world *world, struct event *event)
 {
     (void)event;
-    unsigned group = (unsigned)sim_below(world, world->plan.groups);
-    struct node *node = some_node(world, group, sim_below(world, 8) != 0);
     unsigned count = 1 + (unsigned)sim_below(world, sim_below(world, 10) == 0 ? 40 : 4);
-    for (unsigned i = 0; node != NULL && i < count; i++) {
-        size_t len = 8 + sim_below(world, 200);
-        if (world->plan.large && sim_below(world, 50) == 0) {
-            len = 100000 + sim_below(world, REPLICATOR_COMMAND_SIZE_MAX / 2 - 100000);
-            world->stats->large++;
-        }
-        propose(world, node, group, len);
-    }
-    sim_at(world,
-           (struct event){.at_ms = world->now_ms + 2 + sim_below(world, 40), .run = proposer});
+    unsigned group = (unsigned)sim_below(world, world->plan.groups);
+    if (world->now_ms + QUIET_MS >= world->calm_at_ms + CALM_MS)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        mail_begin(world, group);
+    sim_at(world, (struct event){.at_ms = world->now_ms + 2 + sim_below(world, PAUSE_MS),
+                                 .run = proposer});
 }
 
 static void read_done(void *context, enum err err, uint64_t index, struct bytes reply)
@@ -129,13 +69,14 @@ static void read_done(void *context, enum err err, uint64_t index, struct bytes 
     (void)reply;
     if (heard(request) && err == ERR_OK) {
         uint64_t applied =
-            machine_applied(&world->nodes[request->node].machine, request->group);
+            machine_applied_index(&world->nodes[request->node].machine, request->group);
         world->stats->reads++;
         if (applied < request->seen_index || index < request->seen_index)
             sim_fail(world, "node %u reads group %u at %llu (%llu), %llu had been shown before",
                      request->node + 1, request->group, (unsigned long long)applied,
                      (unsigned long long)index, (unsigned long long)request->seen_index);
-        show(world, request->group, applied);
+        client_show(world, request->group, applied);
+        mail_look(world, request->node, request->group, request->begun);
     } else if (err != ERR_OK && err != ERR_UNAVAILABLE && err != ERR_CLOSED &&
                err != ERR_NOTFOUND) {
         sim_fail(world, "read ends with %s", err_text(err));
@@ -147,10 +88,11 @@ static void reader(struct world *world, struct event *event)
 {
     (void)event;
     unsigned group = (unsigned)sim_below(world, world->plan.groups);
-    struct node *node = some_node(world, group, false);
+    struct node *node = client_node(world, group, false);
     if (node != NULL) {
         struct request *request = request_new(node, group);
         request->seen_index = world->truths[group].seen_index;
+        request->begun = mail_moment(world);
         if (world->bug == BUG_STALE_READ)
             read_done(request, ERR_OK, replicator_applied(node->replicator, group),
                       (struct bytes){NULL, 0});
@@ -214,7 +156,7 @@ static void members(struct world *world, struct event *event)
 {
     (void)event;
     unsigned group = (unsigned)sim_below(world, world->plan.groups);
-    struct node *leader = some_node(world, group, true);
+    struct node *leader = client_node(world, group, true);
     struct replicator_status status;
     if (leader != NULL && replicator_status(leader->replicator, group, &status)) {
         if (!world->calm && sim_below(world, 10) == 0)

@@ -45,6 +45,15 @@ static void group_append(struct disk_group *group, const struct entry *entry)
     group->state.last_index++;
 }
 
+static void base_set(struct disk_group *group, const struct log_write *write)
+{
+    group->state.first_index = write->trim_before;
+    group->state.base_term = write->base_term;
+    group->state.base_members_index = write->base_members_index;
+    group->state.base_members_size = (unsigned)write->base_members.len;
+    memcpy(group->state.base_members, write->base_members.at, write->base_members.len);
+}
+
 static void group_trim(struct disk_group *group, const struct log_write *write)
 {
     uint64_t drop = write->trim_before - group->state.first_index;
@@ -55,11 +64,15 @@ static void group_trim(struct disk_group *group, const struct log_write *write)
     }
     memmove(group->entries, group->entries + drop,
             (group_count(group) - drop) * sizeof(*group->entries));
-    group->state.first_index = write->trim_before;
-    group->state.base_term = write->base_term;
-    group->state.base_members_index = write->base_members_index;
-    group->state.base_members_size = (unsigned)write->base_members.len;
-    memcpy(group->state.base_members, write->base_members.at, write->base_members.len);
+    base_set(group, write);
+}
+
+static void group_free(struct disk_group *group)
+{
+    if (group->exists)
+        group_truncate(group, group->state.first_index);
+    free(group->entries);
+    *group = (struct disk_group){0};
 }
 
 /* `entries`: how many of them reach the disk; the trim only with all. */
@@ -76,6 +89,17 @@ static void write_carry_out(struct disk *disk, const struct log_write *write, un
         CHECK(write->term >= group->state.term);
         group->state.term = write->term;
         group->state.vote = write->vote;
+    }
+    if (write->drop) {
+        group_free(group);
+        return;
+    }
+    if (write->reset) {
+        group_truncate(group, group->state.first_index);
+        base_set(group, write);
+        group->state.last_index = write->trim_before - 1;
+        disk->world->stats->resets++;
+        return;
     }
     if (write->from != 0) {
         CHECK(write->from >= group->state.first_index &&
@@ -103,14 +127,6 @@ static void group_copy(struct disk_group *to, const struct disk_group *from)
         to->entries[i] = from->entries[i];
         frame_ref(to->entries[i].data);
     }
-}
-
-static void group_free(struct disk_group *group)
-{
-    if (group->exists)
-        group_truncate(group, group->state.first_index);
-    free(group->entries);
-    *group = (struct disk_group){0};
 }
 
 static void undo_keep(struct disk *disk, uint64_t until_ms)

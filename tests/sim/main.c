@@ -15,7 +15,11 @@ static const char *const bug_names[BUG_COUNT] = {"none",
                                                  "vote-not-durable",
                                                  "ack-before-apply",
                                                  "wrong-site",
-                                                 "stale-read"};
+                                                 "stale-read",
+                                                 "uid-reused-after-failover",
+                                                 "dedupe-forgotten-after-transfer",
+                                                 "expunge-resurrected",
+                                                 "quota-drift"};
 
 struct options {
     uint64_t from;
@@ -144,7 +148,8 @@ int main(int argc, char **argv)
         "%s: %llu seeds, %llu failed; virtual %.1f h, %llu steps, %llu frames, %llu crashes, "
         "%llu elections, %llu commits, %llu acknowledged, %llu unknown, %llu refused, "
         "%llu reads, %llu changes, %llu transfers, %llu trims, %llu large, "
-        "%llu single-site\n",
+        "%llu single-site; state: %llu fetches, %llu resumed, %llu failed, %llu whole, "
+        "%llu log resets, %llu leaders without\n",
         bug_names[options.bug], (unsigned long long)ran, (unsigned long long)failed,
         (double)stats.virtual_ms / 3600e3, (unsigned long long)stats.steps,
         (unsigned long long)stats.frames, (unsigned long long)stats.crashes,
@@ -153,6 +158,9 @@ int main(int argc, char **argv)
         (unsigned long long)stats.refused, (unsigned long long)stats.reads,
         (unsigned long long)stats.changes, (unsigned long long)stats.transfers,
         (unsigned long long)stats.trims, (unsigned long long)stats.large,
-        (unsigned long long)stats.single_site);
+        (unsigned long long)stats.single_site, (unsigned long long)stats.fetches,
+        (unsigned long long)stats.fetches_resumed, (unsigned long long)stats.fetches_failed,
+        (unsigned long long)stats.fetched, (unsigned long long)stats.resets,
+        (unsigned long long)stats.stateless_leaders);
     return options.bug == BUG_NONE ? failed > 0 : failed == 0;
 }

@@ -99,7 +99,9 @@ void node_start(struct node *node)
         .cross_dc = world->plan.cross_dc,
         .inflight_bytes_max = 256 * 1024,
         .cache_bytes_max = 64 * 1024,
-        .log_retain_bytes = world->plan.trim ? 16 * 1024 : (uint64_t)1 << 40,
+        .log_retain_bytes = world->plan.trim ? 8 * 1024 : (uint64_t)1 << 40,
+        .log_hold_bytes = world->plan.tight ? 12 * 1024 : (uint64_t)1 << 40,
+        .log_hold_ms = world->plan.tight ? 400 : 0,
         .log = &node->disk.interface,
         .transport = &node->transport,
         .machine = &node->machine.interface,
@@ -211,6 +213,7 @@ void nodes_setup(struct world *world)
         node->transport.ops = &net_ops;
         /* Sites 1, 1, 2 or 1, 1, 2, 2, 3: two nodes of a majority may share one. */
         node->site = 1 + i / 2;
+        node->witness = world->plan.witness && i + 1 == world->plan.nodes;
         disk_init(&node->disk, world, i);
         machine_init(&node->machine, world, i);
         for (unsigned g = 0; g < world->plan.groups && !world->plan.growth; g++)

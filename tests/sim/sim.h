@@ -19,8 +19,10 @@
 enum {
     NODES_MAX = 5,
     GROUPS_MAX = 3,
+    MACHINE_LANES = 2,
     FAULTS_MS = 20000, /* of virtual time */
-    CALM_MS = 12000,   /* then everything that still runs must come to rest */
+    CALM_MS = 12000,   /* then everything that still runs must come to rest, */
+    QUIET_MS = 3000,   /* and nothing new is begun towards the end */
     ELECTION_MS = 200,
     BEAT_MS = 25,
     GRACE_MS = 1500,
@@ -34,6 +36,10 @@ enum bug {
     BUG_ACK_BEFORE_APPLY,
     BUG_WRONG_SITE,
     BUG_STALE_READ,
+    BUG_UID_REUSED,
+    BUG_DEDUPE_FORGOTTEN,
+    BUG_EXPUNGE_RESURRECTED,
+    BUG_QUOTA_DRIFT,
     BUG_COUNT
 };
 
@@ -48,12 +54,15 @@ struct plan_of_seed {
     unsigned stall_permille;
     unsigned crash_ms;
     unsigned partition_ms;
+    unsigned fetch_ms; /* a step of a state transfer takes up to this */
     bool growth;
     bool churn;
     bool cross_dc;
     bool trim;
     bool minority; /* a minority stays dead at the end */
     bool large;    /* commands of more than a frame's share */
+    bool tight;    /* the log is not held for members that are behind: state is transferred */
+    bool witness;  /* the last node keeps no state */
 };
 
 struct world;
@@ -92,27 +101,35 @@ struct disk {
     unsigned writes_count;
 };
 
-struct record {
+struct truth_record {
     uint64_t index;
     uint64_t term;
     uint64_t id;     /* 0: not a command */
+    uint64_t reply;  /* a hash of it */
     uint64_t led_by; /* the highest term that anybody led when it was first applied */
+    uint64_t digest; /* of the group's tables behind it, 0: nobody has looked */
 };
 
-struct state {
-    struct record *records;
-    uint64_t count;
-    uint64_t room;
-    uint64_t durable; /* records that outlive a crash for sure */
+struct machine_group {
+    uint64_t committed; /* by a transaction of its lane */
+    uint64_t applied;   /* what readers see: committed, but for a planted bug */
+    uint64_t durable;   /* would outlive a power loss for sure */
+    bool partial;       /* a copy from another node has begun and not ended; outlives a crash */
+};
+
+struct machine_lane {
+    struct db *db;
+    uint64_t last_ms; /* when something was committed */
+    bool sync_pending;
 };
 
 struct machine_sim {
     struct machine interface;
     struct world *world;
     unsigned node;
-    struct state groups[GROUPS_MAX];
-    struct machine_batch *batch; /* under way */
-    uint64_t visible[GROUPS_MAX];
+    uint64_t lives; /* how often it has crashed */
+    struct machine_lane lanes[MACHINE_LANES];
+    struct machine_group groups[GROUPS_MAX];
 };
 
 struct net_link {
@@ -138,6 +155,8 @@ struct node {
     bool dying;
     unsigned site;
     uint64_t led_term[GROUPS_MAX];
+    bool witness;
+    bool fetch_stopped[GROUPS_MAX];
 };
 
 struct proposal {
@@ -150,7 +169,7 @@ struct proposal {
 };
 
 struct truth {
-    struct record *records; /* what was committed, by the first who applied it */
+    struct truth_record *records; /* what was committed, by the first who applied it */
     uint64_t count;
     uint64_t room;
     uint64_t seen_index; /* the highest index that any finished operation has shown */
@@ -162,7 +181,8 @@ struct truth {
 
 struct stats {
     uint64_t steps, frames, crashes, elections, commits, acknowledged, unknown, refused, reads,
-        changes, transfers, trims, virtual_ms, single_site, large;
+        changes, transfers, trims, virtual_ms, single_site, large, fetches, fetched,
+        fetches_resumed, fetches_failed, resets, stateless_leaders;
 };
 
 struct world {
@@ -187,6 +207,7 @@ struct world {
     uint64_t proposals_count;
     uint64_t proposals_room;
     bool change_open[GROUPS_MAX];
+    struct mail *mail; /* mail.h */
     char failure[300];
     struct stats *stats;
 };
@@ -234,16 +255,47 @@ extern const struct transport_ops net_ops;
 void machine_init(struct machine_sim *machine, struct world *world, unsigned node);
 void machine_fini(struct machine_sim *machine);
 void machine_crash(struct machine_sim *machine);
-uint64_t machine_applied(const struct machine_sim *machine, unsigned group);
+uint64_t machine_applied_index(const struct machine_sim *machine, unsigned group);
+bool machine_whole(const struct machine_sim *machine, unsigned group);
+struct db *machine_lane(const struct machine_sim *machine, unsigned group);
+uint64_t machine_hash(struct bytes bytes);
+/* Compares its tables with those of whoever was at the same index before. */
+void machine_check_digest(const struct machine_sim *machine, unsigned group);
+/* It has every acknowledged entry up to `index`, and keeps it over a crash. */
+bool machine_holds(const struct machine_sim *machine, unsigned group, uint64_t index);
+
+/*
+ * Copying a group's state from one machine to another, as fetch.c does it over virtual time.
+ * begin: returns the index that the copy will be of, 0 when `from` has no whole state; `to` is
+ * partial from now on, with `resumed` set when it was before. step: copies a little more, true
+ * when all is there. end: `to` is whole and durable at `index`.
+ */
+uint64_t machine_copy_begin(struct machine_sim *to, const struct machine_sim *from,
+                            unsigned group, bool *resumed);
+bool machine_copy_step(struct machine_sim *to, const struct machine_sim *from, unsigned group,
+                       uint64_t index, unsigned amount);
+void machine_copy_end(struct machine_sim *to, unsigned group, uint64_t index);
+
+/* fetch.c */
+void fetch_start(struct machine_sim *machine, unsigned group, unsigned source, uint64_t index);
+void fetch_stop(struct machine_sim *machine, unsigned group);
 
 /* client.c */
 void client_setup(struct world *world);
+/* Somebody was shown the state of that index. */
+void client_show(struct world *world, unsigned group, uint64_t index);
+/* A node that is up, and leads the group as far as it knows; NULL when there is none. */
+struct node *client_node(struct world *world, unsigned group, bool leader);
 
 /* checks.c */
-void check_applied(struct world *world, unsigned node, unsigned group, struct record record);
+void check_applied(struct world *world, unsigned node, unsigned group,
+                   struct truth_record record);
 void check_turn(struct node *node);
 void check_sent(struct world *world, unsigned from, unsigned to, struct bytes frame);
-void check_ok(struct world *world, unsigned node, unsigned group, uint64_t id, uint64_t index);
+void check_ok(struct world *world, unsigned node, unsigned group, uint64_t id, uint64_t index,
+              struct bytes reply);
+void check_digest(struct world *world, unsigned node, unsigned group, uint64_t index,
+                  uint64_t digest);
 void check_end(struct world *world);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "sim.h"
+#include "tests/sim/mail.h"
 
 uint64_t sim_random(struct world *world)
 {
@@ -100,9 +100,12 @@ static void plan_unfold(struct world *world)
     plan->growth = sim_below(world, 3) == 0;
     plan->churn = sim_below(world, 3) == 0;
     plan->cross_dc = sim_below(world, 2) == 0;
-    plan->trim = !plan->growth && sim_below(world, 3) == 0;
+    plan->trim = sim_below(world, 2) == 0;
     plan->minority = sim_below(world, 3) == 0;
     plan->large = sim_below(world, 8) == 0;
+    plan->tight = plan->trim && sim_below(world, 3) != 0;
+    plan->witness = sim_below(world, 4) == 0;
+    plan->fetch_ms = 5 + (unsigned)sim_below(world, sim_below(world, 3) == 0 ? 400 : 40);
 }
 
 static void calm(struct world *world, struct event *event)
@@ -110,7 +113,9 @@ static void calm(struct world *world, struct event *event)
     (void)event;
     world->calm = true;
     net_heal(world);
-    unsigned spared = world->plan.minority ? (world->plan.nodes - 1) / 2 : 0;
+    /* Of two nodes with a state one may be fetching it from the other. */
+    unsigned spared =
+        world->plan.minority && !world->plan.witness ? (world->plan.nodes - 1) / 2 : 0;
     for (unsigned i = 0; i < world->plan.nodes; i++) {
         struct node *node = &world->nodes[(i + world->seed) % world->plan.nodes];
         /* With members coming and going a minority of nodes may be a majority of voters. */
@@ -162,6 +167,7 @@ bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats 
     world->calm_at_ms = world->now_ms + FAULTS_MS;
     world->hash = 0xcbf29ce484222325U;
     plan_unfold(world);
+    mail_init(world);
     net_init(world);
     nodes_setup(world);
     faults_setup(world);
@@ -170,12 +176,15 @@ bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats 
     loop(world);
     if (world->failure[0] == '\0')
         check_end(world);
+    if (world->failure[0] == '\0')
+        mail_end(world);
     bool good = world->failure[0] == '\0';
     if (!good)
         printf("seed %llu: %s\n", (unsigned long long)seed, world->failure);
     stats->virtual_ms += world->now_ms - 1000;
     *hash = world->hash;
     nodes_teardown(world);
+    mail_fini(world);
     for (unsigned i = 0; i < world->heap_count; i++)
         if (world->heap[i].data != NULL)
             world->heap[i].drop(world->heap[i].data);

@@ -36,11 +36,17 @@ struct fixture {
     struct entry entries[ENTRIES_MAX];
     const struct log_write *writes;
     unsigned writes_count;
+    unsigned resets;
     bool writes_wait; /* a write stays under way until the test ends it */
     /* the machine */
     uint64_t applied;
     struct machine_batch *batch;
     bool apply_waits;
+    enum machine_state kept;
+    unsigned fetches;
+    unsigned fetch_stops;
+    uint64_t fetch_source;
+    uint64_t fetch_index;
     /* the transport */
     struct frame *frames[FRAMES_MAX];
     unsigned frames_count;
@@ -67,6 +73,16 @@ static inline void write_end(struct fixture *fixture, enum err err)
         if (write->create && !fixture->exists)
             fixture->state = (struct log_state){.group = write->group, .first_index = 1};
         fixture->exists = true;
+        if (write->reset) {
+            fixture->resets++;
+            fixture->state.first_index = write->trim_before;
+            fixture->state.last_index = write->trim_before - 1;
+            fixture->state.base_term = write->base_term;
+            fixture->state.base_members_index = write->base_members_index;
+            fixture->state.base_members_size = (unsigned)write->base_members.len;
+            memcpy(fixture->state.base_members, write->base_members.at,
+                   write->base_members.len);
+        }
         if (write->set_term) {
             fixture->state.term = write->term;
             fixture->state.vote = write->vote;
@@ -189,7 +205,35 @@ static uint64_t applied(struct machine *machine, uint32_t group)
     return of_machine(machine)->applied;
 }
 
-static const struct machine_ops machine_ops = {lane_of, apply, release, applied, applied};
+static enum machine_state state_of(struct machine *machine, uint32_t group)
+{
+    (void)group;
+    return of_machine(machine)->kept;
+}
+
+static void fetch(struct machine *machine, uint32_t group, uint64_t source, uint64_t index)
+{
+    struct fixture *fixture = of_machine(machine);
+    (void)group;
+    fixture->fetch_source = source;
+    fixture->fetch_index = index;
+    fixture->fetches++;
+}
+
+static void fetch_stop(struct machine *machine, uint32_t group)
+{
+    (void)group;
+    of_machine(machine)->fetch_stops++;
+}
+
+static const struct machine_ops machine_ops = {.lane_of = lane_of,
+                                               .apply = apply,
+                                               .release = release,
+                                               .applied = applied,
+                                               .durable = applied,
+                                               .state = state_of,
+                                               .fetch = fetch,
+                                               .fetch_stop = fetch_stop};
 
 static unsigned room(struct transport *transport, uint64_t node_id)
 {

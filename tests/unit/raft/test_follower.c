@@ -5,7 +5,7 @@
 static void receive(struct fixture *fixture, const struct wire_message *message)
 {
     struct frame *frame = frame_new(WIRE_HEAD_SIZE + wire_message_size(message));
-    wire_head_write(frame_memory(frame), 2, 1);
+    wire_head_write(frame_memory(frame), 2, 1, wire_message_version(message));
     wire_message_write(frame_memory(frame) + WIRE_HEAD_SIZE, message);
     replicator_received(fixture->replicator, 2, frame);
 }
@@ -143,6 +143,166 @@ static void test_overtaken_write(void **state)
     assert_int_equal(fixture->entries[3].term, 3);
 }
 
+static struct wire_message install_of(uint64_t term, uint64_t index, uint64_t index_term,
+                                      uint8_t *members)
+{
+    struct wire_message message = {.type = WIRE_INSTALL, .group = 0, .term = term};
+    message.install.last_index = index;
+    message.install.last_term = index_term;
+    message.install.members_index = 1;
+    message.install.members = bytes_from(members, members_fill(members));
+    return message;
+}
+
+/* A follower with entries 1 and 2 applied, of a leader whose log begins behind 100. */
+static void follower_left_behind(struct fixture *fixture, uint8_t *members)
+{
+    struct entry entries[2] = {
+        {.term = 1, .type = ENTRY_CHANGE, .data = {members, members_fill(members)}},
+        {.term = 5, .type = ENTRY_COMMAND, .data = BYTES("first")}};
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    assert_int_equal(replicator_group_join(fixture->replicator, 0), ERR_OK);
+    struct wire_message message = append_of(5, 0, 0, entries, 2, 2);
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(fixture->applied, 2);
+    frames_drop(fixture);
+    message = install_of(6, 100, 6, members);
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(fixture->fetches, 1);
+    assert_int_equal(fixture->fetch_source, 2);
+    assert_int_equal(fixture->fetch_index, 100);
+}
+
+/*
+ * The old log stays until the old state is of no use. Then the log begins behind the leader's
+ * base, entries are stored and acknowledged, and nothing is applied before the state is whole.
+ */
+static void test_install(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct replicator_status status;
+    struct entry entry = {.term = 6, .type = ENTRY_COMMAND, .data = BYTES("next")};
+    follower_left_behind(fixture, members);
+    assert_int_equal(fixture->resets, 0);
+    assert_int_equal(fixture->state.last_index, 2);
+    /* Said again, it is ignored; a heartbeat is answered, with nothing acknowledged. */
+    struct wire_message message = install_of(6, 100, 6, members);
+    receive(fixture, &message);
+    message = append_of(6, 100, 6, &entry, 1, 100);
+    receive(fixture, &message);
+    turns(fixture);
+    message = sent(fixture);
+    assert_int_equal(message.type, WIRE_APPEND_RESULT);
+    assert_int_equal(message.append_result.rejected, 0);
+    assert_int_equal(message.append_result.last_index, 0);
+    assert_int_equal(message.append_result.standing, WIRE_PARTIAL);
+    fixture->kept = MACHINE_PARTIAL;
+    fixture->now_ms += 20;
+    turns(fixture);
+    assert_int_equal(fixture->resets, 1);
+    assert_int_equal(fixture->state.first_index, 101);
+    assert_int_equal(fixture->state.base_term, 6);
+    assert_int_equal(acknowledged(fixture), 100);
+    message = append_of(6, 100, 6, &entry, 1, 101);
+    receive(fixture, &message);
+    turns(fixture);
+    message = sent(fixture);
+    assert_int_equal(message.append_result.last_index, 101);
+    assert_int_equal(message.append_result.standing, WIRE_PARTIAL);
+    assert_int_equal(fixture->applied, 2);
+    assert_int_equal(fixture->fetches, 1);
+    /* Fails: asked for again, after a while. */
+    replicator_state_fetched(fixture->replicator, 0, ERR_UNAVAILABLE, 0);
+    turns(fixture);
+    assert_int_equal(fixture->fetches, 1);
+    fixture->now_ms += 1000;
+    turns(fixture);
+    assert_int_equal(fixture->fetches, 2);
+    /* What came is of entry 101: that one is not applied, the next one is. */
+    fixture->kept = MACHINE_WHOLE;
+    fixture->applied = 101;
+    replicator_state_fetched(fixture->replicator, 0, ERR_OK, 101);
+    frames_drop(fixture);
+    message = append_of(6, 101, 6, &entry, 1, 102);
+    receive(fixture, &message);
+    turns(fixture);
+    message = sent(fixture);
+    assert_int_equal(message.append_result.last_index, 102);
+    assert_int_equal(message.append_result.standing, 0);
+    assert_int_equal(fixture->applied, 102);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.own, REPLICATOR_WHOLE);
+    assert_int_equal(status.applied_index, 102);
+}
+
+/* Died in the middle: it goes on fetching by itself, votes and acknowledges meanwhile. */
+static void test_partial_at_start(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct entry entry = {.term = 6, .type = ENTRY_COMMAND, .data = BYTES("next")};
+    follower_left_behind(fixture, members);
+    fixture->kept = MACHINE_PARTIAL;
+    fixture->now_ms += 20;
+    turns(fixture);
+    replicator_free(&fixture->replicator);
+    frames_drop(fixture);
+    fixture->fetches = 0;
+    start(fixture);
+    turns(fixture);
+    assert_int_equal(fixture->fetches, 0); /* nobody is there */
+    replicator_peer_up(fixture->replicator, 2, true);
+    fixture->now_ms += 20;
+    turns(fixture);
+    assert_int_equal(fixture->fetches, 1);
+    assert_int_equal(fixture->fetch_index, 100);
+    struct wire_message message = append_of(6, 100, 6, &entry, 1, 101);
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(acknowledged(fixture), 101);
+    assert_int_equal(fixture->applied, 2);
+    fixture->kept = MACHINE_WHOLE;
+    fixture->applied = 150;
+    replicator_state_fetched(fixture->replicator, 0, ERR_OK, 150);
+    turns(fixture);
+    assert_int_equal(replicator_applied(fixture->replicator, 0), 150);
+}
+
+/* A write of the old log is under way when the log is to begin anew: it is never reported. */
+static void test_install_overtakes_write(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct entry entries[2] = {
+        {.term = 1, .type = ENTRY_CHANGE, .data = {members, members_fill(members)}},
+        {.term = 5, .type = ENTRY_COMMAND, .data = BYTES("first")}};
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    assert_int_equal(replicator_group_join(fixture->replicator, 0), ERR_OK);
+    turns(fixture);
+    fixture->writes_wait = true;
+    struct wire_message message = append_of(5, 0, 0, entries, 2, 2);
+    receive(fixture, &message);
+    turns(fixture);
+    message = install_of(5, 100, 5, members);
+    receive(fixture, &message);
+    turns(fixture);
+    write_end(fixture, ERR_OK);
+    turns(fixture);
+    assert_int_equal(acknowledged(fixture), 0);
+    assert_int_equal(fixture->applied, 0);
+    fixture->kept = MACHINE_PARTIAL;
+    fixture->now_ms += 20;
+    turns(fixture);
+    write_end(fixture, ERR_OK);
+    turns(fixture);
+    assert_int_equal(acknowledged(fixture), 100);
+}
+
 /* With a standby in another data center, an answer waits for it; after the grace it does not.
  */
 static void test_other_data_center(void **state)
@@ -192,6 +352,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_follower_acknowledges_what_is_durable, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_overtaken_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_install, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_partial_at_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_install_overtakes_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_data_center, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

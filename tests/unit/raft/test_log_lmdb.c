@@ -246,6 +246,64 @@ static void test_trim(void **state)
     expect(fixture, 1, 1900, 1950, 2);
 }
 
+/* A log that begins anew behind an entry that it never had; and what other groups have stays.
+ */
+static void test_reset(void **state)
+{
+    struct fixture *fixture = *state;
+    append(fixture, 1, 1, 300, 1);
+    append(fixture, 2, 1, 50, 1);
+    struct log_write write = {.group = 1,
+                              .reset = true,
+                              .set_term = true,
+                              .term = 7,
+                              .vote = 2,
+                              .trim_before = 5001,
+                              .base_term = 6,
+                              .base_members = BYTES("the members"),
+                              .base_members_index = 4000};
+    assert_int_equal(writes_wait(fixture, &write, 1), ERR_OK);
+    assert_int_equal(fixture->interface->ops->bytes(fixture->interface, 1), 0);
+    for (unsigned round = 0; round < 2; round++) {
+        struct log_state got = state_of(fixture, 1);
+        struct entry entry;
+        assert_int_equal(got.first_index, 5001);
+        assert_int_equal(got.last_index, 5000);
+        assert_int_equal(got.base_term, 6);
+        assert_int_equal(got.base_members_index, 4000);
+        assert_int_equal(got.term, 7);
+        assert_int_equal(got.vote, 2);
+        assert_int_equal(
+            fixture->interface->ops->read(fixture->interface, 1, 300, 1, 1, &entry), 0);
+        log_reopen(fixture);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        append(fixture, 1, 5001 + round * 100, 5100 + round * 100, 7);
+        log_reopen(fixture);
+        expect(fixture, 1, 5001, 5100 + round * 100, 7);
+        expect(fixture, 2, 1, 50, 1);
+    }
+}
+
+static void test_drop(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_write write = {.group = 1, .drop = true};
+    struct log_state states[3];
+    append(fixture, 1, 1, 300, 1);
+    append(fixture, 2, 1, 50, 1);
+    assert_int_equal(writes_wait(fixture, &write, 1), ERR_OK);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(fixture->interface->ops->groups(fixture->interface, states, 3), 1);
+        expect(fixture, 2, 1, 50, 1);
+        log_reopen(fixture);
+    }
+    append(fixture, 1, 1, 20, 9);
+    log_reopen(fixture);
+    expect(fixture, 1, 1, 20, 9);
+    assert_int_equal(state_of(fixture, 1).last_index, 20);
+}
+
 /* Over and over in an environment that holds a fraction of what passes through it. */
 static void test_space_is_used_again(void **state)
 {
@@ -332,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_truncate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_space_is_used_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_is_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_while_writing, setup, teardown),

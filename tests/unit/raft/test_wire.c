@@ -12,7 +12,7 @@
 #include "raft/replicator.h"
 #include "raft/wire.h"
 
-enum { FRAME_ROOM = 8192, MESSAGES = 10 };
+enum { FRAME_ROOM = 8192, MESSAGES = 13 };
 
 static uint8_t members[MEMBERSHIP_SIZE_MAX];
 static struct entry entries[3];
@@ -52,8 +52,14 @@ static size_t frame_fill(uint8_t *frame)
     messages[8] = (struct wire_message){
         .type = WIRE_READ_INDEX, .group = 1, .term = 5, .read = {80, 4242}};
     messages[9] = (struct wire_message){.type = WIRE_APPEND, .group = 0, .term = 1};
+    messages[10] = (struct wire_message){
+        .type = WIRE_INSTALL, .group = 3, .term = 9, .install = {70, 8, 12, entries[1].data}};
+    messages[11] = (struct wire_message){
+        .type = WIRE_APPEND_RESULT, .group = 8, .term = 6, .append_result = {0, 11, 5}};
+    messages[12] = (struct wire_message){.type = WIRE_APPEND, .group = 0, .term = 1};
+    messages[12].append.unserving = true;
     uint8_t *at = frame + WIRE_HEAD_SIZE;
-    wire_head_write(frame, 42, MESSAGES);
+    wire_head_write(frame, 42, MESSAGES, 2);
     for (unsigned i = 0; i < MESSAGES; i++) {
         size_t size = wire_message_write(at, &messages[i]);
         assert_int_equal(size, wire_message_size(&messages[i]));
@@ -196,10 +202,52 @@ static void test_appends_refused(void **state)
         message.append.prev_term = bad->prev_term;
         message.append.count = 1;
         message.append.entries = &entry;
-        wire_head_write(frame, 1, 1);
+        wire_head_write(frame, 1, 1, 1);
         size_t len = WIRE_HEAD_SIZE + wire_message_write(frame + WIRE_HEAD_SIZE, &message);
         if (frame_read(bytes_from(frame, len), &count) != ERR_MALFORMED)
             fail_msg("%s was let through", bad->name);
+    }
+}
+
+/* What only version 2 knows is refused in a frame that says 1; what says 2 may hold both. */
+static void test_versions(void **state)
+{
+    uint8_t frame[FRAME_ROOM];
+    unsigned count;
+    (void)state;
+    frame_fill(frame);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        unsigned version = i >= 10 ? 2 : 1;
+        assert_int_equal(wire_message_version(&messages[i]), version);
+        wire_head_write(frame, 42, 1, 1);
+        size_t len = WIRE_HEAD_SIZE + wire_message_write(frame + WIRE_HEAD_SIZE, &messages[i]);
+        assert_int_equal(frame_read(bytes_from(frame, len), &count),
+                         version == 1 ? ERR_NOTFOUND : ERR_MALFORMED);
+        wire_head_write(frame, 42, 1, 2);
+        assert_int_equal(frame_read(bytes_from(frame, len), &count), ERR_NOTFOUND);
+        wire_head_write(frame, 42, 1, 3);
+        assert_int_equal(frame_read(bytes_from(frame, len), &count), ERR_MALFORMED);
+    }
+}
+
+static void test_installs_refused(void **state)
+{
+    static const struct {
+        uint64_t last_index, last_term, members_index;
+    } cases[] = {{0, 0, 0}, {7, 0, 1}, {0, 4, 0}, {7, 6, 1}, {7, 4, 8}, {7, 4, 0}};
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t frame[FRAME_ROOM];
+        unsigned count;
+        struct wire_message message = {.type = WIRE_INSTALL, .term = 5};
+        frame_fill(frame);
+        message.install.last_index = cases[i].last_index;
+        message.install.last_term = cases[i].last_term;
+        message.install.members_index = cases[i].members_index;
+        message.install.members = entries[1].data;
+        wire_head_write(frame, 1, 1, 2);
+        size_t len = WIRE_HEAD_SIZE + wire_message_write(frame + WIRE_HEAD_SIZE, &message);
+        assert_int_equal(frame_read(bytes_from(frame, len), &count), ERR_MALFORMED);
     }
 }
 
@@ -240,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_every_truncation_refused),
         cmocka_unit_test(test_mutations_end),
         cmocka_unit_test(test_appends_refused),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_installs_refused),
         cmocka_unit_test(test_membership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
