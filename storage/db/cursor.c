@@ -8,6 +8,7 @@
 
 struct db_cursor {
     struct db_txn *txn;
+    enum db_table table;
     MDB_cursor *cursor; /* NULL when the transaction had an error before */
     struct bytes prefix;
     bool standing; /* on a row */
@@ -26,6 +27,7 @@ struct db_cursor *db_cursor_open(struct db_txn *txn, enum db_table table, struct
 
     CHECK(cursor != NULL);
     cursor->txn = txn;
+    cursor->table = table;
     cursor->cursor = NULL;
     cursor->prefix = prefix;
     cursor->standing = false;
@@ -154,5 +156,7 @@ void db_cursor_delete(struct db_cursor *cursor)
     cursor->deleted_len = mdb_key.mv_size;
     cursor->deleted = true;
     cursor->standing = false;
+    key_changed(cursor->txn, cursor->table,
+                bytes_from(cursor->deleted_key, cursor->deleted_len));
     db_note(cursor->txn, mdb_cursor_del(cursor->cursor, 0));
 }

@@ -15,6 +15,7 @@ struct db {
     struct db_txn *idle;  /* read transactions that were reset, to be renewed */
     unsigned idle_count;
     unsigned reading;
+    struct db_watch *watches; /* touched by who has LMDB's write lock */
 };
 
 struct db_txn {
@@ -30,6 +31,15 @@ enum err err_from_lmdb(int code);
 
 /* Notes the error of a call, unless there was one. Returns it; NOTFOUND is only returned. */
 enum err db_note(struct db_txn *txn, int code);
+
+/* Tells the watches of a key's group. */
+void watches_tell(struct db_txn *txn, enum db_table table, struct bytes key);
+
+static inline void key_changed(struct db_txn *txn, enum db_table table, struct bytes key)
+{
+    if (txn->db->watches != NULL)
+        watches_tell(txn, table, key);
+}
 
 static inline MDB_val val_of_bytes(struct bytes bytes)
 {

@@ -25,6 +25,11 @@ void db_fail(struct db_txn *txn, enum err err)
         txn->err = err;
 }
 
+uint64_t db_txn_number(const struct db_txn *txn)
+{
+    return txn->txn != NULL ? mdb_txn_id(txn->txn) : 0;
+}
+
 enum err db_get(struct db_txn *txn, enum db_table table, struct bytes key, struct bytes *value)
 {
     MDB_val mdb_key = val_of_bytes(key);
@@ -45,8 +50,10 @@ void db_put(struct db_txn *txn, enum db_table table, struct bytes key, struct by
     MDB_val mdb_key = val_of_bytes(key);
     MDB_val mdb_value = val_of_bytes(value);
 
-    if (txn->err == ERR_OK)
-        db_note(txn, mdb_put(txn->txn, txn->db->tables[table], &mdb_key, &mdb_value, 0));
+    if (txn->err != ERR_OK)
+        return;
+    key_changed(txn, table, key);
+    db_note(txn, mdb_put(txn->txn, txn->db->tables[table], &mdb_key, &mdb_value, 0));
 }
 
 void db_reserve(struct db_txn *txn, enum db_table table, struct bytes key, size_t len,
@@ -58,6 +65,7 @@ void db_reserve(struct db_txn *txn, enum db_table table, struct bytes key, size_
     *room = NULL;
     if (txn->err != ERR_OK)
         return;
+    key_changed(txn, table, key);
     if (db_note(txn, mdb_put(txn->txn, txn->db->tables[table], &mdb_key, &mdb_value,
                              MDB_RESERVE)) == ERR_OK)
         *room = mdb_value.mv_data;
@@ -69,5 +77,6 @@ bool db_delete(struct db_txn *txn, enum db_table table, struct bytes key)
 
     if (txn->err != ERR_OK)
         return false;
+    key_changed(txn, table, key);
     return db_note(txn, mdb_del(txn->txn, txn->db->tables[table], &mdb_key, NULL)) == ERR_OK;
 }
