@@ -143,6 +143,11 @@ class Wan:
             self.rule("filter", "-D", *pair, "DROP")
             self.cuts.discard(pair)
 
+    def dropped(self):
+        """How many packets the cuts that are in place have stopped."""
+        lines = run("iptables", "-w", "-nvxL", "FORWARD").splitlines()
+        return sum(int(line.split()[0]) for line in lines if " DROP " in line)
+
     def around(self, number):
         """All lines from and to a node: cut, it is alone."""
         return [pair for pair in self.pairs if number in pair]

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What goes wrong in a run: a plan of faults drawn from a seed, each of which is begun, lasts, is mended, and leaves a row
+in the history that says what it really did."""
+import contextlib
+import errno
+import random
+import time
+
+import lab
+
+PROGRAMS = ("postraft-store", "postraft-store", "postraft-smtp", "postraft-imap")
+
+
+class Fault:
+    """`kind` is the row's name; begin() and mend() act on the cluster. One object is one fault of a plan."""
+
+    def __init__(self, draw, cluster):
+        self.cluster = cluster
+        self.number = draw.randint(1, cluster.count)
+        self.other = draw.choice([n for n in range(1, cluster.count + 1) if n != self.number])
+        self.seconds = draw.uniform(2, 8)
+        self.detail = ""
+        self.draw(draw)
+
+    def draw(self, draw):
+        """What else of it is left to the seed."""
+
+    @property
+    def node(self):
+        return self.cluster.node(self.number)
+
+    @property
+    def kind(self):
+        return type(self).__name__.lower()
+
+    def text(self):
+        return f"{self.kind} n{self.number}{' ' + str(self.detail) if self.detail != '' else ''} {self.seconds:.1f}s"
+
+    def begin(self):
+        raise NotImplementedError
+
+    def mend(self):
+        pass
+
+    def effect(self):
+        """What it did that can be counted; 0: it was in nobody's way."""
+        return 1
+
+
+class Cut(Fault):
+    """Lines of the network; the effect is how many packets were dropped."""
+    pairs = ()
+
+    def begin(self):
+        self.before = self.cluster.wan.dropped()
+        self.cluster.wan.cut(self.pairs)
+
+    def mend(self):
+        self.packets = self.cluster.wan.dropped() - self.before
+        self.cluster.wan.heal(self.pairs)
+
+    def effect(self):
+        return self.packets
+
+
+class Partition(Cut):
+    def draw(self, draw):
+        self.pairs = [(self.number, self.other), (self.other, self.number)]
+        self.detail = f"| n{self.other}"
+
+
+class OneWay(Cut):
+    def draw(self, draw):
+        self.pairs = [(self.number, self.other)]
+        self.detail = f"-> n{self.other}"
+
+
+class Isolate(Cut):
+    def draw(self, draw):
+        self.pairs = self.cluster.wan.around(self.number)
+
+
+class Lossy(Fault):
+    """All lines lose packets, and take a varying time."""
+
+    def draw(self, draw):
+        self.percent = draw.choice((2, 10, 25))
+        self.detail = f"{self.percent}%"
+
+    def begin(self):
+        delay_ms = self.cluster.delay_ms
+        self.cluster.wan.distance(delay_ms, 2 * delay_ms, self.percent)
+
+    def mend(self):
+        self.cluster.wan.distance(self.cluster.delay_ms, self.cluster.delay_ms / 10)
+
+
+class KillNode(Fault):
+    def begin(self):
+        self.node.kill_tree()
+
+    def mend(self):
+        self.node.start()
+
+
+class KillProcess(Fault):
+    def draw(self, draw):
+        self.detail = draw.choice(PROGRAMS)
+        self.seconds = draw.uniform(1, 3)
+        self.killed = False
+
+    def begin(self):
+        pid = self.node.child(self.detail)
+        if pid is not None:
+            lab.kill(pid)
+            self.killed = True
+
+    def effect(self):
+        return int(self.killed)
+
+
+class Stop(Fault):
+    """The whole node stands still, as a virtual machine that is moved does."""
+
+    def draw(self, draw):
+        self.seconds = draw.uniform(1, 10)
+
+    def begin(self):
+        self.node.freeze()
+
+    def mend(self):
+        self.node.thaw()
+
+
+class PowerCut(Fault):
+    def draw(self, draw):
+        self.seconds = draw.uniform(0.5, 4)
+
+    def begin(self):
+        self.node.power_off()
+
+    def mend(self):
+        self.node.power_on()
+
+
+class PowerCutAll(Fault):
+    def draw(self, draw):
+        self.seconds = draw.uniform(0.2, 1)
+
+    def begin(self):
+        power_off_all(self.cluster)
+
+    def mend(self):
+        for node in self.cluster.nodes:
+            node.power_on()
+
+
+class Disk(Fault):
+    """Faults inside the processes' calls; the effect is counted there."""
+    counter = "delayed"
+
+    def begin(self):
+        self.before = self.node.controls.get(self.counter)
+        self.node.controls.set(**self.words)
+
+    def mend(self):
+        self.node.controls.clear()
+
+    def effect(self):
+        return self.node.controls.get(self.counter) - self.before
+
+
+class SlowDisk(Disk):
+    def draw(self, draw):
+        ms = draw.choice((20, 100, 400))
+        self.words = {"sync_delay_us": ms * 1000}
+        self.detail = f"{ms} ms a flush"
+
+
+class DiskError(Disk):
+    """Some calls fail, then all is well again: what was lost meanwhile must not be taken for written."""
+
+    def draw(self, draw):
+        self.detail, self.counter, self.words = draw.choice((
+            ("EIO of a flush", "failed", {"sync_error": errno.EIO}),
+            ("EIO of a write", "failed", {"write_error": errno.EIO}),
+            ("ENOSPC of a write", "failed", {"write_error": errno.ENOSPC}),
+            ("short write", "shortened", {"short_writes": 1})))
+        self.words = self.words | {"left": draw.randint(1, 2)}
+
+
+class FullDisk(Fault):
+    def begin(self):
+        self.taken = self.node.disk.fill()
+
+    def mend(self):
+        self.node.disk.free()
+
+    def effect(self):
+        return self.taken
+
+
+class ClockJump(Fault):
+    def draw(self, draw):
+        seconds = draw.choice((-3600, -30, 30, 3600, 26 * 3600))
+        self.offset_ms = seconds * 1000
+        self.detail = f"{seconds:+d} s"
+
+    def begin(self):
+        self.node.controls.set(clock_offset_ms=self.offset_ms)
+
+    def mend(self):
+        self.node.controls.set(clock_offset_ms=0)
+
+
+KINDS = (Partition, OneWay, Isolate, Lossy, KillNode, KillProcess, Stop, PowerCut, PowerCutAll, SlowDisk, DiskError,
+         FullDisk, ClockJump)
+STRONG = (Isolate, KillNode, Stop, PowerCut, PowerCutAll)   # what takes a leader away; each plan has one at least
+
+
+def power_off_all(cluster):
+    """All at once: every process stands still before the first disk goes."""
+    for node in cluster.nodes:
+        node.freeze()
+    for node in cluster.nodes:
+        node.power_off()
+
+
+class Nemesis:
+    def __init__(self, cluster, history, seed, seconds, kinds=KINDS):
+        draw = random.Random(f"{seed}/faults")
+        self.cluster = cluster
+        self.history = history
+        self.seconds = seconds
+        self.plan = []  # (pause before it, fault)
+        planned = 0.0
+        while planned < seconds:
+            kind = draw.choice(STRONG if not self.plan and set(STRONG) & set(kinds) else kinds)
+            fault = kind(draw, cluster)
+            pause = draw.uniform(0.5, 3)
+            fault.seconds = min(fault.seconds, max(0.5, seconds - planned - pause))
+            self.plan.append((pause, fault))
+            planned += pause + fault.seconds
+
+    def text(self):
+        return ", ".join(f"{pause:.1f}s then {fault.text()}" for pause, fault in self.plan)
+
+    def run(self):
+        """Breaks and mends for the planned time. Returns [(text of the fault, its effect)]."""
+        done = []
+        for pause, fault in self.plan:
+            time.sleep(pause)
+            fault.begin()
+            # The row's time lies inside the fault: only what falls wholly into it was surely hit.
+            row = {"op": "fault", "kind": fault.kind, "node": fault.number, "client": "nemesis", "result": "ok",
+                   "t0": time.monotonic()}
+            time.sleep(fault.seconds)
+            row["t1"] = time.monotonic()
+            fault.mend()
+            row["effect"] = fault.effect()
+            row["text"] = fault.text()
+            self.history.add(row)
+            done.append((fault.text(), row["effect"]))
+        return done
+
+
+def mend_all(cluster):
+    """Whatever is still broken is mended. Returns the names of nodes that had ended by themselves."""
+    cluster.wan.heal()
+    cluster.wan.distance(cluster.delay_ms, cluster.delay_ms / 10)
+    ended = []
+    for node in cluster.nodes:
+        node.controls.clear()
+        with contextlib.suppress(OSError):
+            node.disk.free()
+        if node.running():
+            node.thaw()
+        else:
+            ended.append(node.name)
+            node.start()
+    return ended
