@@ -1,7 +1,8 @@
 # What operators meet: the store service's operator calls, and the CLI.
-unit_test(storage/service placement_plan
-          SOURCES storage/service/placement_plan.c storage/service/placement_want.c
-          USES pr_schema pr_base)
+set(placement SOURCES storage/service/placement_plan.c storage/service/placement_step.c
+    storage/service/placement_want.c storage/service/placement_rebalance.c USES pr_schema pr_base)
+unit_test(storage/service placement_plan ${placement})
+unit_test(storage/service placement_want ${placement})
 unit_test(storage/service identity
           SOURCES storage/service/identity.c storage/service/cluster_folder.c storage/service/token.c
           USES pr_runtime pr_schema pr_base PkgConfig::SODIUM)

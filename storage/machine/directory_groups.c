@@ -83,10 +83,10 @@ enum err apply_group_put(struct apply *apply)
                             call->group);
     if (versions && directory_group_unborn(group))
         return apply_refuse(apply, ERR_BUSY, "group %u has not begun yet", call->group);
-    if (versions && !replicas_equal(group, call)) {
+    if (versions && !replicas_equal(group, call))
         group->version++;
+    if (versions && call->plan_taken)
         group->n_planned = 0;
-    }
     if (versions)
         group->leader_pinned = call->leader_pinned;
     group->replicas = call->replicas;

@@ -34,6 +34,13 @@ struct step {
     uint64_t node_id;
 };
 
+static const char *const step_names[] = {
+    [PLACEMENT_PUT] = "put",           [PLACEMENT_JOIN] = "join",
+    [PLACEMENT_BOOTSTRAP] = "begin",   [PLACEMENT_CHANGE] = "change",
+    [PLACEMENT_TRANSFER] = "transfer", [PLACEMENT_PLACED] = "placed",
+    [PLACEMENT_FORGET] = "forget",
+};
+
 struct placement {
     struct service *service;
     struct loop_timer *timer;
@@ -113,7 +120,7 @@ static void step_done(void *context, enum err err)
     while (*at != step)
         at = &(*at)->next;
     *at = step->next;
-    if (step->kind == PLACEMENT_PUT) {
+    if (step->kind == PLACEMENT_PUT || step->kind == PLACEMENT_FORGET) {
         placement->putting = false;
     } else {
         struct slot *slot = slot_of(placement, step->group);
@@ -124,6 +131,7 @@ static void step_done(void *context, enum err err)
     if (err != ERR_OK && err != ERR_NOTLEADER)
         log_info(NULL, "a placement step did not succeed",
                  LOG_FIELDS(LOG_U64("group", step->group), LOG_U64("peer", step->node_id),
+                            LOG_TEXT("step", step_names[step->kind]),
                             LOG_TEXT("error", err_name(err))));
     else if (err == ERR_OK && placement->soon == NULL)
         placement->soon =
@@ -131,31 +139,78 @@ static void step_done(void *context, enum err err)
     free(step);
 }
 
-static void put_done(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+static void written(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
 {
     (void)index;
     step_done(context, err == ERR_OK ? (enum err)outcome->err : err);
 }
 
+static void do_write(struct placement *placement, const struct placement_action *action,
+                     Pr__Command *command)
+{
+    write_start(placement->service, DIRECTORY_GROUP, command, clock_monotonic_ms() + PUT_MS,
+                written, step_new(placement, action));
+}
+
 static void do_put(struct placement *placement, const struct placement_action *action)
 {
+    const Pr__GroupRecord *record = action->record;
     Pr__Command command = PR__COMMAND__INIT;
     Pr__GroupPut put = PR__GROUP_PUT__INIT;
 
     if (placement->putting)
         return;
     placement->putting = true;
-    put.group = action->record->group;
-    put.replicas = action->record->replicas;
-    put.n_replicas = action->record->n_replicas;
-    put.preferred_leader = action->record->preferred_leader;
+    put.group = record->group;
+    put.replicas = record->replicas;
+    put.n_replicas = record->n_replicas;
+    put.preferred_leader = record->preferred_leader;
+    put.leader_pinned = record->leader_pinned;
+    put.version_given = true;
+    put.version = record->version;
+    put.plan_taken = action->plan_taken;
     command.call_case = PR__COMMAND__CALL_GROUP_PUT;
     command.group_put = &put;
     log_info(NULL, "placing a group",
              LOG_FIELDS(LOG_U64("group", put.group), LOG_U64("replicas", put.n_replicas),
                         LOG_U64("preferred", put.preferred_leader)));
-    write_start(placement->service, DIRECTORY_GROUP, &command, clock_monotonic_ms() + PUT_MS,
-                put_done, step_new(placement, action));
+    do_write(placement, action, &command);
+}
+
+static void do_forget(struct placement *placement, const struct placement_action *action)
+{
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__NodeRemove remove = PR__NODE_REMOVE__INIT;
+
+    if (placement->putting)
+        return;
+    placement->putting = true;
+    remove.node_id = action->node_id;
+    command.call_case = PR__COMMAND__CALL_NODE_REMOVE;
+    command.node_remove = &remove;
+    log_info(NULL, "a node leaves the cluster", LOG_FIELDS(LOG_U64("id", action->node_id)));
+    do_write(placement, action, &command);
+}
+
+static void do_placed(struct placement *placement, const struct placement_action *action)
+{
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__GroupPlaced placed = PR__GROUP_PLACED__INIT;
+
+    placed.group = action->group;
+    placed.version = action->record->version;
+    command.call_case = PR__COMMAND__CALL_GROUP_PLACED;
+    command.group_placed = &placed;
+    slot_of(placement, action->group)->changing = true;
+    do_write(placement, action, &command);
+}
+
+static void do_bootstrap(struct placement *placement, const struct placement_action *action)
+{
+    log_info(NULL, "beginning a group", LOG_FIELDS(LOG_U64("group", action->group)));
+    slot_of(placement, action->group)->changing = true;
+    replicator_group_bootstrap(placement->service->replicator, action->group, step_done,
+                               step_new(placement, action));
 }
 
 static void do_join(struct placement *placement, uint32_t group)
@@ -182,8 +237,18 @@ static void do_action(struct placement *placement, const struct placement_action
     case PLACEMENT_PUT:
         do_put(placement, action);
         break;
+    case PLACEMENT_FORGET:
+        do_forget(placement, action);
+        break;
+    case PLACEMENT_PLACED:
+        do_placed(placement, action);
+        break;
     case PLACEMENT_JOIN:
         do_join(placement, action->group);
+        break;
+    case PLACEMENT_BOOTSTRAP:
+        if (!slot_of(placement, action->group)->changing)
+            do_bootstrap(placement, action);
         break;
     case PLACEMENT_CHANGE:
         log_info(NULL, "changing a group's members",
@@ -217,7 +282,8 @@ static void local_fill(struct placement *placement, const Pr__GroupRecord *recor
             local->resting[local->resting_count++] = slot->resting[i].node_id;
 }
 
-static void tick_plan(struct placement *placement, struct arena *arena, Pr__NodeRecord **nodes,
+static void tick_plan(struct placement *placement, struct arena *arena,
+                      const Pr__ClusterRecord *cluster, Pr__NodeRecord **nodes,
                       size_t node_count, Pr__GroupRecord **groups, size_t group_count)
 {
     uint64_t now_ms = clock_monotonic_ms();
@@ -227,7 +293,7 @@ static void tick_plan(struct placement *placement, struct arena *arena, Pr__Node
     size_t count = 0;
 
     for (size_t i = 0; i < node_count; i++)
-        known[i] = (struct placement_node){nodes[i]->id, nodes[i]->data_center};
+        known[i] = placement_node_of(nodes[i]);
     const struct placement_view view = {
         .self = service_self(placement->service),
         .now_ms = now_ms,
@@ -237,6 +303,7 @@ static void tick_plan(struct placement *placement, struct arena *arena, Pr__Node
         .groups = groups,
         .group_count = group_count,
         .local = local,
+        .policy = cluster != NULL ? cluster->replication : NULL,
     };
     for (size_t g = 0; g < group_count; g++) {
         struct slot *slot = slot_of(placement, groups[g]->group);
@@ -290,6 +357,7 @@ static void tick(void *context)
     if (txn == NULL)
         return;
     arena_init(&tick_arena);
+    const Pr__ClusterRecord *cluster = directory_cluster(txn, &tick_arena);
     directory_nodes(txn, &tick_arena, &nodes, &node_count);
     directory_groups(txn, &tick_arena, &groups, &group_count);
     bool known = directory_node(txn, service_self(service), &tick_arena) != NULL;
@@ -299,7 +367,7 @@ static void tick(void *context)
         join_finished(service);
     }
     if (known)
-        tick_plan(placement, &tick_arena, nodes, node_count, groups, group_count);
+        tick_plan(placement, &tick_arena, cluster, nodes, node_count, groups, group_count);
     arena_fini(&tick_arena);
 }
 

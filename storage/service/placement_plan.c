@@ -1,163 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/placement_plan.h"
 
-/* Where the node stands among Raft's members; -1: it is none. */
-static int member_position(const struct replicator_status *status, uint64_t node_id)
+struct placement_node placement_node_of(const Pr__NodeRecord *record)
 {
-    for (unsigned i = 0; i < status->member_count; i++)
-        if (status->members[i].node_id == node_id)
-            return (int)i;
-    return -1;
+    return (struct placement_node){
+        .id = record->id,
+        .data_center = record->data_center,
+        .witness = record->witness,
+        .leaving = record->state != PR__NODE_STATE__NODE_ACTIVE,
+        .removing = record->state == PR__NODE_STATE__NODE_REMOVING,
+        .replaced_by = record->replaced_by,
+    };
 }
 
-static const Pr__Replica *wanted_replica(const Pr__GroupRecord *record, uint64_t node_id)
+const struct placement_node *placement_node(const struct placement_view *view, uint64_t node_id)
 {
-    for (size_t i = 0; i < record->n_replicas; i++)
-        if (record->replicas[i]->node_id == node_id)
-            return record->replicas[i];
+    for (size_t i = 0; i < view->node_count; i++)
+        if (view->nodes[i].id == node_id)
+            return &view->nodes[i];
     return NULL;
 }
 
-static bool is_resting(const struct placement_local *local, uint64_t node_id)
+bool placement_takes_mail(const struct placement_node *node)
 {
-    for (unsigned i = 0; i < local->resting_count; i++)
-        if (local->resting[i] == node_id)
-            return true;
-    return false;
+    return !node->witness && !node->leaving;
 }
 
-/* The leader has heard of that member lately. */
-static bool in_contact(const struct placement_view *view,
-                       const struct replicator_status *status, int member)
+bool placement_moving(const Pr__GroupRecord *record)
 {
-    return status->members[member].node_id == view->self ||
-           status->last_contact_ms[member] < PLACEMENT_CONTACT_MS;
+    return record->version != record->placed_version;
 }
 
-static bool could_lead(const struct placement_view *view,
-                       const struct replicator_status *status, int member)
+bool placement_unborn(const Pr__GroupRecord *record)
 {
-    return member >= 0 && status->members[member].role == REPLICATOR_VOTER &&
-           status->members[member].node_id != view->self && in_contact(view, status, member) &&
-           status->match[member] + PLACEMENT_LAG_ENTRIES >= status->last_index;
+    return record->birth_node_id != 0 && record->placed_version == 0;
 }
 
-bool placement_leader_ready(const struct placement_view *view, size_t position)
+unsigned placement_centers(const struct placement_view *view, Pr__Replica *const *replicas,
+                           size_t count)
 {
-    const struct placement_local *local = &view->local[position];
-    uint64_t preferred = view->groups[position]->preferred_leader;
+    unsigned centers = 0;
 
-    if (!local->present || local->status.state != REPLICATOR_LEADER || preferred == 0)
-        return false;
-    return could_lead(view, &local->status, member_position(&local->status, preferred));
-}
-
-/* A missing replica comes in without a vote, and votes once it has the log. True when the step
- * is to be taken; *complete: nothing is missing. */
-static bool step_missing(const struct placement_view *view, size_t position, bool standby,
-                         struct placement_action *action, bool *complete)
-{
-    const Pr__GroupRecord *record = view->groups[position];
-    const struct placement_local *local = &view->local[position];
-    const struct replicator_status *status = &local->status;
-
-    for (size_t i = 0; i < record->n_replicas; i++) {
-        uint64_t node_id = record->replicas[i]->node_id;
-        int member = member_position(status, node_id);
-        bool votes = member >= 0 && status->members[member].role == REPLICATOR_VOTER;
-
-        if (record->replicas[i]->standby != standby)
-            continue;
-        if (votes ||
-            (standby && member >= 0 && status->members[member].role == REPLICATOR_STANDBY))
-            continue;
-        *complete = false;
-        if (is_resting(local, node_id))
-            continue;
-        if (member >= 0 && !in_contact(view, status, member))
-            continue; /* it could not catch up */
-        if (member < 0 && status->member_count >= REPLICATOR_MEMBERS_MAX)
-            continue;
-        action->kind = PLACEMENT_CHANGE;
-        action->node_id = node_id;
-        action->role = member < 0 || standby ? REPLICATOR_STANDBY : REPLICATOR_VOTER;
-        return true;
+    for (size_t i = 0; i < count; i++) {
+        const struct placement_node *node = placement_node(view, replicas[i]->node_id);
+        bool fresh = node != NULL && !replicas[i]->standby;
+        for (size_t j = 0; j < i && fresh; j++) {
+            const struct placement_node *other = placement_node(view, replicas[j]->node_id);
+            fresh = other == NULL || replicas[j]->standby ||
+                    strcmp(other->data_center, node->data_center) != 0;
+        }
+        centers += fresh;
     }
-    return false;
-}
-
-/* Leadership to any voter that is wanted and could lead. */
-static bool step_away(const struct placement_view *view, size_t position,
-                      struct placement_action *action)
-{
-    const Pr__GroupRecord *record = view->groups[position];
-    const struct replicator_status *status = &view->local[position].status;
-
-    for (unsigned i = 0; i < status->member_count; i++) {
-        const Pr__Replica *wanted = wanted_replica(record, status->members[i].node_id);
-        if (wanted == NULL || wanted->standby || !could_lead(view, status, (int)i))
-            continue;
-        action->kind = PLACEMENT_TRANSFER;
-        action->node_id = status->members[i].node_id;
-        return true;
-    }
-    return false;
-}
-
-/* What is too many: a vote, then a replica. The leader does not take away its own. */
-static bool step_surplus(const struct placement_view *view, size_t position,
-                         struct placement_action *action)
-{
-    const Pr__GroupRecord *record = view->groups[position];
-    const struct placement_local *local = &view->local[position];
-    const struct replicator_status *status = &local->status;
-
-    for (unsigned i = 0; i < status->member_count; i++) {
-        uint64_t node_id = status->members[i].node_id;
-        const Pr__Replica *wanted = wanted_replica(record, node_id);
-        bool votes = status->members[i].role == REPLICATOR_VOTER;
-
-        if (wanted != NULL && !(wanted->standby && votes))
-            continue;
-        if (is_resting(local, node_id))
-            continue;
-        if (node_id == view->self)
-            return step_away(view, position, action);
-        action->kind = PLACEMENT_CHANGE;
-        action->node_id = node_id;
-        action->role = REPLICATOR_STANDBY;
-        action->remove = wanted == NULL;
-        return true;
-    }
-    return false;
-}
-
-bool placement_step(const struct placement_view *view, size_t position,
-                    struct placement_action *action)
-{
-    const Pr__GroupRecord *record = view->groups[position];
-    const struct placement_local *local = &view->local[position];
-    bool voters_complete = true;
-    bool standbys_complete = true;
-
-    *action = (struct placement_action){.group = record->group, .position = position};
-    if (!local->present) {
-        action->kind = PLACEMENT_JOIN;
-        return wanted_replica(record, view->self) != NULL;
-    }
-    if (local->status.state != REPLICATOR_LEADER || local->changing)
-        return false;
-    if (step_missing(view, position, false, action, &voters_complete) ||
-        step_missing(view, position, true, action, &standbys_complete))
-        return true;
-    if (voters_complete && record->n_replicas > 0 && step_surplus(view, position, action))
-        return true;
-    if (local->ready_since_ms == 0 || !placement_leader_ready(view, position) ||
-        view->now_ms - local->ready_since_ms < PLACEMENT_STEADY_MS)
-        return false;
-    action->kind = PLACEMENT_TRANSFER;
-    action->node_id = record->preferred_leader;
-    return true;
+    return centers;
 }
 
 /* Whether this node leads the directory. */
@@ -167,13 +61,62 @@ static bool leads_directory(const struct placement_view *view)
            view->local[0].status.state == REPLICATOR_LEADER;
 }
 
+static bool names_node(Pr__Replica *const *replicas, size_t count, uint64_t node_id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (replicas[i]->node_id == node_id)
+            return true;
+    return false;
+}
+
+/* Nothing is on the node any more, nor on its way away from it. */
+static bool is_empty(const struct placement_view *view, uint64_t node_id)
+{
+    for (size_t g = 0; g < view->group_count; g++) {
+        const Pr__GroupRecord *record = view->groups[g];
+        if ((placement_moving(record) && record->n_replicas > 0) ||
+            names_node(record->replicas, record->n_replicas, node_id) ||
+            names_node(record->planned, record->n_planned, node_id))
+            return false;
+    }
+    return true;
+}
+
+static void plan_directory(const struct placement_view *view, struct arena *arena,
+                           struct placement_action *actions, size_t *count)
+{
+    size_t position = 0;
+    bool plan_taken = false;
+    Pr__GroupRecord *record = placement_want(view, arena, &position, &plan_taken);
+
+    if (record != NULL)
+        actions[(*count)++] = (struct placement_action){
+            .kind = PLACEMENT_PUT,
+            .group = record->group,
+            .position = position,
+            .record = record,
+            .plan_taken = plan_taken,
+        };
+    for (size_t i = 0; i < view->node_count; i++)
+        if (view->nodes[i].removing && view->nodes[i].id != view->self &&
+            is_empty(view, view->nodes[i].id)) {
+            actions[(*count)++] = (struct placement_action){
+                .kind = PLACEMENT_FORGET,
+                .node_id = view->nodes[i].id,
+            };
+            return;
+        }
+}
+
 void placement_plan(const struct placement_view *view, struct arena *arena,
                     struct placement_action **actions, size_t *count)
 {
-    bool may_transfer = view->transferred_ms == 0 ||
+    const struct placement_node *self = placement_node(view, view->self);
+    bool hurry = self != NULL && self->leaving;
+    bool may_transfer = view->transferred_ms == 0 || hurry ||
                         view->now_ms - view->transferred_ms >= PLACEMENT_TRANSFER_MS;
 
-    *actions = arena_alloc(arena, (view->group_count + 1) * sizeof(**actions));
+    *actions = arena_alloc(arena, (view->group_count + 2) * sizeof(**actions));
     *count = 0;
     for (size_t g = 0; g < view->group_count; g++) {
         struct placement_action action;
@@ -181,17 +124,9 @@ void placement_plan(const struct placement_view *view, struct arena *arena,
             continue;
         if (action.kind == PLACEMENT_TRANSFER && !may_transfer)
             continue;
-        may_transfer = may_transfer && action.kind != PLACEMENT_TRANSFER;
+        may_transfer = may_transfer && (hurry || action.kind != PLACEMENT_TRANSFER);
         (*actions)[(*count)++] = action;
     }
-    size_t position = 0;
-    Pr__GroupRecord *record =
-        leads_directory(view) ? placement_want(view, arena, &position) : NULL;
-    if (record != NULL)
-        (*actions)[(*count)++] = (struct placement_action){
-            .kind = PLACEMENT_PUT,
-            .group = record->group,
-            .position = position,
-            .record = record,
-        };
+    if (leads_directory(view))
+        plan_directory(view, arena, *actions, count);
 }

@@ -203,16 +203,18 @@ static bool is_settled(struct round *round)
     struct arena *arena = &round->round_arena;
     struct placement_node *nodes = arena_alloc(arena, round->node_count * sizeof(*nodes));
     size_t position = 0;
+    bool plan_taken = false;
 
     for (size_t i = 0; i < round->node_count; i++)
-        nodes[i] = (struct placement_node){round->nodes[i]->id, round->nodes[i]->data_center};
+        nodes[i] = placement_node_of(round->nodes[i]);
     const struct placement_view view = {
         .nodes = nodes,
         .node_count = round->node_count,
         .groups = round->records,
         .group_count = round->record_count,
+        .policy = round->cluster->replication,
     };
-    return placement_want(&view, arena, &position) == NULL;
+    return placement_want(&view, arena, &position, &plan_taken) == NULL;
 }
 
 static void answer_status(struct round *round)

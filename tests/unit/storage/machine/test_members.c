@@ -199,7 +199,10 @@ static void plans_wait_in_the_directory(void **state)
     WANT(OK, RUN(GroupsPlan, groups_plan, GROUPS_PLAN, .n_plans = 2, .plans = both));
     assert_int_equal(group_now(lab, 1)->n_planned, 2);
     assert_int_equal(group_now(lab, 2)->planned[1]->node_id, 3);
-    WANT(OK, PUT(1, 2, 3)); /* its turn has come */
+    WANT(OK, PUT(1, 1, 2, 3)); /* something else came between */
+    assert_int_equal(group_now(lab, 1)->n_planned, 2);
+    WANT(OK, RUN(GroupPut, group_put, GROUP_PUT, .group = 1, .plan_taken = true,
+                 .n_replicas = 2, .replicas = replicas(lab, 2, IDS(2, 3))));
     assert_int_equal(group_now(lab, 1)->n_planned, 0);
     WANT(OK, RUN(GroupsPlan, groups_plan, GROUPS_PLAN, .clear = true));
     assert_int_equal(group_now(lab, 2)->n_planned, 0);
