@@ -196,7 +196,7 @@ def main():
     parser.add_argument("--first", type=int, default=1, help="the number of the first run")
     parser.add_argument("--only", help="these faults only, separated by commas")
     parser.add_argument("--keep", action="store_true", help="keep histories and logs of good runs too")
-    parser.add_argument("--build", default="release", help="a folder below build/, or a path")
+    parser.add_argument("--build", default=lab.BUILD, help="a folder below build/, or a path")
     options = parser.parse_args()
     lab_wan.enter()
     kinds = kinds_of(options.only) if options.only else nemesis.KINDS

@@ -23,6 +23,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = os.environ.get("POSTRAFT_BUILD", "release") # a folder below build/, or a path
 CONFIG = """
 folder = "{folder}/data"
 run = "{folder}/run"
@@ -193,7 +194,7 @@ class Cluster:
     """with Cluster(3, network=21) as cluster: ... gives a healthy one. Each test has a network of its own."""
     node_class = Node
 
-    def __init__(self, count, network, build="release", extra="", groups=None):
+    def __init__(self, count, network, build=BUILD, extra="", groups=None):
         self.count = count
         self.groups = groups
         self.network = free_network(network) if network else 0

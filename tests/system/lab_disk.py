@@ -154,7 +154,7 @@ class FaultCluster(lab.Cluster):
     """Three nodes in three data centers, each with its own disk and network."""
     node_class = FaultNode
 
-    def __init__(self, count=3, delay_ms=2.0, build="release", tools=None, disk_megabytes=768, **options):
+    def __init__(self, count=3, delay_ms=2.0, build=lab.BUILD, tools=None, disk_megabytes=768, **options):
         super().__init__(count, network=0, build=build, **options)
         self.tools = tools or self.bin
         self.disk_megabytes = disk_megabytes
