@@ -22,128 +22,116 @@ static const char *record_text(const Pr__GroupRecord *record, char text[256])
     return text;
 }
 
+static const struct {
+    const char *what;
+    const char *nodes;
+    const char *groups[4]; /* before */
+    size_t position;
+    const char *record; /* NULL: nothing changes */
+} want_rows[] = {
+    {"one node", "1a", {"1v >1", "1v >1"}, 0, NULL},
+    {"a second node gets the directory", "1a 2b", {"1v >1", "1v >1"}, 0, "1v 2v >2"},
+    {"then mail", "1a 2b", {"1v 2v >2", "1v >1"}, 1, "1v 2v >1"},
+    {"three data centers", "1a 2a 3b 4c", {"1v 2v 3v 4v >1", "1v >2"}, 1, "1v 3v 4v >3"},
+    {"the emptier node of a data center",
+     "1a 2b 3b 4c",
+     {"1v 2v 3v 4v >1", "1v 2v 4v >2", "1v 4v >4"},
+     2,
+     "1v 4v 3v >4"},
+    {"replicas of nodes that are gone", "1a 2b", {"1v 2v >1", "1v 7v >7"}, 1, "1v 2v >2"},
+    {"the sixth node stands by",
+     "1a 2b 3c 4a 5b 6c",
+     {"1v 2v 3v 4v 5v >1"},
+     0,
+     "1v 2v 3v 4v 5v 6s >1"},
+    {"a voter of the directory moves to a new data center",
+     "1a 2a 3a 4a 5a 6b",
+     {"1v 2v 3v 4v 5v 6s >1"},
+     0,
+     "1v 2v 3v 4v 5s 6v >1"},
+    {"and stays there", "1a 2a 3a 4a 5a 6b", {"1v 2v 3v 4v 5s 6v >1"}, 0, NULL},
+    {"mail replicas stay where they are",
+     "1a 2a 3a 4b",
+     {"1v 2v 3v 4v >4", "1v 2v 3v >1"},
+     0,
+     NULL},
+    {"preferred leaders spread", "1a 2b", {"1v 2v >1", "1v 2v >1"}, 0, "1v 2v >2"},
+    {"no node known", "", {"1v >1"}, 0, NULL},
+    {"a draining node stands by in the directory",
+     "1a 2b 3c 4ad",
+     {"1v 2v 3v 4v >1"},
+     0,
+     "1v 2v 3v 4s >1"},
+    {"one that is removed leaves it", "1a 2b 3c 4ar", {"1v 2v 3v 4s >1"}, 0, "1v 2v 3v >1"},
+    {"a draining node gives its mail to another",
+     "1a 2b 3c 4a 5bd",
+     {"1v 2v 3v 4v 5s >1", "1v 3v 5v >3"},
+     1,
+     "1v 3v 2v >3"},
+    {"and leads nothing", "1ad 2b 3c 4a", {"1s 2v 3v 4v >2", "2v 3v 4v >1"}, 1, "2v 3v 4v >3"},
+    {"without another the group is smaller",
+     "1a 2b 3cd",
+     {"1v 2v 3s >1", "1v 2v 3v >3"},
+     1,
+     "1v 2v >2"},
+    {"the successor takes over, though others have less",
+     "1a 2b 3c 4br5 5a 6b",
+     {"1v 2v 3v 5v 6v >1", "1v 3v 4v >3", "1v 2v 5v >5"},
+     1,
+     "1v 3v 5v >3"},
+    {"nobody is left: nothing moves", "1ad 2bd", {"1v 2s >1", "1v 2v >1"}, 0, NULL},
+    {"two data nodes and a witness", "1a 2b 3cw", {"1v 2v 3v >1", "1v >2"}, 1, "1v 2v 3v >2"},
+    {"one data node needs no witness", "1a 2bw", {"1v 2v >1", "1v >1"}, 0, NULL},
+    {"a third data node ends the witness' vote",
+     "1a 2b 3cw 4c",
+     {"1v 2v 3v 4v >1", "1v 2v 3v >2"},
+     1,
+     "1v 2v 4v >2"},
+    {"two data centers and a witness in a third",
+     "1a 2a 3b 4b 5cw",
+     {"1v 2v 3v 4v 5v >1", "1v 2v 3v >2"},
+     1,
+     "1v 3v 5v >3"},
+    {"a witness in one of two data centers is no third",
+     "1a 2a 3b 4bw",
+     {"1v 2v 3v 4v >1", "1v 2v 3v >2"},
+     1,
+     NULL},
+    {"three nodes in one data center need no witness",
+     "1a 2a 3a 4bw",
+     {"1v 2v 3v 4v >1", "1v 2v 3v >2"},
+     1,
+     NULL},
+    {"never two witnesses",
+     "1a 2b 3cw 4dw",
+     {"1v 2v 3v 4v >1", "1v 2v 3v 4v >2"},
+     1,
+     "1v 2v 3v >2"},
+    {"another witness takes over",
+     "1a 2b 3cwr 4dw",
+     {"1v 2v 4v >1", "1v 2v 3v >2"},
+     1,
+     "1v 2v 4v >2"},
+    {"witnesses do not lead", "1a 2b 3cw", {"1v 2v 3v >3", "1v 2v 3v >2"}, 0, "1v 2v 3v >1"},
+};
+
 static void test_wants(void **state)
 {
-    static const struct {
-        const char *what;
-        const char *nodes;
-        const char *groups[4]; /* before */
-        size_t position;
-        const char *record; /* NULL: nothing changes */
-    } rows[] = {
-        {"one node", "1a", {"1v >1", "1v >1"}, 0, NULL},
-        {"a second node gets the directory", "1a 2b", {"1v >1", "1v >1"}, 0, "1v 2v >2"},
-        {"then mail", "1a 2b", {"1v 2v >2", "1v >1"}, 1, "1v 2v >1"},
-        {"three data centers", "1a 2a 3b 4c", {"1v 2v 3v 4v >1", "1v >2"}, 1, "1v 3v 4v >3"},
-        {"the emptier node of a data center",
-         "1a 2b 3b 4c",
-         {"1v 2v 3v 4v >1", "1v 2v 4v >2", "1v 4v >4"},
-         2,
-         "1v 4v 3v >4"},
-        {"replicas of nodes that are gone", "1a 2b", {"1v 2v >1", "1v 7v >7"}, 1, "1v 2v >2"},
-        {"the sixth node stands by",
-         "1a 2b 3c 4a 5b 6c",
-         {"1v 2v 3v 4v 5v >1"},
-         0,
-         "1v 2v 3v 4v 5v 6s >1"},
-        {"a voter of the directory moves to a new data center",
-         "1a 2a 3a 4a 5a 6b",
-         {"1v 2v 3v 4v 5v 6s >1"},
-         0,
-         "1v 2v 3v 4v 5s 6v >1"},
-        {"and stays there", "1a 2a 3a 4a 5a 6b", {"1v 2v 3v 4v 5s 6v >1"}, 0, NULL},
-        {"mail replicas stay where they are",
-         "1a 2a 3a 4b",
-         {"1v 2v 3v 4v >4", "1v 2v 3v >1"},
-         0,
-         NULL},
-        {"preferred leaders spread", "1a 2b", {"1v 2v >1", "1v 2v >1"}, 0, "1v 2v >2"},
-        {"no node known", "", {"1v >1"}, 0, NULL},
-        {"a draining node stands by in the directory",
-         "1a 2b 3c 4ad",
-         {"1v 2v 3v 4v >1"},
-         0,
-         "1v 2v 3v 4s >1"},
-        {"one that is removed leaves it", "1a 2b 3c 4ar", {"1v 2v 3v 4s >1"}, 0, "1v 2v 3v >1"},
-        {"a draining node gives its mail to another",
-         "1a 2b 3c 4a 5bd",
-         {"1v 2v 3v 4v 5s >1", "1v 3v 5v >3"},
-         1,
-         "1v 3v 2v >3"},
-        {"and leads nothing",
-         "1ad 2b 3c 4a",
-         {"1s 2v 3v 4v >2", "2v 3v 4v >1"},
-         1,
-         "2v 3v 4v >3"},
-        {"without another the group is smaller",
-         "1a 2b 3cd",
-         {"1v 2v 3s >1", "1v 2v 3v >3"},
-         1,
-         "1v 2v >2"},
-        {"the successor takes over, though others have less",
-         "1a 2b 3c 4br5 5a 6b",
-         {"1v 2v 3v 5v 6v >1", "1v 3v 4v >3", "1v 2v 5v >5"},
-         1,
-         "1v 3v 5v >3"},
-        {"nobody is left: nothing moves", "1ad 2bd", {"1v 2s >1", "1v 2v >1"}, 0, NULL},
-        {"two data nodes and a witness",
-         "1a 2b 3cw",
-         {"1v 2v 3v >1", "1v >2"},
-         1,
-         "1v 2v 3v >2"},
-        {"one data node needs no witness", "1a 2bw", {"1v 2v >1", "1v >1"}, 0, NULL},
-        {"a third data node ends the witness' vote",
-         "1a 2b 3cw 4c",
-         {"1v 2v 3v 4v >1", "1v 2v 3v >2"},
-         1,
-         "1v 2v 4v >2"},
-        {"two data centers and a witness in a third",
-         "1a 2a 3b 4b 5cw",
-         {"1v 2v 3v 4v 5v >1", "1v 2v 3v >2"},
-         1,
-         "1v 3v 5v >3"},
-        {"a witness in one of two data centers is no third",
-         "1a 2a 3b 4bw",
-         {"1v 2v 3v 4v >1", "1v 2v 3v >2"},
-         1,
-         NULL},
-        {"three nodes in one data center need no witness",
-         "1a 2a 3a 4bw",
-         {"1v 2v 3v 4v >1", "1v 2v 3v >2"},
-         1,
-         NULL},
-        {"never two witnesses",
-         "1a 2b 3cw 4dw",
-         {"1v 2v 3v 4v >1", "1v 2v 3v 4v >2"},
-         1,
-         "1v 2v 3v >2"},
-        {"another witness takes over",
-         "1a 2b 3cwr 4dw",
-         {"1v 2v 4v >1", "1v 2v 3v >2"},
-         1,
-         "1v 2v 4v >2"},
-        {"witnesses do not lead",
-         "1a 2b 3cw",
-         {"1v 2v 3v >3", "1v 2v 3v >2"},
-         0,
-         "1v 2v 3v >1"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(want_rows) / sizeof(want_rows[0]); i++) {
         struct world world;
         size_t position = 0;
         char text[256];
 
-        world_init(&world, rows[i].nodes);
-        for (size_t g = 0; g < 4 && rows[i].groups[g] != NULL; g++)
-            add_group(&world, rows[i].groups[g]);
+        world_init(&world, want_rows[i].nodes);
+        for (size_t g = 0; g < 4 && want_rows[i].groups[g] != NULL; g++)
+            add_group(&world, want_rows[i].groups[g]);
         Pr__GroupRecord *record = want(&world, &position);
         const char *got = record != NULL ? record_text(record, text) : "nothing";
-        const char *want = rows[i].record != NULL ? rows[i].record : "nothing";
-        if (strcmp(got, want) != 0 || (record != NULL && position != rows[i].position))
-            fail_msg("%s: \"%s\" for group %zu, wanted \"%s\"", rows[i].what, got, position,
-                     want);
+        const char *want = want_rows[i].record != NULL ? want_rows[i].record : "nothing";
+        if (strcmp(got, want) != 0 || (record != NULL && position != want_rows[i].position))
+            fail_msg("%s: \"%s\" for group %zu, wanted \"%s\"", want_rows[i].what, got,
+                     position, want);
         arena_fini(&world.arena);
     }
 }
