@@ -48,7 +48,7 @@ static void copy_run(struct world *world, struct event *event)
         return;
     }
     if (copy.target == 0) {
-        if (source->machine.groups[copy.group].count < copy.index ||
+        if (machine_applied_index(&source->machine, copy.group) < copy.index ||
             (copy.target = machine_copy_begin(&node->machine, &source->machine, copy.group,
                                               &resumed)) == 0) {
             copy_ended(node, &copy, ERR_UNAVAILABLE);

@@ -100,6 +100,11 @@ static void lane_durable(struct machine_sim *machine, unsigned lane)
         machine->groups[i].durable = machine->groups[i].committed;
 }
 
+void machine_committed(struct machine_sim *machine, unsigned group)
+{
+    lane_durable(machine, group % MACHINE_LANES);
+}
+
 static void batch_carry_out(struct machine_sim *machine, struct machine_batch *batch)
 {
     struct machine_lane *lane = &machine->lanes[batch->lane];
@@ -220,9 +225,23 @@ static uint64_t durable_index(struct machine *machine, uint32_t group)
     return machine_of(machine)->groups[group].durable;
 }
 
-static enum machine_state state(struct machine *machine, uint32_t group)
+static enum machine_state state(struct machine *interface, uint32_t group)
 {
-    return machine_whole(machine_of(machine), group) ? MACHINE_WHOLE : MACHINE_PARTIAL;
+    const struct machine_sim *machine = machine_of(interface);
+
+    if (machine->world->nodes[machine->node].witness)
+        return MACHINE_NONE;
+    return machine_whole(machine, group) ? MACHINE_WHOLE : MACHINE_PARTIAL;
+}
+
+static void fetch(struct machine *machine, uint32_t group, uint64_t source, uint64_t index)
+{
+    fetch_start(machine_of(machine), group, (unsigned)source - 1, index);
+}
+
+static void fetch_end(struct machine *machine, uint32_t group)
+{
+    fetch_stop(machine_of(machine), group);
 }
 
 static const struct machine_ops machine_ops = {
@@ -232,6 +251,8 @@ static const struct machine_ops machine_ops = {
     .applied = applied_index,
     .durable = durable_index,
     .state = state,
+    .fetch = fetch,
+    .fetch_stop = fetch_end,
 };
 
 void machine_init(struct machine_sim *machine, struct world *world, unsigned node)
@@ -251,6 +272,7 @@ void machine_fini(struct machine_sim *machine)
  * then, since a machine that starts writes it out first. */
 void machine_crash(struct machine_sim *machine)
 {
+    machine_copies_end(machine->world, machine->node);
     for (unsigned i = 0; i < MACHINE_LANES; i++) {
         db_memory_crash(machine->lanes[i].db, sim_below(machine->world, 2) == 0);
         machine->lanes[i].sync_pending = false;
@@ -276,5 +298,10 @@ uint64_t machine_applied_index(const struct machine_sim *machine, unsigned group
 
 bool machine_whole(const struct machine_sim *machine, unsigned group)
 {
-    return !machine->groups[group].partial;
+    return !machine->groups[group].partial && !machine->world->nodes[machine->node].witness;
+}
+
+bool machine_holds(const struct machine_sim *machine, unsigned group, uint64_t index)
+{
+    return machine_whole(machine, group) && machine->groups[group].durable >= index;
 }

@@ -15,6 +15,7 @@
 #include "raft/machine.h"
 #include "raft/replicator.h"
 #include "raft/transport.h"
+#include "storage/db/key.h"
 
 enum {
     NODES_MAX = 5,
@@ -110,11 +111,20 @@ struct truth_record {
     uint64_t digest; /* of the group's tables behind it, 0: nobody has looked */
 };
 
+/* Of a group's tables from another node's machine, under way. */
+struct machine_copy {
+    struct db_txn *source; /* the snapshot */
+    unsigned from;
+    unsigned step;
+    struct key place; /* goes on here */
+};
+
 struct machine_group {
     uint64_t committed; /* by a transaction of its lane */
     uint64_t applied;   /* what readers see: committed, but for a planted bug */
     uint64_t durable;   /* would outlive a power loss for sure */
     bool partial;       /* a copy from another node has begun and not ended; outlives a crash */
+    struct machine_copy copy;
 };
 
 struct machine_lane {
@@ -275,6 +285,11 @@ uint64_t machine_copy_begin(struct machine_sim *to, const struct machine_sim *fr
 bool machine_copy_step(struct machine_sim *to, const struct machine_sim *from, unsigned group,
                        uint64_t index, unsigned amount);
 void machine_copy_end(struct machine_sim *to, unsigned group, uint64_t index);
+
+/* Copies from and to a node that dies are void. */
+void machine_copies_end(struct world *world, unsigned node);
+/* A transaction of the group's lane has been committed. */
+void machine_committed(struct machine_sim *machine, unsigned group);
 
 /* fetch.c */
 void fetch_start(struct machine_sim *machine, unsigned group, unsigned source, uint64_t index);
