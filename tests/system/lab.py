@@ -103,6 +103,7 @@ class Node:
         self.ip = f"127.0.{cluster.network}.{number}"
         self.folder = cluster.folder / self.name
         self.config = self.folder / "postraft.conf"
+        self.bin = cluster.bin
         self.process = None
 
     def prepare(self):
@@ -126,7 +127,7 @@ class Node:
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                self.cluster.prefix(self.number) + [str(self.cluster.bin / "postraftd"), "--config", str(self.config)],
+                self.cluster.prefix(self.number) + [str(self.bin / "postraftd"), "--config", str(self.config)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=os.environ | self.environment())
 
@@ -160,7 +161,7 @@ class Node:
 
     def cli(self, *words, text=None):
         """`postraft ... --json` on this node; the parsed answer. Failed with its message when it is refused."""
-        command = [str(self.cluster.bin / "postraft"), "--run", str(self.folder / "run"), *words, "--json"]
+        command = [str(self.bin / "postraft"), "--run", str(self.folder / "run"), *words, "--json"]
         run = subprocess.run(self.cluster.prefix(self.number) + command, input=text, capture_output=True,
                              text=True, timeout=120)
         if run.returncode != 0:
@@ -201,7 +202,7 @@ class Cluster:
         self.bin = ROOT / "build" / build / "bin"
         self.extra = extra
         self.password = "correct horse battery"
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postraft-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postraft-", dir=os.environ.get("POSTRAFT_LAB_WAN")))
         self.folder.chmod(0o755)
         self.nodes = [self.node_class(self, n + 1) for n in range(count)]
 

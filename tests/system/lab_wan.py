@@ -6,17 +6,21 @@ The whole test runs in network, mount and process namespaces that it made for it
 routes is gone when it ends, however it ends. The test's own clients sit on the router: they reach each node at once, also
 one that the other nodes cannot reach."""
 import contextlib
+import ctypes
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import lab
 
-NO_QUEUES = 3   # exit status of wan-delay
+NO_QUEUES = 3           # exit status of wan-delay
+PR_SET_PDEATHSIG = 1    # of prctl()
 
 
 class Unavailable(Exception):
@@ -24,16 +28,37 @@ class Unavailable(Exception):
 
 
 def enter():
-    """Runs this script again inside namespaces of its own; --kill-child: nothing outlives it."""
+    """Runs this script again inside namespaces of its own. This process waits, passes signals on, and removes what files
+    are left; when it is killed, all in the namespaces dies with it (--kill-child)."""
     if os.environ.get("POSTRAFT_LAB_WAN"):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
         return
     if os.getuid() != 0:
         print("skipped: namespaces and mounts need root")
         sys.exit(0)
-    os.environ["POSTRAFT_LAB_WAN"] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                          sys.executable, *sys.argv])
+    folder = tempfile.mkdtemp(prefix="postraft-lab-")
+    os.chmod(folder, 0o755)
+    words = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv]
+    inside = subprocess.Popen(words, env=os.environ | {"POSTRAFT_LAB_WAN": folder}, start_new_session=True,
+                              preexec_fn=die_with_parent)
+
+    def pass_on(*_):
+        for pid in lab.children(inside.pid)[:1]:
+            lab.kill(pid, signal.SIGTERM)
+
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, pass_on)
+        status = inside.wait()
+    finally:
+        inside.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(status if status >= 0 else 128 - status)
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def main(test):
