@@ -27,3 +27,4 @@ target_compile_definitions(test_node_supervisor_supervisor PRIVATE POSTRAFTD="$<
 unit_test(node/runtime process USES pr_runtime)
 unit_test(node/runtime conn_limits USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/base file_ahead USES pr_base)
+fuzz_target(stream_frame USES pr_runtime)

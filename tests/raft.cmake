@@ -12,3 +12,9 @@ unit_test(raft log_lmdb USES pr_raft Threads::Threads)
 unit_test(raft follower USES pr_raft)
 unit_test(raft replicator USES pr_raft)
 fuzz_target(raft_wire USES pr_raft)
+# The transport alone, over wires that break.
+foreach(name transport transport_strangers)
+  unit_test(raft ${name} USES pr_runtime ${NNG_LIBRARY} SOURCES raft/transport_nng.c raft/transport_link.c raft/frame.c
+            LABELS threads)
+  target_sources(test_raft_${name} PRIVATE unit/raft/transport_world.c)
+endforeach()
