@@ -14,7 +14,7 @@ unit_test(raft replicator USES pr_raft)
 fuzz_target(raft_wire USES pr_raft)
 # The transport alone, over wires that break.
 foreach(name transport transport_strangers)
-  unit_test(raft ${name} USES pr_runtime ${NNG_LIBRARY} SOURCES raft/transport_nng.c raft/transport_link.c raft/frame.c
-            LABELS threads)
+  unit_test(raft ${name} USES pr_runtime ${NNG_LIBRARY} SOURCES raft/transport_nng.c raft/transport_link.c raft/frame.c)
   target_sources(test_raft_${name} PRIVATE unit/raft/transport_world.c)
 endforeach()
+set_tests_properties(unit/raft/transport PROPERTIES LABELS threads)
