@@ -18,7 +18,7 @@ struct transport_link;
 
 enum {
     /* It has room until this much was taken and not sent. */
-    LINK_FRAMES_MAX = 7,
+    LINK_FRAMES_MAX = 31,
     LINK_BYTES_MAX = 1024 * 1024,
     LINK_RECEIVED_MAX = 4 * 1024 * 1024, /* it reads no further until this was taken out */
     LINK_HELLO_MS_MAX = 3000,

@@ -33,7 +33,7 @@ struct stream_calls {
     void (*lost)(void *context);
 };
 
-enum { STREAM_PIECES_MAX = 16 };
+enum { STREAM_PIECES_MAX = 64 };
 
 /* Takes over `nng`. The queue and `calls` are borrowed until stream_free(). */
 struct stream *stream_new(struct stream_queue *queue, nng_stream *nng,
