@@ -4,7 +4,7 @@
 
 #include "tests/sim/mail.h"
 
-enum { PAUSE_MS = 100 };
+enum { PAUSE_MS = 140, LOOK_MS = 120 };
 
 struct request {
     struct world *world;
@@ -100,8 +100,8 @@ static void reader(struct world *world, struct event *event)
             replicator_read(node->replicator, group, world->now_ms + 500, read_done, request);
         node_wake(node);
     }
-    sim_at(world,
-           (struct event){.at_ms = world->now_ms + 5 + sim_below(world, 60), .run = reader});
+    sim_at(world, (struct event){.at_ms = world->now_ms + 5 + sim_below(world, LOOK_MS),
+                                 .run = reader});
 }
 
 static void change_done(void *context, enum err err)

@@ -66,6 +66,28 @@ void db_memory_crash(struct db *db, bool lose_last)
         version_set(&db->durable, &db->committed);
 }
 
+struct db_memory_point {
+    struct db_version version;
+};
+
+struct db_memory_point *db_memory_point_new(struct db_txn *txn)
+{
+    struct db_memory_point *point = calloc(1, sizeof(*point));
+
+    CHECK(point != NULL);
+    version_set(&point->version, &txn->version);
+    return point;
+}
+
+void db_memory_point_return(struct db_txn *txn, struct db_memory_point **point)
+{
+    CHECK(txn->cursors == 0);
+    version_set(&txn->version, &(*point)->version);
+    version_drop(&(*point)->version);
+    free(*point);
+    *point = NULL;
+}
+
 static struct db_txn *txn_begin(struct db *db, bool write)
 {
     struct db_txn *txn = calloc(1, sizeof(*txn));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A cursor is the key where it stands: writes between two steps do not matter to it. */
+/*
+ * A cursor is the key where it stands: writes between two steps do not matter to it. In a
+ * transaction that only reads it keeps the way to the next row as well.
+ */
 #include <stdlib.h>
 
 #include "node/base/check.h"
@@ -10,6 +13,8 @@ struct db_cursor {
     enum db_table table;
     struct bytes prefix;
     enum { NOWHERE, ON_ROW, DELETED } standing;
+    bool walking; /* `walk` goes on behind where it stands */
+    struct tree_walk walk;
     size_t key_len;
     uint8_t key[DB_KEY_SIZE_MAX];
 };
@@ -23,6 +28,7 @@ struct db_cursor *db_cursor_open(struct db_txn *txn, enum db_table table, struct
     cursor->table = table;
     cursor->prefix = prefix;
     cursor->standing = NOWHERE;
+    cursor->walking = false;
     cursor->key_len = 0;
     txn->cursors++;
     return cursor;
@@ -46,6 +52,7 @@ static const struct tree *cursor_tree(const struct db_cursor *cursor)
 static bool cursor_leave(struct db_cursor *cursor, struct bytes *key, struct bytes *value)
 {
     cursor->standing = NOWHERE;
+    cursor->walking = false;
     *key = *value = bytes_from(NULL, 0);
     return cursor->txn->err == ERR_OK;
 }
@@ -71,6 +78,11 @@ static bool cursor_seek(struct db_cursor *cursor, struct bytes at, bool behind,
 {
     if (!cursor_leave(cursor, key, value))
         return false;
+    if (!cursor->txn->write && !behind) {
+        tree_walk_seek(&cursor->walk, cursor_tree(cursor), at);
+        cursor->walking = true;
+        return cursor_stand(cursor, tree_walk_next(&cursor->walk, key, value), key, value);
+    }
     return cursor_stand(cursor, tree_seek(cursor_tree(cursor), at, behind, key, value), key,
                         value);
 }
@@ -94,6 +106,10 @@ bool db_cursor_next(struct db_cursor *cursor, struct bytes *key, struct bytes *v
     if (cursor->standing == NOWHERE) {
         *key = *value = bytes_from(NULL, 0);
         return false;
+    }
+    if (cursor->walking) {
+        cursor->standing = NOWHERE;
+        return cursor_stand(cursor, tree_walk_next(&cursor->walk, key, value), key, value);
     }
     memcpy(copy, cursor->key, cursor->key_len);
     return cursor_seek(cursor, bytes_from(copy, cursor->key_len), behind, key, value);

@@ -244,6 +244,35 @@ bool tree_seek(const struct tree *tree, struct bytes key, bool behind, struct by
     return found_set(best, found, value);
 }
 
+static void walk_push(struct tree_walk *walk, const struct tree *tree)
+{
+    CHECK(walk->depth < TREE_DEPTH_MAX);
+    walk->path[walk->depth++] = tree;
+}
+
+void tree_walk_seek(struct tree_walk *walk, const struct tree *tree, struct bytes key)
+{
+    walk->depth = 0;
+    while (tree != NULL) {
+        if (key_compare(key, row_key(tree->row)) > 0) {
+            tree = tree->right;
+        } else {
+            walk_push(walk, tree);
+            tree = tree->left;
+        }
+    }
+}
+
+bool tree_walk_next(struct tree_walk *walk, struct bytes *found, struct bytes *value)
+{
+    const struct tree *node = walk->depth > 0 ? walk->path[--walk->depth] : NULL;
+
+    for (const struct tree *next = node != NULL ? node->right : NULL; next != NULL;
+         next = next->left)
+        walk_push(walk, next);
+    return found_set(node, found, value);
+}
+
 bool tree_before(const struct tree *tree, struct bytes key, struct bytes *found,
                  struct bytes *value)
 {

@@ -23,6 +23,18 @@ bool tree_get(const struct tree *tree, struct bytes key, struct bytes *value);
 /* The first row at or behind `key`, or, with `behind`, behind it. */
 bool tree_seek(const struct tree *tree, struct bytes key, bool behind, struct bytes *found,
                struct bytes *value);
+/*
+ * Goes through a tree that does not change meanwhile, without looking for each row. The path
+ * holds the nodes whose row is still to come, the next one on top.
+ */
+enum { TREE_DEPTH_MAX = 200 }; /* usually three times the logarithm */
+struct tree_walk {
+    unsigned depth;
+    const struct tree *path[TREE_DEPTH_MAX];
+};
+void tree_walk_seek(struct tree_walk *walk, const struct tree *tree, struct bytes key);
+bool tree_walk_next(struct tree_walk *walk, struct bytes *found, struct bytes *value);
+
 /* The last row before `key`. */
 bool tree_before(const struct tree *tree, struct bytes key, struct bytes *found,
                  struct bytes *value);

@@ -72,15 +72,16 @@ static void command_carry_out(struct machine_sim *machine, struct db_txn *txn,
     struct world *world = machine->world;
     uint32_t group = mail_group_number(command->group);
     struct truth_record record = {.index = command->index, .term = command->term};
+    struct machine_bug bug;
 
     if (command->index != machine_applied(txn, group) + 1)
         sim_fail(world, "node %u applies %llu of group %u after %llu", machine->node + 1,
                  (unsigned long long)command->index, command->group,
                  (unsigned long long)machine_applied(txn, group));
-    machine_bug_before(machine, txn, command);
+    machine_bug_before(machine, txn, command, &bug);
     machine_apply(txn, group, command->index, command->term, command->command, &memory->arena,
                   &command->reply, &memory->events);
-    machine_bug_after(machine, txn, command);
+    machine_bug_after(machine, txn, command, &bug);
     if (db_error(txn) != ERR_OK)
         sim_fail(world, "node %u cannot apply %llu of group %u: %s", machine->node + 1,
                  (unsigned long long)command->index, command->group, err_text(db_error(txn)));

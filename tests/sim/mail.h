@@ -37,6 +37,7 @@ struct mail_message {
     bool any_flags;       /* a copy: it came with the flags that its source had */
     bool deletable;       /* somebody wanted to give it \Deleted */
     uint64_t token;       /* the operation whose body it has */
+    uint64_t blob;        /* where that was seen to lie; such a number never means another */
     uint64_t flags;       /* that it came with */
     uint64_t added_begin; /* it cannot have been there before, */
     uint64_t added_end;   /* and was there from here on */
@@ -204,9 +205,10 @@ bool mail_message_is(struct world *world, struct mail_op *body, unsigned account
 
 /* ---- mail_look.c ---- */
 
-/* What a node shows of an account, to somebody who asked at `begun`. */
+/* What a node shows of an account, to somebody who asked at `begun`; with `bodies` it is looked
+ * into those that were seen before, too. */
 void mail_account_look(struct world *world, unsigned node, unsigned group, unsigned account,
-                       uint64_t begun);
+                       uint64_t begun, bool bodies);
 /* Learns which mailbox has the value, from the node that named it. NULL when it is gone. */
 struct mail_mailbox *mail_mailbox_find(struct world *world, unsigned node,
                                        const struct mail_op *op, uint32_t uid_validity);

@@ -5,6 +5,8 @@
 #include "tests/sim/mail.h"
 #include "tests/unit/storage/lab.h"
 
+enum { COUNT_SEEDS = 4 };
+
 #define LLU(value) (unsigned long long)(value)
 
 void mail_init(struct world *world)
@@ -116,7 +118,7 @@ static void replica_end(struct world *world, unsigned node, unsigned group)
     }
     machine_check_digest(machine, group);
     for (unsigned i = 0; i < MAIL_ACCOUNTS; i++)
-        mail_account_look(world, node, group, i, begun);
+        mail_account_look(world, node, group, i, begun, true);
 }
 
 void mail_end(struct world *world)
@@ -131,8 +133,9 @@ void mail_end(struct world *world)
             if (!keeps_state(world, i, group, &status))
                 continue;
             replica_end(world, i, group);
-            if (!counted && world->failure[0] == '\0')
-                tables_end(world, i, group); /* equal tables: one count is enough */
+            /* Their tables are equal: one count is enough, and it takes long. */
+            if (!counted && world->seed % COUNT_SEEDS == 0 && world->failure[0] == '\0')
+                tables_end(world, i, group);
             counted = true;
         }
     }

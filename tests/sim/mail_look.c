@@ -13,6 +13,7 @@ struct look {
     unsigned group;
     unsigned account;
     uint64_t begun;
+    bool bodies;
     struct db_txn *txn;
     struct account row;
     uint64_t messages; /* of all mailboxes */
@@ -75,9 +76,13 @@ static void look_message(struct look *look, struct mail_mailbox *mailbox, uint32
                          const struct message_record *row)
 {
     struct world *world = look->world;
-    struct mail_op *body = look_body(look, row->blob);
-    struct mail_message *message;
+    struct mail_message *message = mail_message(mailbox, uid);
+    struct mail_op *body;
 
+    if (message->known && message->blob == row->blob && !look->bodies)
+        body = world->mail->ops[message->token - 1];
+    else
+        body = look_body(look, row->blob);
     if (body == NULL) {
         sim_fail(world, "node %u: %u of mailbox %u has a body that nobody sent", look->node + 1,
                  uid, mailbox->id);
@@ -85,7 +90,7 @@ static void look_message(struct look *look, struct mail_mailbox *mailbox, uint32
     }
     if (!mail_message_is(world, body, look->account, mailbox, uid))
         return;
-    message = mail_message(mailbox, uid);
+    message->blob = row->blob;
     if (message->gone_end < look->begun)
         sim_fail(world, "RESURRECTED: node %u shows %u of mailbox %u of account %u of group %u",
                  look->node + 1, uid, mailbox->id, look->account, look->group);
@@ -230,13 +235,14 @@ static void look_mailboxes(struct look *look)
 }
 
 void mail_account_look(struct world *world, unsigned node, unsigned group, unsigned account,
-                       uint64_t begun)
+                       uint64_t begun, bool bodies)
 {
     struct mail_account *known = &world->mail->groups[group].accounts[account];
     struct look look;
 
     mail_moment(world);
     look_begin(&look, world, node, group, account, begun);
+    look.bodies = bodies;
     if (look.row.state == ACCOUNT_GONE && known->gone_begin == MAIL_LATER)
         sim_fail(world, "LOST: account %u of group %u is gone", account, group);
     if (look.row.state != ACCOUNT_GONE && known->gone_end < begun)
@@ -257,7 +263,8 @@ void mail_account_look(struct world *world, unsigned node, unsigned group, unsig
 
 void mail_look(struct world *world, unsigned node, unsigned group, uint64_t begun)
 {
-    mail_account_look(world, node, group, (unsigned)sim_below(world, MAIL_ACCOUNTS), begun);
+    mail_account_look(world, node, group, (unsigned)sim_below(world, MAIL_ACCOUNTS), begun,
+                      false);
 }
 
 struct mail_mailbox *mail_mailbox_find(struct world *world, unsigned node,
