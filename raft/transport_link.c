@@ -20,11 +20,6 @@ enum {
     ARRIVAL_COST = 128, /* of a frame besides its bytes */
 };
 
-static const struct stream_format format = {
-    .hello = {'P', 'r', 'R', 'a', 'f', 't', 0, 1},
-    .body_size_max = TRANSPORT_FRAME_SIZE_MAX,
-};
-
 struct arrival {
     struct arrival *next;
     struct frame *frame;
@@ -46,7 +41,9 @@ struct transport_link {
     const struct transport_link_calls *calls;
     void *context;
     bool dialed;
-    bool open; /* the other's hello was good */
+    bool open;                          /* the other's hello was good */
+    const struct link_dialect *dialect; /* once open, or dialed */
+    const struct link_dialect *heard;   /* of the other's hello; NULL: none yet */
     uint64_t born_ms, heard_ms, said_ms, tick_ms;
 
     struct sending sending[LINK_FRAMES_MAX + 1]; /* one for an empty frame */
@@ -82,7 +79,7 @@ static void flush(struct transport_link *link)
         return;
     for (unsigned i = 0; i < link->count; i++) {
         struct sending *sending = &link->sending[i];
-        pieces[count++] = bytes_from(sending->header, STREAM_HEADER_SIZE);
+        pieces[count++] = bytes_from(sending->header, link->dialect->header_size);
         if (sending->frame != NULL)
             pieces[count++] = frame_bytes(sending->frame);
     }
@@ -100,13 +97,15 @@ static void append(struct transport_link *link, struct frame *frame)
     link->count++;
     link->sending_bytes += len;
     sending->frame = frame;
-    stream_header_write(sending->header, (uint32_t)len, ++link->sent_number);
+    link->dialect->header_write(sending->header, (uint32_t)len, ++link->sent_number);
     flush(link);
 }
 
 static void say_hello(struct transport_link *link)
 {
-    const struct bytes hello = bytes_from(format.hello, STREAM_HELLO_SIZE);
+    const struct bytes hello =
+        bytes_from(link->dialed ? link->dialect->dialer_hello : link->dialect->listener_hello,
+                   STREAM_HELLO_SIZE);
     stream_send(link->stream, &hello, 1);
 }
 
@@ -196,15 +195,18 @@ static struct bytes input_rest(const struct transport_link *link)
 /* False: the link has ended. */
 static bool find_hello(struct transport_link *link)
 {
-    switch (stream_find_hello(&format, input_rest(link))) {
-    case STREAM_FOUND_MORE:
+    const struct link_dialect *dialect;
+    enum stream_found found = link_dialect_find(input_rest(link), !link->dialed, &dialect);
+
+    if (found == STREAM_FOUND_MORE)
         return true;
-    case STREAM_FOUND_BAD:
+    if (found == STREAM_FOUND_IT)
+        link->heard = dialect;
+    if (found == STREAM_FOUND_BAD || (link->dialed && dialect != link->dialect)) {
         end(link, "it speaks something else");
         return false;
-    case STREAM_FOUND_IT:
-        break;
     }
+    link->dialect = dialect;
     link->input_start += STREAM_HELLO_SIZE;
     uint64_t node_id = nng_tls_stream_node(stream_nng(link->stream));
     if (!link->calls->opened(link->context, link, node_id)) {
@@ -221,19 +223,20 @@ static bool find_hello(struct transport_link *link)
 static bool find_body(struct transport_link *link, size_t body_size)
 {
     struct bytes rest = input_rest(link);
-    bool whole = rest.len >= STREAM_HEADER_SIZE + body_size;
+    size_t header_size = link->dialect->header_size;
+    bool whole = rest.len >= header_size + body_size;
 
     if (!whole && body_size <= SMALL_SIZE) {
-        link->input_least = STREAM_HEADER_SIZE + body_size - rest.len;
+        link->input_least = header_size + body_size - rest.len;
         return false;
     }
     link->received_number++;
-    link->input_start += STREAM_HEADER_SIZE;
+    link->input_start += header_size;
     if (body_size == 0)
         return true;
     struct frame *frame = frame_new(body_size);
-    size_t part = whole ? body_size : rest.len - STREAM_HEADER_SIZE;
-    memcpy(frame_memory(frame), rest.at + STREAM_HEADER_SIZE, part);
+    size_t part = whole ? body_size : rest.len - header_size;
+    memcpy(frame_memory(frame), rest.at + header_size, part);
     link->input_start += part;
     if (whole) {
         arrive(link, frame);
@@ -251,11 +254,11 @@ static bool find_frames(struct transport_link *link)
 
     link->input_least = 1;
     while (link->frame == NULL) {
-        enum stream_found found = stream_find_header(&format, input_rest(link), &header);
+        enum stream_found found =
+            link->dialect->find_header(input_rest(link), link->received_number + 1, &header);
         if (found == STREAM_FOUND_MORE)
             return true;
-        if (found == STREAM_FOUND_BAD || header.number != link->received_number + 1 ||
-            (link->dialed && header.body_size > 0)) {
+        if (found == STREAM_FOUND_BAD || (link->dialed && header.body_size > 0)) {
             end(link, "its frame is not one");
             return false;
         }
@@ -285,6 +288,11 @@ static void on_received(void *context, size_t len)
 
 /* ---- both ---- */
 
+const struct link_dialect *transport_link_heard(const struct transport_link *link)
+{
+    return link->heard;
+}
+
 static void on_lost(void *context)
 {
     end(context, "connection lost");
@@ -293,20 +301,22 @@ static void on_lost(void *context)
 static const struct stream_calls stream_calls = {on_received, on_sent, on_lost};
 
 struct transport_link *transport_link_new(struct stream_queue *queue, nng_stream *nng,
-                                          bool dialed, const struct transport_link_calls *calls,
+                                          const struct link_dialect *dialect,
+                                          const struct transport_link_calls *calls,
                                           void *context)
 {
     struct transport_link *link = calloc(1, sizeof(*link));
 
     CHECK(link != NULL);
     link->stream = stream_new(queue, nng, &stream_calls, link);
-    link->dialed = dialed;
+    link->dialed = dialect != NULL;
+    link->dialect = dialect;
     link->calls = calls;
     link->context = context;
     link->arrived_last = &link->arrived;
     link->input_least = 1;
     link->born_ms = link->said_ms = link->tick_ms = clock_monotonic_ms();
-    if (dialed)
+    if (link->dialed)
         say_hello(link);
     receive(link);
     return link;
@@ -343,6 +353,8 @@ void transport_link_tick(struct transport_link *link, uint64_t now_ms)
         end(link, "it says nothing");
         return;
     }
+    if (link->open && !link->dialect->empty_frames)
+        return;
     if (link->open && stream_receiving(link->stream) &&
         now_ms - link->heard_ms >= LINK_SILENT_MS) {
         end(link, "it is silent");

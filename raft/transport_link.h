@@ -4,6 +4,7 @@
 
 #include "node/runtime/stream.h"
 #include "node/runtime/stream_frame.h"
+#include "raft/link_dialect.h"
 #include "raft/transport.h"
 
 /*
@@ -34,13 +35,18 @@ struct transport_link_calls {
     void (*ended)(void *context, struct transport_link *link, const char *why);
 };
 
-/* Takes over `nng`; the rest is borrowed. */
+/* Takes over `nng`; the rest is borrowed. `dialect`: what the dialer speaks; NULL: it was
+ * accepted, and answers as it is spoken to. */
 struct transport_link *transport_link_new(struct stream_queue *queue, nng_stream *nng,
-                                          bool dialed, const struct transport_link_calls *calls,
+                                          const struct link_dialect *dialect,
+                                          const struct transport_link_calls *calls,
                                           void *context);
 /* Ends it, with all that was not sent or not taken. Accepts a pointer to NULL. Not from inside
  * opened(). */
 void transport_link_free(struct transport_link **link);
+
+/* What the other's hello was in, also when that was refused; NULL: none has come. */
+const struct link_dialect *transport_link_heard(const struct transport_link *link);
 
 /* How many frames it takes now; 0 while it is not open. Of a dialed link alone, like send(). */
 unsigned transport_link_room(const struct transport_link *link);

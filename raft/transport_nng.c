@@ -45,7 +45,8 @@ struct other {
     uint64_t node_id;
     char *address; /* NULL: not a peer */
     struct stream_opener *dialer;
-    uint64_t redial_ms; /* the pause before the next dial */
+    const struct link_dialect *dialect; /* for the next dial */
+    uint64_t redial_ms;                 /* the pause before the next dial */
     struct transport_link *outgoing;
     bool open;                 /* the outgoing link is */
     struct incoming *incoming; /* the newest that is open, or NULL */
@@ -101,6 +102,7 @@ static struct other *other_get(struct transport_nng *transport, uint64_t node_id
     CHECK(other != NULL);
     other->transport = transport;
     other->node_id = node_id;
+    other->dialect = &link_now;
     other->next = transport->others;
     transport->others = other;
     return other;
@@ -195,7 +197,7 @@ static void accepted(void *context, nng_stream *nng, int result)
         transport->incoming = incoming;
         transport->incoming_count++;
         incoming->link =
-            transport_link_new(&transport->queue, nng, false, &incoming_calls, incoming);
+            transport_link_new(&transport->queue, nng, NULL, &incoming_calls, incoming);
     } else if (nng != NULL) {
         nng_stream_close(nng);
         nng_stream_free(nng);
@@ -240,8 +242,12 @@ static void outgoing_ended(void *context, struct transport_link *link, const cha
 {
     struct other *other = context;
 
-    (void)link;
-    link_ended(other->node_id, "out", other->open, why);
+    const struct link_dialect *heard = transport_link_heard(link);
+    bool another = !other->open && heard != NULL && heard != other->dialect;
+    if (!another)
+        link_ended(other->node_id, "out", other->open, why);
+    /* It may have been upgraded meanwhile: the next time ours is tried first. */
+    other->dialect = another ? heard : &link_now;
     outgoing_end(other);
     dial_later(other);
 }
@@ -256,8 +262,8 @@ static void dialed(void *context, nng_stream *nng, int result)
     if (nng == NULL)
         dial_later(other);
     else
-        other->outgoing =
-            transport_link_new(&other->transport->queue, nng, true, &outgoing_calls, other);
+        other->outgoing = transport_link_new(&other->transport->queue, nng, other->dialect,
+                                             &outgoing_calls, other);
 }
 
 static enum err peer_dial(struct other *other)
