@@ -11,10 +11,17 @@ static const struct output_column columns[] = {
 };
 
 static const struct output_column show_columns[] = {
-    {"address", "address", OUTPUT_TEXT},  {"id", "id", OUTPUT_NUMBER},
-    {"tenant", "tenant", OUTPUT_TEXT},    {"group", "group", OUTPUT_NUMBER},
-    {"created_ms", "added", OUTPUT_TIME}, {"messages", "messages", OUTPUT_NUMBER},
+    {"address", "address", OUTPUT_TEXT},
+    {"id", "id", OUTPUT_NUMBER},
+    {"tenant", "tenant", OUTPUT_TEXT},
+    {"group", "group", OUTPUT_NUMBER},
+    {"created_ms", "added", OUTPUT_TIME},
+    {"messages", "messages", OUTPUT_NUMBER},
     {"size", "size", OUTPUT_BYTES},
+    {"quota_bytes", "limit of bytes", OUTPUT_BYTES},
+    {"quota_messages", "limit of messages", OUTPUT_NUMBER},
+    {"expunged", "expunged, can come back", OUTPUT_NUMBER},
+    {"expunged_size", "bytes of these", OUTPUT_BYTES},
 };
 
 static const struct output_column mailbox_columns[] = {
@@ -87,8 +94,7 @@ enum cli_exit cli_account_remove(struct cli *cli)
     Pr__AccountRemove remove = PR__ACCOUNT_REMOVE__INIT;
 
     remove.address = cli->arguments[0];
-    if (!cli_confirm(
-            cli, arena_printf(&cli->arena, "Remove %s with all of its mail?", remove.address)))
+    if (!cli_confirm(cli, arena_printf(&cli->arena, "Remove %s?", remove.address)))
         return CLI_FAILED;
     request.call_case = PR__REQUEST__CALL_ACCOUNT_REMOVE;
     request.account_remove = &remove;
@@ -151,6 +157,11 @@ enum cli_exit cli_account_show(struct cli *cli)
     CHECK(json_object_set_new(made, "messages", json_integer((json_int_t)answer->messages)) ==
           0);
     CHECK(json_object_set_new(made, "size", json_integer((json_int_t)answer->size)) == 0);
+    output_add_quota(made, answer->quota); /* what is in force, not only what it has itself */
+    CHECK(json_object_set_new(made, "expunged", json_integer((json_int_t)answer->expunged)) ==
+          0);
+    CHECK(json_object_set_new(made, "expunged_size",
+                              json_integer((json_int_t)answer->expunged_size)) == 0);
     CHECK(json_object_set_new(made, "mailboxes", mailboxes) == 0);
     json_incref(mailboxes);
     enum cli_exit status = output_record(cli, made, show_columns, OUTPUT_COUNT(show_columns));

@@ -35,12 +35,21 @@ enum cli_exit {
     X(GENERATE, "generate", NULL, "make a password up, and print it")                          \
     X(FILE, "file", "FILE", "many accounts: lines of address, TAB, password; - is the input")  \
     X(CHECK, "check", NULL, "only look, change nothing")                                       \
+    X(SINCE, "since", "TIME", "expunged since: 2026-11-22, 2026-11-22T10:00, 3h, 2d")          \
+    X(MAILBOX, "mailbox", "NAME", "only what was in this mailbox")                             \
+    X(TO, "to", "MAILBOX", "into this mailbox; it is made if it has to be")                    \
+    X(LIST, "list", NULL, "only show what there is")                                           \
+    X(BYTES, "bytes", "SIZE", "how much an account may hold: 500M, 2G; none: no limit")        \
+    X(MESSAGES, "messages", "COUNT", "how many messages; none: no limit")                      \
+    X(INHERIT, "inherit", NULL, "take the limits of the domain, or the tenant")                \
+    X(UNDELETE_DAYS, "undelete-days", "DAYS", "how long expunged mail can be brought back")    \
+    X(OVER_QUOTA, "over-quota", "HOW", "mail to a full account: refuse for now or for good")   \
     X(YES, "yes", NULL, "do not ask")
 
 #define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
 enum cli_option { CLI_OPTIONS(CLI_OPTION_ENUM) OPTION_COUNT };
 #undef CLI_OPTION_ENUM
-#define WITH(name) (1U << OPTION_##name)
+#define WITH(name) (UINT64_C(1) << OPTION_##name)
 
 struct cli;
 
@@ -49,8 +58,8 @@ struct cli_command {
     const char *verb;      /* "" when the group is a command by itself */
     const char *arguments; /* for the help: "TOKEN" */
     unsigned argument_count;
-    unsigned allowed;  /* options, beside those that every command takes */
-    unsigned required; /* options */
+    uint64_t allowed;  /* options, beside those that every command takes */
+    uint64_t required; /* options */
     const char *summary;
     enum cli_exit (*run)(struct cli *cli);
 };
@@ -129,6 +138,11 @@ enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),
     cli_tenant_show(struct cli *cli), cli_tenant_remove(struct cli *cli);
 enum cli_exit cli_domain_add(struct cli *cli), cli_domain_list(struct cli *cli),
     cli_domain_remove(struct cli *cli), cli_domain_show(struct cli *cli);
+/* limits.c, undelete.c */
+enum cli_exit cli_account_quota(struct cli *cli), cli_domain_quota(struct cli *cli),
+    cli_tenant_quota(struct cli *cli), cli_cluster_policy(struct cli *cli);
+enum cli_exit cli_account_undelete(struct cli *cli), cli_account_restore(struct cli *cli),
+    cli_account_purge(struct cli *cli);
 enum cli_exit cli_account_add(struct cli *cli), cli_account_list(struct cli *cli),
     cli_account_show(struct cli *cli), cli_account_remove(struct cli *cli),
     cli_account_password(struct cli *cli);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "admin/cli/cli.h"
 
+#define LIMIT_OPTIONS (WITH(BYTES) | WITH(MESSAGES) | WITH(INHERIT))
 #define PASSWORD_OPTIONS (WITH(PASSWORD_FILE) | WITH(GENERATE))
 
 const struct cli_command cli_commands[] = {
@@ -14,17 +15,24 @@ const struct cli_command cli_commands[] = {
      cli_cluster_status},
     {"cluster", "upgrade", "", 0, WITH(CHECK) | WITH(YES), 0,
      "finish an upgrade: use what the newest release adds", cli_cluster_upgrade},
+    {"cluster", "policy", "", 0, WITH(UNDELETE_DAYS) | WITH(OVER_QUOTA), 0,
+     "show or set what happens to expunged mail, and to mail for full accounts",
+     cli_cluster_policy},
     {"node", "list", "", 0, 0, 0, "show the nodes", cli_node_list},
     {"group", "list", "", 0, 0, 0, "show the replication groups and their members",
      cli_group_list},
     {"tenant", "add", "NAME", 1, 0, 0, "add a tenant, who owns domains", cli_tenant_add},
     {"tenant", "list", "", 0, 0, 0, "show the tenants", cli_tenant_list},
     {"tenant", "show", "NAME", 1, 0, 0, "show a tenant", cli_tenant_show},
+    {"tenant", "quota", "NAME", 1, LIMIT_OPTIONS, 0,
+     "show or set what each account of a tenant may hold", cli_tenant_quota},
     {"tenant", "remove", "NAME", 1, WITH(YES), 0, "remove a tenant that has no domains",
      cli_tenant_remove},
     {"domain", "add", "DOMAIN", 1, 0, WITH(TENANT), "take mail for a domain", cli_domain_add},
     {"domain", "list", "", 0, WITH(TENANT), 0, "show the domains", cli_domain_list},
     {"domain", "show", "DOMAIN", 1, 0, 0, "show a domain", cli_domain_show},
+    {"domain", "quota", "DOMAIN", 1, LIMIT_OPTIONS, 0,
+     "show or set what each account of a domain may hold", cli_domain_quota},
     {"domain", "remove", "DOMAIN", 1, WITH(YES), 0, "remove a domain that has no accounts",
      cli_domain_remove},
     {"account", "add", "[ADDRESS]", 0, PASSWORD_OPTIONS | WITH(FILE), 0,
@@ -34,8 +42,17 @@ const struct cli_command cli_commands[] = {
      cli_account_show},
     {"account", "password", "ADDRESS", 1, PASSWORD_OPTIONS, 0,
      "set a new password; its sessions end", cli_account_password},
-    {"account", "remove", "ADDRESS", 1, WITH(YES), 0, "remove an account with all of its mail",
+    {"account", "remove", "ADDRESS", 1, WITH(YES), 0,
+     "remove an account; its mail follows when it can no longer be restored",
      cli_account_remove},
+    {"account", "quota", "ADDRESS", 1, LIMIT_OPTIONS, 0,
+     "show or set how much an account may hold", cli_account_quota},
+    {"account", "undelete", "ADDRESS", 1, WITH(SINCE) | WITH(MAILBOX) | WITH(TO) | WITH(LIST),
+     0, "bring expunged messages back, or show them", cli_account_undelete},
+    {"account", "restore", "ADDRESS", 1, 0, 0, "bring a removed account back with its mail",
+     cli_account_restore},
+    {"account", "purge", "ADDRESS", 1, WITH(YES), 0,
+     "free expunged mail, and removed accounts of that address, now", cli_account_purge},
     {"metrics", "", "", 0, 0, 0, "show the counters of this node's store", cli_metrics},
 };
 

@@ -6,6 +6,8 @@ static const struct output_column columns[] = {
     {"name", "DOMAIN", OUTPUT_TEXT},
     {"tenant", "TENANT", OUTPUT_TEXT},
     {"accounts", "ACCOUNTS", OUTPUT_NUMBER},
+    {"quota_bytes", "BYTES", OUTPUT_BYTES},
+    {"quota_messages", "MESSAGES", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},
 };
 

@@ -23,13 +23,13 @@ static void print_option(enum cli_option option)
     printf("  %-24s %s\n", left, options[option].help);
 }
 
-static void print_options(const char *title, unsigned set)
+static void print_options(const char *title, uint64_t set)
 {
     if (set == 0)
         return;
     printf("\n%s:\n", title);
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if ((set & 1U << i) != 0)
+        if ((set & UINT64_C(1) << i) != 0)
             print_option((enum cli_option)i);
 }
 
@@ -48,7 +48,7 @@ static void help_command(const struct cli_command *command)
     printf("usage: postraft %s%s%s%s%s", command->group, command->verb[0] != '\0' ? " " : "",
            command->verb, command->arguments[0] != '\0' ? " " : "", command->arguments);
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if ((command->required & 1U << i) != 0)
+        if ((command->required & UINT64_C(1) << i) != 0)
             printf(" --%s %s", options[i].name, options[i].argument);
     printf(" [options]\n\n%c%s.\n",
            command->summary[0] >= 'a' ? command->summary[0] - ('a' - 'A') : command->summary[0],

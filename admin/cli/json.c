@@ -85,6 +85,15 @@ json_t *json_of_mailbox(const Pr__MailboxInfo *mailbox)
     return made;
 }
 
+void output_add_quota(json_t *row, const Pr__AccountQuota *quota)
+{
+    if (quota == NULL)
+        return;
+    CHECK(json_object_set_new(row, "quota_bytes", json_integer(number(quota->bytes))) == 0);
+    CHECK(json_object_set_new(row, "quota_messages", json_integer(number(quota->messages))) ==
+          0);
+}
+
 json_t *json_of_account(const Pr__AccountRecord *account)
 {
     json_t *made = json_pack("{s:I, s:o, s:o, s:I, s:I}", "id", number(account->id), "address",
@@ -92,6 +101,7 @@ json_t *json_of_account(const Pr__AccountRecord *account)
                              number(account->group), "created_ms", number(account->created_ms));
 
     CHECK(made != NULL);
+    output_add_quota(made, account->quota);
     return made;
 }
 
@@ -102,5 +112,6 @@ json_t *json_of_domain(const Pr__DomainRecord *domain)
                              "created_ms", number(domain->created_ms));
 
     CHECK(made != NULL);
+    output_add_quota(made, domain->quota);
     return made;
 }

@@ -52,15 +52,15 @@ static const struct cli_command *find_command(const char *group, const char *ver
 static bool check_options(const struct cli *cli)
 {
     const struct cli_command *command = cli->command;
-    unsigned allowed = FOR_ALL | command->allowed | command->required;
+    uint64_t allowed = FOR_ALL | command->allowed | command->required;
 
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        if (cli->options[i] != NULL && (allowed & 1U << i) == 0) {
+        if (cli->options[i] != NULL && (allowed & UINT64_C(1) << i) == 0) {
             fprintf(stderr, "postraft: \"%s %s\" takes no --%s\n", command->group,
                     command->verb, names[i]);
             return false;
         }
-        if (cli->options[i] == NULL && (command->required & 1U << i) != 0) {
+        if (cli->options[i] == NULL && (command->required & UINT64_C(1) << i) != 0) {
             fprintf(stderr, "postraft: \"%s %s\" needs --%s\n", command->group, command->verb,
                     names[i]);
             return false;

@@ -47,6 +47,8 @@ json_t *json_of_group(const Pr__GroupStatus *group);
 json_t *json_of_mailbox(const Pr__MailboxInfo *mailbox);
 json_t *json_of_account(const Pr__AccountRecord *account);
 json_t *json_of_domain(const Pr__DomainRecord *domain);
+/* Adds quota_bytes and quota_messages; 0: no limit. NULL adds nothing. */
+void output_add_quota(json_t *row, const Pr__AccountQuota *quota);
 
 extern const struct output_column output_nodes[];
 extern const size_t output_nodes_count;

@@ -6,6 +6,8 @@ static const struct output_column columns[] = {
     {"id", "ID", OUTPUT_NUMBER},
     {"name", "TENANT", OUTPUT_TEXT},
     {"domains", "DOMAINS", OUTPUT_NUMBER},
+    {"quota_bytes", "BYTES", OUTPUT_BYTES},
+    {"quota_messages", "MESSAGES", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},
 };
 
@@ -68,6 +70,7 @@ static json_t *fetch_tenants(struct cli *cli)
                 json_pack("{s:I, s:s, s:I, s:I}", "id", (json_int_t)tenant->id, "name",
                           tenant->name, "domains", (json_int_t)tenant->domains, "created_ms",
                           (json_int_t)tenant->created_ms);
+            output_add_quota(row, tenant->quota);
             CHECK(json_array_append_new(rows, row) == 0);
             ask.after = tenant->name;
         }

@@ -133,6 +133,20 @@ bool imap_parse_status(struct imap_cursor *cursor, struct imap_arguments *argume
            imap_take_status_items(cursor, &arguments->status.items) && imap_take_end(cursor);
 }
 
+bool imap_parse_quota_root(struct imap_cursor *cursor, struct imap_arguments *arguments)
+{
+    arguments->quota.of_mailbox = false;
+    return imap_take_space(cursor) && imap_take_astring(cursor, &arguments->quota.name) &&
+           imap_take_end(cursor);
+}
+
+bool imap_parse_quota_mailbox(struct imap_cursor *cursor, struct imap_arguments *arguments)
+{
+    arguments->quota.of_mailbox = true;
+    return imap_take_space(cursor) && imap_take_mailbox(cursor, &arguments->quota.name) &&
+           imap_take_end(cursor);
+}
+
 bool imap_parse_list(struct imap_cursor *cursor, struct imap_arguments *arguments)
 {
     return imap_take_space(cursor) && imap_take_list(cursor, &arguments->list) &&

@@ -39,6 +39,10 @@ struct imap_arguments {
         } status;
         struct imap_list list;
         struct {
+            struct bytes name; /* a quota root, or UTF-8: a mailbox */
+            bool of_mailbox;
+        } quota;
+        struct {
             struct imap_sequence sequence;
             struct imap_fetch_items items;
         } fetch;
@@ -78,6 +82,8 @@ imap_parse imap_parse_select; /* a mailbox, and parameters, of which there are n
 imap_parse imap_parse_create;
 imap_parse imap_parse_rename;
 imap_parse imap_parse_status;
+imap_parse imap_parse_quota_root;
+imap_parse imap_parse_quota_mailbox;
 imap_parse imap_parse_list;
 imap_parse imap_parse_lsub;
 imap_parse imap_parse_fetch;

@@ -18,6 +18,7 @@ static const struct option_row status_rows[] = {
     {BYTES_INIT("SIZE"), IMAP_STATUS_SIZE},
     {BYTES_INIT("DELETED"), IMAP_STATUS_DELETED},
     {BYTES_INIT("APPENDLIMIT"), IMAP_STATUS_APPENDLIMIT},
+    {BYTES_INIT("DELETED-STORAGE"), IMAP_STATUS_DELETED_STORAGE},
 };
 
 static const struct option_row select_rows[] = {

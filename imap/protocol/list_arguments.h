@@ -10,9 +10,10 @@ enum imap_status_item {
     IMAP_STATUS_UIDNEXT = 1 << 2,
     IMAP_STATUS_UIDVALIDITY = 1 << 3,
     IMAP_STATUS_UNSEEN = 1 << 4,
-    IMAP_STATUS_SIZE = 1 << 5,        /* RFC 8438 */
-    IMAP_STATUS_DELETED = 1 << 6,     /* RFC 9051 section 6.3.11 */
-    IMAP_STATUS_APPENDLIMIT = 1 << 7, /* RFC 7889 */
+    IMAP_STATUS_SIZE = 1 << 5,            /* RFC 8438 */
+    IMAP_STATUS_DELETED = 1 << 6,         /* RFC 9051 section 6.3.11 */
+    IMAP_STATUS_APPENDLIMIT = 1 << 7,     /* RFC 7889 */
+    IMAP_STATUS_DELETED_STORAGE = 1 << 8, /* RFC 9208 */
 };
 
 /* "(MESSAGES UNSEEN)" */

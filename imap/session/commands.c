@@ -27,6 +27,8 @@ static const struct imap_command commands[] = {
     {BYTES_INIT("LIST"), INSIDE, 0, imap_parse_list, imap_run_list},
     {BYTES_INIT("LSUB"), INSIDE, 0, imap_parse_lsub, imap_run_list},
     {BYTES_INIT("STATUS"), INSIDE, 0, imap_parse_status, imap_run_status},
+    {BYTES_INIT("GETQUOTA"), INSIDE, 0, imap_parse_quota_root, imap_run_get_quota},
+    {BYTES_INIT("GETQUOTAROOT"), INSIDE, 0, imap_parse_quota_mailbox, imap_run_get_quota},
     {BYTES_INIT("IDLE"), INSIDE, 0, imap_parse_nothing, imap_run_idle},
     {BYTES_INIT("CHECK"), SELECTED, 0, imap_parse_nothing, imap_run_noop},
     {BYTES_INIT("CLOSE"), SELECTED, IMAP_NO_UPDATES, imap_parse_nothing, imap_run_close},

@@ -253,6 +253,7 @@ void imap_run_close(struct imap_session *session);
 void imap_run_unselect(struct imap_session *session);
 void imap_run_list(struct imap_session *session);
 void imap_run_status(struct imap_session *session);
+void imap_run_get_quota(struct imap_session *session);
 void imap_run_create(struct imap_session *session);
 void imap_run_delete(struct imap_session *session);
 void imap_run_rename(struct imap_session *session);

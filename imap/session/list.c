@@ -212,5 +212,6 @@ void imap_run_list(struct imap_session *session)
     request->mailbox_list = imap_alloc(session, sizeof(*request->mailbox_list));
     pr__mailbox_list__init(request->mailbox_list);
     request->mailbox_list->with_status = list->returns & IMAP_LIST_STATUS;
+    request->mailbox_list->with_deleted_size = list->status_items & IMAP_STATUS_DELETED_STORAGE;
     imap_session_call(session, request, false, answered);
 }

@@ -13,7 +13,8 @@ static const struct refusal {
 } refusals[] = {
     {ERR_NOTFOUND, "NONEXISTENT", "There is no such mailbox"},
     {ERR_EXISTS, "ALREADYEXISTS", "There is such a mailbox already"},
-    {ERR_FULL, "OVERQUOTA", "There is no room left"},
+    {ERR_FULL, "LIMIT", "There is no room left"},
+    {ERR_QUOTA, "OVERQUOTA", "There is no room left in your mailbox"},
     {ERR_TOOBIG, "LIMIT", "A limit is exceeded"},
     {ERR_MALFORMED, "CANNOT", "This is not possible"},
     {ERR_INVALID, "CANNOT", "This is not possible"},
@@ -53,7 +54,8 @@ const char *imap_capabilities(struct imap_session *session)
                             session->has_tls ? " AUTH=PLAIN" : " LOGINDISABLED");
     return arena_printf(&session->command_arena,
                         "%s CHILDREN CREATE-SPECIAL-USE ESEARCH LIST-EXTENDED LIST-STATUS MOVE"
-                        " NAMESPACE SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT"
+                        " NAMESPACE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE SEARCHRES"
+                        " SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT"
                         " APPENDLIMIT=%" PRIu64,
                         always, session->config->append_size_max);
 }

@@ -4,7 +4,7 @@
 #include "imap/protocol/write.h"
 #include "imap/session/internal.h"
 
-/* STATUS (RFC 3501 section 6.3.10, RFC 8438, RFC 7889). */
+/* STATUS (RFC 3501 section 6.3.10, RFC 8438, RFC 7889, RFC 9208 section 4.1.4). */
 
 void imap_status_write(struct imap_session *session, const Pr__MailboxInfo *info,
                        unsigned items)
@@ -21,6 +21,7 @@ void imap_status_write(struct imap_session *session, const Pr__MailboxInfo *info
         {IMAP_STATUS_UNSEEN, "UNSEEN", info->unseen},
         {IMAP_STATUS_SIZE, "SIZE", info->size},
         {IMAP_STATUS_DELETED, "DELETED", info->deleted},
+        {IMAP_STATUS_DELETED_STORAGE, "DELETED-STORAGE", info->deleted_size},
         {IMAP_STATUS_APPENDLIMIT, "APPENDLIMIT", session->config->append_size_max},
     };
     bool first = true;
@@ -54,4 +55,6 @@ static void answered(struct imap_session *session, enum err err, const Pr__Reply
 void imap_run_status(struct imap_session *session)
 {
     imap_target_find(session, session->running->arguments.status.name, answered);
+    session->request->mailbox_open->with_deleted_size =
+        session->running->arguments.status.items & IMAP_STATUS_DELETED_STORAGE;
 }

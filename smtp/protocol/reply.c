@@ -49,6 +49,10 @@ enum smtp_reply smtp_reply_of_commit(enum err result)
     case ERR_NOTLEADER:
     case ERR_CANCELLED:
         return SMTP_REPLY_STORE_UNREACHED;
+    case ERR_QUOTA:
+        /* For now, also where the policy is to refuse for good: at the retry RCPT refuses whose
+         * mailbox is full, and the others get the message. */
+        return SMTP_REPLY_MAILBOX_FULL;
     case ERR_FULL:
     case ERR_BUSY:
         return SMTP_REPLY_STORE_FULL;
@@ -68,6 +72,10 @@ enum smtp_reply smtp_reply_of_lookup(enum err result)
         return SMTP_REPLY_RCPT_UNKNOWN;
     case ERR_DENIED:
         return SMTP_REPLY_RCPT_FOREIGN;
+    case ERR_QUOTA:
+        return SMTP_REPLY_RCPT_FULL;
+    case ERR_FULL:
+        return SMTP_REPLY_RCPT_FULL_NOW;
     default:
         return SMTP_REPLY_RCPT_LATER;
     }

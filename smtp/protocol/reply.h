@@ -59,6 +59,8 @@ enum {
     X(RCPT_UNKNOWN, 550, "5.1.1", "No such user here", SMTP_REPLY_ERROR)                       \
     X(RCPT_FOREIGN, 550, "5.7.1", "Relaying denied", SMTP_REPLY_ERROR)                         \
     X(RCPT_LATER, 451, "4.4.3", "Recipient cannot be looked up now", 0)                        \
+    X(RCPT_FULL, 452, "4.2.2", "Mailbox is full, try again later", 0)                          \
+    X(RCPT_FULL_NOW, 552, "5.2.2", "Mailbox is full", SMTP_REPLY_ERROR)                        \
     X(RCPT_TOO_MANY, 452, "4.5.3", "Too many recipients", 0)                                   \
     /* of messages */                                                                          \
     X(BODY_BARE_LF, 550, "5.6.0", "Message has a bare LF; lines end with CR LF",               \
@@ -79,6 +81,8 @@ enum {
     X(STORE_UNREACHED, 451, "4.3.2", "Cannot promise to keep the message now, try again",      \
       SMTP_REPLY_TRACED)                                                                       \
     X(STORE_FULL, 452, "4.3.1", "No room for the message now, try again", SMTP_REPLY_TRACED)   \
+    X(MAILBOX_FULL, 452, "4.2.2", "Mailbox of a recipient is full, try again",                 \
+      SMTP_REPLY_TRACED)                                                                       \
     X(STORE_FAILED, 451, "4.3.0", "Message was not taken, try again", SMTP_REPLY_TRACED)       \
     /* that end the connection */                                                              \
     X(TIMED_OUT, 421, "4.4.2", "Waited too long", SMTP_REPLY_CLOSE)                            \
@@ -99,7 +103,7 @@ unsigned smtp_reply_flags(enum smtp_reply reply);
 enum smtp_reply smtp_reply_of_commit(enum err result);
 
 /* Likewise for a recipient: ERR_NOTFOUND is an unknown user, ERR_DENIED a domain that is not
- * ours. */
+ * ours, ERR_QUOTA a mailbox that is full for now, ERR_FULL one that is full for good. */
 enum smtp_reply smtp_reply_of_lookup(enum err result);
 
 #endif

@@ -28,6 +28,7 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
     uint64_t ticket = lookup->ticket;
     uint64_t account_id = 0;
     bool domain_local = false;
+    bool permanent = false;
 
     lookup_free(lookup);
     if (err == ERR_OK) {
@@ -35,13 +36,16 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
         if (reply->answer_case == PR__REPLY__ANSWER_RESOLVE) {
             account_id = reply->resolve->account_id;
             domain_local = reply->resolve->domain_local;
+            permanent = reply->resolve->permanent;
         } else if (err == ERR_OK || err == ERR_NOTFOUND) {
             err = ERR_MALFORMED; /* not to be told from a domain of others: try again */
         }
         if (err == ERR_NOTFOUND && !domain_local)
             err = ERR_DENIED;
-        else if (err == ERR_DENIED)
+        else if (err == ERR_DENIED || err == ERR_FULL)
             err = ERR_UNAVAILABLE; /* the store refuses us, not the recipient */
+        else if (err == ERR_QUOTA && permanent)
+            err = ERR_FULL;
     }
     smtp_session_resolved(visitor->session, ticket, err, account_id);
     visitor_continue(visitor);
@@ -67,6 +71,7 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
     arena_init(&call_arena);
     pr__resolve__init(&call); /* the macro casts a const away */
     call.address = arena_string(&call_arena, action->bytes);
+    call.size = smtp_session_envelope(visitor->session)->size;
     request.call_case = PR__REQUEST__CALL_RESOLVE;
     request.resolve = &call;
     lookup->call = store_call(visitor->receive->config.store, &request,

@@ -54,10 +54,34 @@ void query_keywords(struct db_txn *txn, const struct account *account,
         (*keywords)[i] = arena_string(arena, names[i]);
 }
 
+/* The bytes of the messages with \\Deleted: each is looked at. */
+static uint64_t deleted_size(struct db_txn *txn, const struct account *account,
+                             const struct mailbox *mailbox)
+{
+    struct key prefix;
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor = db_cursor_open(
+        txn, TABLE_DELETED, key_mailbox(&prefix, account->group, account->id, mailbox->id));
+    uint64_t size = 0;
+
+    for (bool more = db_cursor_first(cursor, &key, &row); more;
+         more = db_cursor_next(cursor, &key, &row)) {
+        struct message_record message;
+        struct bytes found;
+        /* Both tables have the same keys. */
+        if (db_get(txn, TABLE_MESSAGE, key, &found) == ERR_OK &&
+            message_decode(found, &message))
+            size += message.size;
+    }
+    db_cursor_close(&cursor);
+    return size;
+}
+
 /* A name of the list. NULL for a mailbox whose record is missing, which is an error. */
 static Pr__MailboxInfo *name_info(struct db_txn *txn, const struct account *account,
-                                  struct bytes name, struct name_record record, bool status,
-                                  struct arena *arena)
+                                  struct bytes name, struct name_record record,
+                                  const Pr__MailboxList *call, struct arena *arena)
 {
     struct mailbox mailbox;
     Pr__MailboxInfo *info;
@@ -74,9 +98,11 @@ static Pr__MailboxInfo *name_info(struct db_txn *txn, const struct account *acco
         return NULL;
     }
     info = query_info(arena, &mailbox, record.subscribed);
-    if (!status) {
+    if (!call->with_status) {
         info->messages = info->unseen = info->deleted = 0;
         info->size = 0;
+    } else if (call->with_deleted_size && mailbox.record.deleted > 0) {
+        info->deleted_size = deleted_size(txn, account, &mailbox);
     }
     return info;
 }
@@ -123,14 +149,18 @@ enum err query_mailbox_list(struct db_txn *txn, struct query_account account,
             db_fail(txn, ERR_MALFORMED);
             break;
         }
-        list[count] =
-            name_info(txn, &loaded, key_behind_account(key), record, call->with_status, arena);
+        list[count] = name_info(txn, &loaded, key_behind_account(key), record, call, arena);
         count += list[count] != NULL;
     }
     db_cursor_close(&cursor);
     qsort(list, count, sizeof(*list), name_compare);
     answer->mailboxes = list;
     answer->n_mailboxes = count;
+    if (call->with_status) {
+        answer->usage = arena_alloc(arena, sizeof(*answer->usage));
+        pr__quota_read_answer__init(answer->usage);
+        return query_quota(txn, account, answer->usage);
+    }
     return query_error(txn, true);
 }
 
@@ -172,6 +202,8 @@ enum err query_mailbox_open(struct db_txn *txn, struct query_account account,
         record.mailbox == 0 || !mailbox_load(txn, &loaded, record.mailbox, &mailbox))
         return query_error(txn, false);
     answer->info = query_info(arena, &mailbox, record.subscribed);
+    if (call->with_deleted_size && mailbox.record.deleted > 0)
+        answer->info->deleted_size = deleted_size(txn, &loaded, &mailbox);
     if (!call->only_status) {
         query_live(txn, &loaded, &mailbox, arena, &uids);
         answer->uids = uids.at;

@@ -4,14 +4,16 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/query/directory.h"
+#include "storage/query/limits.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 #include "storage/service/operator.h"
 
 /*
- * First the account goes from the directory: nobody logs in, nothing is delivered any more.
- * Then its mail goes, a number of messages at a time so that no entry takes long to apply. When
- * the second part is cut short, what remains can be reached by nobody; the reply and the log
- * name it.
+ * First the account goes from the directory: nobody logs in, nothing is delivered any more. Its
+ * mail stays for the days of the policy, in which the account can be restored; the directory's
+ * leader purges it then. Where nothing is kept it goes now, a number of messages at a time so
+ * that no entry takes long to apply; what is cut short is finished by the directory's leader.
  */
 #define PURGE_STEP_MS 10000
 
@@ -22,6 +24,7 @@ struct removal {
     bool found;
     uint64_t account_id;
     uint32_t group;
+    unsigned kept_days;
 };
 
 static void removal_answer(struct removal *removal, const char *text)
@@ -54,12 +57,13 @@ static void removal_purged(void *context, enum err err, const Pr__Outcome *outco
         removal_answer(removal, "the account and all of its mail are removed");
         return;
     }
-    log_warn(NULL, "mail of a removed account remains on disk",
+    log_info(NULL, "mail of a removed account is freed later",
              LOG_FIELDS(LOG_U64("account", removal->account_id),
                         LOG_U64("group", removal->group), LOG_TEXT("error", err_name(result))));
     removal_answer(removal, arena_printf(&removal->call->call_arena,
-                                         "the account is removed; mail of it remains on disk, "
-                                         "reachable by nobody (account %llu in group %u: %s)",
+                                         "the account is removed; its mail, reachable by "
+                                         "nobody, is freed in the background (account %llu in "
+                                         "group %u: %s)",
                                          (unsigned long long)removal->account_id,
                                          (unsigned)removal->group, err_text(result)));
 }
@@ -83,6 +87,13 @@ static void removal_done(void *context, enum err err, const Pr__Outcome *outcome
     struct removal *removal = context;
 
     (void)index;
+    if (err == ERR_OK && outcome->err == ERR_OK && removal->kept_days > 0) {
+        removal_answer(removal, arena_printf(&removal->call->call_arena,
+                                             "the account is removed; for %u days `postraft "
+                                             "account restore` brings it back with its mail",
+                                             removal->kept_days));
+        return;
+    }
     if (err == ERR_OK && outcome->err == ERR_OK) {
         removal_purge(removal);
         return;
@@ -103,6 +114,9 @@ static void removal_work(struct read_job *job, struct db_txn *txn)
         removal->account_id = record->id;
         removal->group = record->group;
     }
+    /* The first format's directory remembers nothing of a removed account. */
+    if (machine_format(txn, DIRECTORY_GROUP) >= FORMAT_DEPTH)
+        removal->kept_days = limits_policy(txn, &record_arena)->undelete_days;
     arena_fini(&record_arena);
 }
 
@@ -123,6 +137,7 @@ static void removal_found(struct read_job *job, enum err err, uint64_t index)
         return;
     }
     remove.address = arena_string(&call->call_arena, removal->address);
+    remove.keep_ms = (uint64_t)removal->kept_days * 24 * 60 * 60 * 1000;
     command.call_case = PR__COMMAND__CALL_ACCOUNT_REMOVE;
     command.account_remove = &remove;
     command.request_id = call->request->request_id;

@@ -3,6 +3,7 @@
 
 #include "node/base/check.h"
 #include "storage/query/directory.h"
+#include "storage/query/limits.h"
 #include "storage/schema/entry.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/operator.h"
@@ -14,6 +15,7 @@ struct show {
     struct bytes address;
     struct arena show_arena;
     Pr__AccountRecord *record;
+    Pr__AccountQuota *quota;
     Pr__Request ask;
     Pr__MailboxList list;
 };
@@ -30,15 +32,18 @@ static void show_mailboxes(void *context, enum err err, struct bytes packed, uin
     ProtobufCAllocator allocator = arena_allocator(&show->show_arena);
     Pr__Reply reply = PR__REPLY__INIT;
     Pr__AccountShowAnswer answer = PR__ACCOUNT_SHOW_ANSWER__INIT;
+    const Pr__QuotaReadAnswer *usage = NULL;
 
     (void)index;
     const Pr__Reply *words =
         err == ERR_OK ? pr__reply__unpack(&allocator, packed.len, packed.at) : NULL;
     answer.account = show->record;
+    answer.quota = show->quota;
     if (words != NULL && words->err == ERR_OK &&
         words->answer_case == PR__REPLY__ANSWER_MAILBOX_LIST) {
         answer.n_mailboxes = words->mailbox_list->n_mailboxes;
         answer.mailboxes = words->mailbox_list->mailboxes;
+        usage = words->mailbox_list->usage;
     } else {
         reply.text = arena_string(&show->show_arena,
                                   BYTES("no replica of the account's group answers: its mail "
@@ -47,6 +52,10 @@ static void show_mailboxes(void *context, enum err err, struct bytes packed, uin
     for (size_t i = 0; i < answer.n_mailboxes; i++) {
         answer.messages += answer.mailboxes[i]->messages;
         answer.size += answer.mailboxes[i]->size;
+    }
+    if (usage != NULL) {
+        answer.expunged = usage->expunged;
+        answer.expunged_size = usage->expunged_size;
     }
     reply.answer_case = PR__REPLY__ANSWER_ACCOUNT_SHOW;
     reply.account_show = &answer;
@@ -59,6 +68,8 @@ static void show_work(struct read_job *job, struct db_txn *txn)
     struct show *show = job->context;
 
     show->record = directory_account(txn, show->address, &show->show_arena);
+    if (show->record != NULL)
+        show->quota = limits_quota(txn, show->record, &show->show_arena);
 }
 
 static void show_found(struct read_job *job, enum err err, uint64_t index)

@@ -2,6 +2,7 @@
 #include "storage/service/calls.h"
 
 #include "storage/service/imap_calls.h"
+#include "storage/service/limits.h"
 #include "storage/service/login.h"
 #include "storage/service/operator.h"
 #include "storage/service/smtp_calls.h"
@@ -36,6 +37,7 @@ static const struct call_row rows[] = {
     {CALL(MAILBOX_DELETE), IMAP, true, true, imap_write},
     {CALL(MAILBOX_RENAME), IMAP, true, true, imap_write},
     {CALL(MAILBOX_SUBSCRIBE), IMAP, true, true, imap_write},
+    {CALL(QUOTA_READ), IMAP, true, true, imap_quota_read},
 
     {CALL(CLUSTER_INIT), OPERATOR, false, false, operator_handle},
     {CALL(CLUSTER_JOIN), OPERATOR, false, false, operator_handle},
@@ -55,6 +57,12 @@ static const struct call_row rows[] = {
     {CALL(ACCOUNT_SHOW), OPERATOR, false, true, operator_handle},
     {CALL(ACCOUNT_REMOVE), OPERATOR, false, true, operator_handle},
     {CALL(ACCOUNT_SET_PASSWORD), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_UNDELETE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_RESTORE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_PURGE), OPERATOR, false, true, operator_handle},
+    {CALL(QUOTA_SET), OPERATOR, false, true, operator_handle},
+    {CALL(POLICY_SHOW), OPERATOR, false, true, operator_handle},
+    {CALL(POLICY_SET), OPERATOR, false, true, operator_handle},
     {CALL(METRICS_READ), OPERATOR, false, false, operator_handle},
 };
 

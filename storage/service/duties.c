@@ -7,12 +7,14 @@
 #include "node/base/log.h"
 #include "storage/service/handovers.h"
 #include "storage/service/passwords.h"
+#include "storage/service/purges.h"
 
 #define TICK_MS 500
 
-/* What this node does for a mail group while it leads it. */
+/* What this node does for a group while it leads it. */
 struct duty {
-    struct handovers *handovers; /* NULL while it does not lead */
+    struct handovers *handovers; /* NULL while it does not lead, and for the directory */
+    struct purges *purges;       /* NULL while it does not lead */
     uint64_t looked_ms;
     uint64_t uploads_looked_ms;
     bool uploads_busy;
@@ -143,8 +145,14 @@ static void duty_tick(struct duties *duties, uint32_t group, uint64_t now_ms)
 
     if (!leads) {
         handovers_free(&duty->handovers);
+        purges_free(&duty->purges);
         return;
     }
+    if (duty->purges == NULL)
+        duty->purges = purges_new(duties->service, group);
+    purges_tick(duty->purges, now_ms);
+    if (group == DIRECTORY_GROUP)
+        return;
     bool begins = duty->handovers == NULL;
     if (begins)
         duty->handovers = handovers_new(duties->service, group);
@@ -170,8 +178,7 @@ static void tick(void *context)
     CHECK(groups != NULL);
     unsigned count = replicator_groups(service->replicator, groups, REPLICATOR_GROUPS_MAX);
     for (unsigned i = 0; i < count; i++)
-        if (groups[i] != DIRECTORY_GROUP)
-            duty_tick(duties, groups[i], now_ms);
+        duty_tick(duties, groups[i], now_ms);
     free(groups);
 }
 
@@ -218,6 +225,7 @@ void duties_free(struct duties **duties)
     while (map_next(&closing->duties, &at, &group, &value)) {
         struct duty *duty = value;
         handovers_free(&duty->handovers);
+        purges_free(&duty->purges);
         free(duty);
     }
     map_fini(&closing->duties);

@@ -4,6 +4,7 @@
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
+#include "storage/service/limits.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/sessions.h"
 #include "storage/service/watch.h"
@@ -135,6 +136,31 @@ static bool command_of(const struct service_call *call, Pr__Command *command)
 #undef COMMAND
 }
 
+/* What the directory has to say about the command, whatever the front end says. */
+static void limits_fill(struct service_call *call, Pr__Command *command)
+{
+    bool keep = limits_undelete_days(call->service) > 0;
+    Pr__AccountQuota *quota =
+        limits_of_account(call->service, call->session->account_id, &call->call_arena);
+
+    switch (command->call_case) {
+    case PR__COMMAND__CALL_APPEND:
+        command->append->quota = quota;
+        break;
+    case PR__COMMAND__CALL_COPY:
+        command->copy->quota = quota;
+        break;
+    case PR__COMMAND__CALL_EXPUNGE:
+        command->expunge->keep = keep;
+        break;
+    case PR__COMMAND__CALL_MAILBOX_DELETE:
+        command->mailbox_delete->keep = keep;
+        break;
+    default:
+        break;
+    }
+}
+
 void imap_write(struct service_call *call)
 {
     Pr__Command command = PR__COMMAND__INIT;
@@ -146,6 +172,7 @@ void imap_write(struct service_call *call)
         return;
     }
     command.request_id = call->request->request_id;
+    limits_fill(call, &command);
     write_start(call->service, call->session->group, &command, call->deadline_ms, on_written,
                 call);
 }

@@ -62,6 +62,17 @@ static enum err run_query(struct db_txn *txn, const struct mail_read *read, stru
         reply->search = arena_alloc(arena, sizeof(*reply->search));
         pr__search_answer__init(reply->search);
         return query_search(txn, account, request->search, arena, reply->search);
+    case PR__REQUEST__CALL_QUOTA_READ:
+        reply->answer_case = PR__REPLY__ANSWER_QUOTA_READ;
+        reply->quota_read = arena_alloc(arena, sizeof(*reply->quota_read));
+        pr__quota_read_answer__init(reply->quota_read);
+        return query_quota(txn, account, reply->quota_read);
+    case PR__REQUEST__CALL_EXPUNGED_LIST:
+        reply->answer_case = PR__REPLY__ANSWER_EXPUNGED_LIST;
+        reply->expunged_list = arena_alloc(arena, sizeof(*reply->expunged_list));
+        pr__expunged_list_answer__init(reply->expunged_list);
+        return query_expunged(txn, account, request->expunged_list, arena,
+                              reply->expunged_list);
     default:
         return ERR_UNSUPPORTED;
     }

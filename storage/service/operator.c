@@ -7,6 +7,7 @@
 #include "storage/service/cluster.h"
 #include "storage/service/formats.h"
 #include "storage/service/join.h"
+#include "storage/service/limits.h"
 #include "storage/service/status.h"
 
 #define CALL(name) PR__REQUEST__CALL_##name
@@ -30,6 +31,12 @@ const struct operator_row operator_rows[] = {
     {CALL(ACCOUNT_SHOW), account_show_call, true},
     {CALL(ACCOUNT_REMOVE), account_remove_call, true},
     {CALL(ACCOUNT_SET_PASSWORD), account_password_call, true},
+    {CALL(ACCOUNT_UNDELETE), account_undelete_call, true},
+    {CALL(ACCOUNT_RESTORE), account_restore_call, true},
+    {CALL(ACCOUNT_PURGE), account_purge_call, true},
+    {CALL(QUOTA_SET), quota_set_call, true},
+    {CALL(POLICY_SHOW), policy_show_call, true},
+    {CALL(POLICY_SET), policy_set_call, true},
     {CALL(METRICS_READ), metrics_call, false},
 };
 

@@ -39,6 +39,10 @@ void account_password_call(struct service_call *call);
 void account_list_call(struct service_call *call);
 void account_show_call(struct service_call *call);
 void account_remove_call(struct service_call *call);
+/* account_undelete.c */
+void account_undelete_call(struct service_call *call);
+void account_restore_call(struct service_call *call);
+void account_purge_call(struct service_call *call);
 void metrics_call(struct service_call *call);
 
 /* The address as it is looked up. False: the call has been refused. */

@@ -8,8 +8,8 @@
 /*
  * What a client sends and what it is told, behind the greeting. Lines with '!' are events that
  * others cause: "!deliver 1" (to mailbox 1, INBOX), "!expunge UID", "!seen UID", "!fail ERR"
- * (the next call), "!later N" (not the next N calls), "!page N" (messages in one answer). INBOX
- * holds UIDs 1 (seen), 2 and 3 (deleted).
+ * (the next call), "!quota BYTES MESSAGES", "!later N" (not the next N calls), "!page N"
+ * (messages in one answer). INBOX holds UIDs 1 (seen), 2 and 3 (deleted).
  */
 struct conversation {
     const char *name;
@@ -28,8 +28,8 @@ extern const struct conversation conversations_message[];
 #define SELECT LOGIN "b SELECT INBOX\r\n"
 #define CAPABILITIES                                                                           \
     "IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE CHILDREN CREATE-SPECIAL-USE ESEARCH "           \
-    "LIST-EXTENDED LIST-STATUS MOVE NAMESPACE SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS "      \
-    "UNSELECT APPENDLIMIT=1000000"
+    "LIST-EXTENDED LIST-STATUS MOVE NAMESPACE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "      \
+    "SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT APPENDLIMIT=1000000"
 #define LOGGED_IN "a OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
 #define SELECTED                                                                               \
     LOGGED_IN                                                                                  \

@@ -2,6 +2,40 @@
 #include "tests/unit/imap/conversations.h"
 
 const struct conversation conversations_mailbox[] = {
+    {"GETQUOTA without limits",
+     LOGIN "b GETQUOTA \"\"\r\n"
+           "c GETQUOTAROOT INBOX\r\n"
+           "d GETQUOTA other\r\n"
+           "e GETQUOTA\r\n"
+           "f GETQUOTAROOT\r\n",
+     LOGGED_IN "* QUOTA \"\" ()\r\n"
+               "b OK Done\r\n"
+               "* QUOTAROOT INBOX \"\"\r\n"
+               "* QUOTA \"\" ()\r\n"
+               "c OK Done\r\n"
+               "d NO [NONEXISTENT] There is no such quota root\r\n"
+               "e BAD Wrong arguments: a space is missing\r\n"
+               "f BAD Wrong arguments: a space is missing\r\n",
+     false},
+    {"GETQUOTA with limits",
+     LOGIN "!quota 5000 10\n"
+           "b GETQUOTA \"\"\r\n"
+           "!quota 5000 0\n"
+           "c GETQUOTAROOT \"Work Old\"\r\n"
+           "!quota 0 10\n"
+           "d GETQUOTA \"\"\r\n",
+     LOGGED_IN "* QUOTA \"\" (STORAGE 3 4 MESSAGE 7 10)\r\n"
+               "b OK Done\r\n"
+               "* QUOTAROOT \"Work Old\" \"\"\r\n"
+               "* QUOTA \"\" (STORAGE 3 4)\r\n"
+               "c OK Done\r\n"
+               "* QUOTA \"\" (MESSAGE 7 10)\r\n"
+               "d OK Done\r\n",
+     false},
+    {"STATUS DELETED-STORAGE", LOGIN "b STATUS INBOX (DELETED DELETED-STORAGE)\r\n",
+     LOGGED_IN "* STATUS INBOX (DELETED 1 DELETED-STORAGE 14)\r\n"
+               "b OK Done\r\n",
+     false},
     {"LIST",
      LOGIN "b LIST \"\" *\r\n"
            "c LIST \"\" %\r\n"

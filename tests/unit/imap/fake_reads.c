@@ -35,6 +35,7 @@ static Pr__MailboxInfo *info_of(struct fake_store *store, const struct fake_mail
         info->messages++;
         info->unseen += !(message->flags & FLAG_SEEN);
         info->deleted += (message->flags & FLAG_DELETED) != 0;
+        info->deleted_size += message->flags & FLAG_DELETED ? message->body.len : 0;
         info->size += message->body.len;
     }
     return info;
@@ -83,6 +84,8 @@ static void answer_open(struct fake_call *call)
     Pr__MailboxOpenAnswer *answer = arena_alloc(call->arena, sizeof(*answer));
     pr__mailbox_open_answer__init(answer);
     answer->info = info_of(call->store, mailbox, call->arena);
+    if (!call->request->mailbox_open->with_deleted_size)
+        answer->info->deleted_size = 0;
     for (size_t i = 0; i < call->store->message_count; i++)
         if (call->store->messages[i].mailbox == mailbox->id &&
             !call->store->messages[i].expunged)
@@ -234,6 +237,18 @@ static void answer_search(struct fake_call *call)
     call->reply->search = answer;
 }
 
+static void answer_quota(struct fake_call *call)
+{
+    Pr__QuotaReadAnswer *answer = arena_alloc(call->arena, sizeof(*answer));
+
+    pr__quota_read_answer__init(answer);
+    answer->messages = 7;
+    answer->size = 2049;
+    answer->quota = call->store->quota;
+    call->reply->answer_case = PR__REPLY__ANSWER_QUOTA_READ;
+    call->reply->quota_read = answer;
+}
+
 bool fake_answer_read(struct fake_call *call)
 {
     switch (call->request->call_case) {
@@ -245,6 +260,9 @@ bool fake_answer_read(struct fake_call *call)
         return true;
     case PR__REQUEST__CALL_MAILBOX_OPEN:
         answer_open(call);
+        return true;
+    case PR__REQUEST__CALL_QUOTA_READ:
+        answer_quota(call);
         return true;
     case PR__REQUEST__CALL_MAILBOX_CLOSE:
         return true;

@@ -46,6 +46,7 @@ struct fake_store {
     enum err fail;       /* what the next call answers instead */
     unsigned fail_after; /* that many calls go well before */
     struct body_codec *codec;
+    Pr__AccountQuota *quota; /* NULL: no limits */
 };
 
 void fake_store_init(struct fake_store *store);

@@ -34,6 +34,7 @@ static void fill(struct fake_store *store)
 static void happen(struct fake_driver *driver, const char *line)
 {
     unsigned number = 0;
+    unsigned other = 0;
 
     if (sscanf(line, "!deliver %u", &number) == 1) {
         fake_store_deliver(&driver->store, number, bytes_of(minimal), 0);
@@ -46,6 +47,12 @@ static void happen(struct fake_driver *driver, const char *line)
         return;
     } else if (sscanf(line, "!later %u", &number) == 1) {
         driver->store.fail_after = number;
+        return;
+    } else if (sscanf(line, "!quota %u %u", &number, &other) == 2) {
+        driver->store.quota = arena_alloc(&driver->store.arena, sizeof(*driver->store.quota));
+        pr__account_quota__init(driver->store.quota);
+        driver->store.quota->bytes = number;
+        driver->store.quota->messages = other;
         return;
     } else if (sscanf(line, "!page %u", &number) == 1) {
         driver->store.page = number;

@@ -102,7 +102,7 @@ static void forget_upload(struct store_client *client, ProtobufCBinaryData id)
     free(upload);
 }
 
-static enum err resolve(const char *address, Pr__ResolveAnswer *answer)
+static enum err resolve(const char *address, uint64_t size, Pr__ResolveAnswer *answer)
 {
     static const char *const users[] = {"y@here.test", "z@here.test", "postmaster@mx.test"};
     const char *at = strrchr(address, '@');
@@ -114,6 +114,10 @@ static enum err resolve(const char *address, Pr__ResolveAnswer *answer)
             answer->domain_local = true;
             return ERR_OK;
         }
+    if (strcmp(address, "full@here.test") == 0 || strcmp(address, "over@here.test") == 0) {
+        answer->permanent = address[0] == 'o';
+        return size == 0 || size > 1000 ? ERR_QUOTA : ERR_OK;
+    }
     return strcmp(address, "down@here.test") == 0 ? ERR_UNAVAILABLE : ERR_NOTFOUND;
 }
 
@@ -150,7 +154,7 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
 
     switch (request->call_case) {
     case PR__REQUEST__CALL_RESOLVE:
-        reply->err = resolve(request->resolve->address, answer);
+        reply->err = resolve(request->resolve->address, request->resolve->size, answer);
         reply->answer_case = PR__REPLY__ANSWER_RESOLVE;
         reply->resolve = answer;
         return ERR_OK;

@@ -68,6 +68,14 @@ static void test_recipients(void **state)
         {"RCPT TO:<y@else.test>\r\n", "550 5.7.1"},
         {"RCPT TO:<y@[127.0.0.1]>\r\n", "550 5.7.1"},
         {"RCPT TO:<down@here.test>\r\n", "451 4.4.3"},
+        {"RCPT TO:<full@here.test>\r\n", "452 4.2.2"},
+        {"RCPT TO:<over@here.test>\r\n", "552 5.2.2"},
+        {"RSET\r\n", "250 "},
+        {"MAIL FROM:<> SIZE=1001\r\n", "250 "},
+        {"RCPT TO:<full@here.test>\r\n", "452 4.2.2"},
+        {"RSET\r\n", "250 "},
+        {"MAIL FROM:<> SIZE=1000\r\n", "250 "},
+        {"RCPT TO:<full@here.test>\r\n", "250 2.1.5"},
     };
     struct server *server = *state;
 
@@ -93,6 +101,7 @@ static void test_replies_to_store_errors(void **state)
         {ERR_OK, ERR_UNAVAILABLE, "451 4.3.2"},
         {ERR_OK, ERR_FULL, "452 4.3.1"},
         {ERR_OK, ERR_BUSY, "452 4.3.1"},
+        {ERR_OK, ERR_QUOTA, "452 4.2.2"},
         {ERR_OK, ERR_NOTFOUND, "451 4.3.0"},
         {ERR_TIMEOUT, ERR_OK, ""},
         {ERR_CLOSED, ERR_OK, ""},

@@ -50,6 +50,12 @@ static const struct conversation {
                    "553 5.1.3 Recipient address is malformed\r\n"
                    "451 4.4.3 Recipient cannot be looked up now\r\n" RCPT_OK GO
                    "<body 6:A: b\r\n>250 2.0.0 OK id=T1\r\n"},
+    {"full mailboxes",
+     "EHLO a\r\nMAIL FROM:<x@a.test>\r\nRCPT TO:<full@here.test>\r\nRCPT TO:<y@here.test>\r\n"
+     "RCPT TO:<over@here.test>\r\nDATA\r\nA: b\r\n.\r\n",
+     HELLO MAIL_OK "452 4.2.2 Mailbox is full, try again later\r\n" RCPT_OK
+                   "552 5.2.2 Mailbox is full\r\n" GO
+                   "<body 6:A: b\r\n>250 2.0.0 OK id=T1\r\n"},
     {"too many recipients",
      "EHLO a\r\nMAIL FROM:<x@a.test>\r\nRCPT TO:<u1@here.test>\r\nRCPT TO:<no@here.test>\r\n"
      "RCPT TO:<u2@here.test>\r\nRCPT TO:<u3@here.test>\r\nRCPT TO:<u4@here.test>\r\n"
@@ -246,6 +252,7 @@ static void test_outcomes_of_commit(void **state)
     expect_message_reply(ERR_CLOSED, ">451 4.3.2 Cannot promise");
     expect_message_reply(ERR_FULL, ">452 4.3.1 No room");
     expect_message_reply(ERR_BUSY, ">452 4.3.1 No room");
+    expect_message_reply(ERR_QUOTA, ">452 4.2.2 Mailbox of a recipient");
     expect_message_reply(ERR_NOTFOUND, ">451 4.3.0 Message was not taken");
     expect_message_reply(ERR_IO, ">451 4.3.0 Message was not taken");
 }

@@ -9,10 +9,13 @@
 
 #include "node/base/check.h"
 #include "storage/query/directory.h"
+#include "storage/query/limits.h"
+#include "storage/schema/format.h"
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
 #include "storage/service/formats.h"
 #include "storage/service/join.h"
+#include "storage/service/limits.h"
 #include "storage/service/listing.h"
 #include "storage/service/operator.h"
 #include "storage/service/passwords.h"
@@ -25,6 +28,8 @@
 static struct service service;
 static struct arena arena;
 static uint64_t now_ms;
+static unsigned directory_format;
+static unsigned undelete_days;
 
 static struct {
     unsigned answers;
@@ -37,6 +42,7 @@ static struct {
     Pr__Command__CallCase calls[16];
     uint32_t groups[16];
     char names[16][128];
+    uint64_t keep_ms;
     struct {
         enum err err;
         enum err refusal;
@@ -102,8 +108,10 @@ void write_start(struct service *to, uint32_t group, Pr__Command *command, uint6
         name = command->domain_add->name;
     if (command->call_case == PR__COMMAND__CALL_ACCOUNT_ADD)
         name = command->account_add->address;
-    if (command->call_case == PR__COMMAND__CALL_ACCOUNT_REMOVE)
+    if (command->call_case == PR__COMMAND__CALL_ACCOUNT_REMOVE) {
         name = command->account_remove->address;
+        writes.keep_ms = command->account_remove->keep_ms;
+    }
     strncpy(writes.names[at], name, sizeof(writes.names[0]) - 1);
     outcome.err = writes.script[at].refusal;
     done(context, writes.script[at].err, &outcome, 1);
@@ -174,6 +182,23 @@ bool directory_accounts(struct db_txn *txn, struct bytes domain, struct bytes af
     return directory_tenants(txn, after, limit, list_arena, (void *)accounts, count);
 }
 
+unsigned machine_format(struct db_txn *txn, uint32_t group)
+{
+    (void)txn;
+    assert_int_equal(group, DIRECTORY_GROUP);
+    return directory_format;
+}
+
+Pr__MailPolicy *limits_policy(struct db_txn *txn, struct arena *policy_arena)
+{
+    Pr__MailPolicy *policy = arena_alloc(policy_arena, sizeof(*policy));
+
+    (void)txn;
+    pr__mail_policy__init(policy);
+    policy->undelete_days = undelete_days;
+    return policy;
+}
+
 struct passwords *duties_passwords(struct duties *duties)
 {
     (void)duties;
@@ -206,6 +231,12 @@ NOT_HERE(join_call)
 NOT_HERE(node_list_call)
 NOT_HERE(group_list_call)
 NOT_HERE(account_show_call)
+NOT_HERE(account_undelete_call)
+NOT_HERE(account_restore_call)
+NOT_HERE(account_purge_call)
+NOT_HERE(quota_set_call)
+NOT_HERE(policy_show_call)
+NOT_HERE(policy_set_call)
 
 /* ---- asking ---- */
 
@@ -218,6 +249,8 @@ static int set_up(void **state)
     memset(&reads, 0, sizeof(reads));
     service.replicator = (struct replicator *)&service; /* only looked at */
     now_ms = 1000;
+    directory_format = FORMAT_DEPTH;
+    undelete_days = 0;
     return 0;
 }
 
@@ -353,13 +386,29 @@ static void test_removal(void **state)
     }
 }
 
+/* The mail stays for the days of the policy; the first format's directory would forget it. */
+static void test_removal_keeps_mail(void **state)
+{
+    (void)state;
+    undelete_days = 14;
+    assert_int_equal(ask_removal("Bob@example.test"), ERR_OK);
+    assert_non_null(strstr(heard.text, "for 14 days"));
+    assert_int_equal(writes.count, 1);
+    assert_int_equal(writes.keep_ms, 14ULL * 86400000);
+    directory_format = FORMAT_FIRST;
+    assert_int_equal(ask_removal("Bob@example.test"), ERR_OK);
+    assert_int_equal(writes.count, 3);
+    assert_int_equal(writes.keep_ms, 0);
+    assert_int_equal(writes.calls[2], PR__COMMAND__CALL_ACCOUNT_PURGE);
+}
+
 static void test_removal_cut_short(void **state)
 {
     (void)state;
     writes.script[2].err = ERR_UNAVAILABLE;
     writes.script[1].refusal = ERR_CONFLICT;
     assert_int_equal(ask_removal("bob@example.test"), ERR_OK);
-    assert_non_null(strstr(heard.text, "mail of it remains"));
+    assert_non_null(strstr(heard.text, "in the background"));
     assert_non_null(strstr(heard.text, "account 9 in group 4"));
 }
 
@@ -427,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_passwords, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_domains, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removal_keeps_mail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
