@@ -42,6 +42,7 @@ void check_applied(struct world *world, unsigned node, unsigned group,
     truth_add(truth, record);
     world->stats->commits++;
     sim_trace(world, record.id << 16 ^ record.term);
+    sim_trace(world, record.reply);
     if (record.id == 0)
         return;
     if (record.id > world->proposals_count) {
@@ -70,6 +71,7 @@ void check_digest(struct world *world, unsigned node, unsigned group, uint64_t i
         sim_fail(world, "DIGEST: the tables of group %u at %llu are others on node %u", group,
                  LLU(index), node + 1);
     record->digest = digest;
+    sim_trace(world, digest);
 }
 
 static void describe(struct world *world, unsigned group)

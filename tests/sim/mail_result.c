@@ -195,6 +195,7 @@ static void expunge_done(struct world *world, struct mail_op *op, struct mail_ma
                 sim_fail(world, "%u of mailbox %u was expunged, nobody deleted it", uid,
                          mailbox->id);
             earlier(&message->gone_end, world->mail->moment);
+            world->stats->expunged++;
         }
     modseq_told(world, op, mailbox, outcome->modseq, outcome->n_uids > 0);
 }
@@ -253,6 +254,7 @@ static void refused(struct world *world, struct mail_op *op, const Pr__Outcome *
     enum err err = (enum err)outcome->err;
 
     op->state = err == ERR_CANCELLED ? MAIL_NEVER : MAIL_REFUSED;
+    world->stats->cancelled += err == ERR_CANCELLED;
     if (err != ERR_CANCELLED && !refusal_possible(world, op, err))
         sim_fail(world, "operation %llu of kind %d is refused: %s", LLU(op->number),
                  (int)op->kind, outcome->text);
@@ -273,6 +275,7 @@ void mail_done(struct world *world, struct mail_op *op, unsigned node,
         return;
     }
     op->state = MAIL_DONE;
+    world->stats->settled += op->kind == MAIL_CANCEL && outcome->err == ERR_OK;
     if (op->mailbox > 0)
         mailbox = mail_mailbox(account, op->mailbox);
     if (op->kind == MAIL_DELIVER || op->kind == MAIL_APPEND)

@@ -139,6 +139,7 @@ static void op_answered(struct world *world, struct mail_op *op, unsigned node,
         if (op->has_id && !bytes_equal(reply, buffer_bytes(&op->reply)))
             sim_fail(world, "DEDUPE: operation %llu got two different answers",
                      (unsigned long long)op->number);
+        world->stats->repeated += op->has_id;
         return;
     }
     if (op->state != MAIL_OPEN && op->state != MAIL_UNKNOWN)

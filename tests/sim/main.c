@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sim --seeds FROM COUNT [--bug NAME] [--no-gate] [--verbose]
+ * sim --seeds FROM COUNT [--bug NAME] [--once] [--no-gate] [--here] [--verbose]
  * sim --fresh COUNT --seconds LIMIT [--file SEEDS]   seeds from today's date, and the file's
- * Exit 0 when no seed failed; with --bug, when at least one did.
+ * Each seed runs twice (campaign.h) unless --once is given. Exit 0 when no seed failed; with
+ * --bug, which stops at the first that fails, when one did.
  */
 #include <stdlib.h>
 #include <time.h>
 
 #include "node/base/log.h"
-#include "sim.h"
+#include "tests/sim/campaign.h"
+
+enum { TOOTH_SEEDS = 200 };
 
 static const char *const bug_names[BUG_COUNT] = {"none",
                                                  "persisted-before-durable",
@@ -28,7 +31,13 @@ struct options {
     enum bug bug;
     bool gate;
     bool verbose;
+    bool twice;
+    bool here;
+    bool worker;
     const char *file;
+    uint64_t *seeds;
+    uint64_t seed_count;
+    uint64_t seed_room;
 };
 
 static uint64_t number_of(const char *text)
@@ -55,7 +64,7 @@ static enum bug bug_of(const char *name)
 
 static struct options options_of(char **arguments)
 {
-    struct options options = {.gate = true};
+    struct options options = {.gate = true, .twice = true};
     for (char **next = arguments + 1; *next != NULL; next++) {
         if (strcmp(*next, "--seeds") == 0) {
             options.from = number_of(*++next);
@@ -71,6 +80,12 @@ static struct options options_of(char **arguments)
             options.file = *++next;
         } else if (strcmp(*next, "--no-gate") == 0) {
             options.gate = false;
+        } else if (strcmp(*next, "--once") == 0) {
+            options.twice = false;
+        } else if (strcmp(*next, "--here") == 0) {
+            options.here = true;
+        } else if (strcmp(*next, "--worker") == 0) {
+            options.worker = true;
         } else if (strcmp(*next, "--verbose") == 0) {
             options.verbose = true;
         } else {
@@ -81,86 +96,113 @@ static struct options options_of(char **arguments)
     return options;
 }
 
-/* Every so often a seed runs twice: the same must happen. */
-static bool run_one(const struct options *options, uint64_t seed, bool twice,
-                    struct stats *stats)
+static void seed_add(struct options *options, uint64_t seed)
 {
-    uint64_t hash;
-    uint64_t again;
-    bool good = sim_run(seed, options->bug, options->gate, options->verbose, stats, &hash);
-    if (options->verbose)
-        printf("seed %llu hash %016llx %s\n", (unsigned long long)seed,
-               (unsigned long long)hash, good ? "good" : "BAD");
-    if (!twice)
-        return good;
-    good = sim_run(seed, options->bug, options->gate, false, stats, &again) && good;
-    if (hash != again) {
-        printf("seed %llu is not deterministic\n", (unsigned long long)seed);
-        return false;
+    if (options->seed_count == options->seed_room) {
+        options->seed_room = options->seed_room > 0 ? options->seed_room * 2 : 256;
+        options->seeds = realloc(options->seeds, options->seed_room * sizeof(*options->seeds));
+        CHECK(options->seeds != NULL);
     }
-    return good;
+    options->seeds[options->seed_count++] = seed;
 }
 
-static uint64_t run_file(const struct options *options, struct stats *stats, uint64_t *ran)
+/* The seeds of the file, a line each, with a comment behind the number; then the others. */
+static void seeds_list(struct options *options)
 {
-    FILE *file = fopen(options->file, "r");
+    FILE *file = options->file != NULL ? fopen(options->file, "r") : NULL;
     char line[200];
-    uint64_t failed = 0;
-    if (file == NULL) {
+
+    if (options->file != NULL && file == NULL) {
         fprintf(stderr, "sim: %s is not there\n", options->file);
         exit(2);
     }
-    while (fgets(line, sizeof(line), file) != NULL) {
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
         char *end;
         uint64_t seed = strtoull(line, &end, 10);
-        if (end == line)
-            continue;
-        failed += !run_one(options, seed, true, stats);
-        ++*ran;
+        if (end != line)
+            seed_add(options, seed);
     }
-    fclose(file);
-    return failed;
+    if (file != NULL)
+        fclose(file);
+    for (uint64_t i = 0; i < options->count; i++)
+        seed_add(options, options->from + i);
+}
+
+/* Here and now, for a debugger and for --verbose. */
+static void run_here(const struct options *options, struct campaign_result *sum)
+{
+    for (uint64_t i = 0; i < options->seed_count; i++) {
+        struct sim_result result;
+        sim_run(options->seeds[i], options->bug, options->gate, options->verbose, &result);
+        printf("seed %llu: hash %016llx %s\n", (unsigned long long)result.seed,
+               (unsigned long long)result.hash, result.good ? "good" : result.failure);
+        sum->ran++;
+        sum->failed += !result.good;
+        sum->stats = result.stats;
+    }
+}
+
+static void stats_print(const struct options *options, const struct campaign_result *result)
+{
+    printf("%s: %llu seeds, %llu failed; virtual %.1f h", bug_names[options->bug],
+           (unsigned long long)result->ran, (unsigned long long)result->failed,
+           (double)result->stats.virtual_ms / 3600e3);
+#define PRINT(name, sometimes) printf(", %llu " #name, (unsigned long long)result->stats.name);
+    SIM_STATS(PRINT)
+#undef PRINT
+    printf("\n");
+}
+
+/* A long campaign in which something never happened has shown nothing of it. */
+static bool is_toothless(const struct campaign_result *result)
+{
+    bool toothless = false;
+
+    if (result->ran < TOOTH_SEEDS)
+        return false;
+#define LOOK(name, sometimes)                                                                  \
+    if (sometimes && result->stats.name == 0) {                                                \
+        printf("toothless: no " #name "\n");                                                   \
+        toothless = true;                                                                      \
+    }
+    SIM_STATS(LOOK)
+#undef LOOK
+    return toothless;
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
+    static char worker[] = "--worker";
     struct options options = options_of(argv);
-    struct stats stats = {0};
-    uint64_t failed = 0;
-    uint64_t ran = 0;
-    struct timespec start;
-    struct timespec now;
+    struct campaign_result result = {0};
+    struct campaign campaign = {.twice = options.twice && options.bug == BUG_NONE,
+                                .until_failed = options.bug != BUG_NONE,
+                                .seconds = options.seconds};
+
     log_init("sim", options.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, false);
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    printf("seeds from %llu\n", (unsigned long long)options.from);
-    if (options.file != NULL)
-        failed += run_file(&options, &stats, &ran);
-    for (uint64_t i = 0; i < options.count; i++) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (options.seconds > 0 && (uint64_t)(now.tv_sec - start.tv_sec) >= options.seconds)
-            break;
-        failed += !run_one(&options, options.from + i, i % 16 == 0, &stats);
-        ran++;
-        fflush(stdout);
+    if (options.worker) {
+        campaign_work(options.bug, options.gate);
+        return 0;
     }
-    printf(
-        "%s: %llu seeds, %llu failed; virtual %.1f h, %llu steps, %llu frames, %llu crashes, "
-        "%llu elections, %llu commits, %llu acknowledged, %llu unknown, %llu refused, "
-        "%llu reads, %llu changes, %llu transfers, %llu trims, %llu large, "
-        "%llu single-site; state: %llu fetches, %llu resumed, %llu failed, %llu whole, "
-        "%llu log resets, %llu leaders without\n",
-        bug_names[options.bug], (unsigned long long)ran, (unsigned long long)failed,
-        (double)stats.virtual_ms / 3600e3, (unsigned long long)stats.steps,
-        (unsigned long long)stats.frames, (unsigned long long)stats.crashes,
-        (unsigned long long)stats.elections, (unsigned long long)stats.commits,
-        (unsigned long long)stats.acknowledged, (unsigned long long)stats.unknown,
-        (unsigned long long)stats.refused, (unsigned long long)stats.reads,
-        (unsigned long long)stats.changes, (unsigned long long)stats.transfers,
-        (unsigned long long)stats.trims, (unsigned long long)stats.large,
-        (unsigned long long)stats.single_site, (unsigned long long)stats.fetches,
-        (unsigned long long)stats.fetches_resumed, (unsigned long long)stats.fetches_failed,
-        (unsigned long long)stats.fetched, (unsigned long long)stats.resets,
-        (unsigned long long)stats.stateless_leaders);
-    return options.bug == BUG_NONE ? failed > 0 : failed == 0;
+    seeds_list(&options);
+    printf("%llu seeds from %llu\n", (unsigned long long)options.seed_count,
+           (unsigned long long)options.from);
+    if (options.verbose || options.here) {
+        run_here(&options, &result);
+    } else {
+        campaign.seeds = options.seeds;
+        campaign.count = options.seed_count;
+        campaign.arguments = calloc((size_t)argc + 2, sizeof(char *));
+        CHECK(campaign.arguments != NULL);
+        memcpy(campaign.arguments, argv, (size_t)argc * sizeof(char *));
+        campaign.arguments[argc] = worker;
+        fflush(stdout);
+        campaign_run(&campaign, &result);
+        free(campaign.arguments);
+    }
+    free(options.seeds);
+    stats_print(&options, &result);
+    if (options.bug != BUG_NONE)
+        return result.failed == 0;
+    return result.failed > 0 || is_toothless(&result);
 }

@@ -189,10 +189,47 @@ struct truth {
     uint64_t leaders_room;
 };
 
+/* What is counted, and whether a campaign in which it never happens is worth nothing. */
+#define SIM_STATS(X)                                                                           \
+    X(virtual_ms, true)                                                                        \
+    X(steps, true)                                                                             \
+    X(frames, true)                                                                            \
+    X(crashes, true)                                                                           \
+    X(elections, true)                                                                         \
+    X(commits, true)                                                                           \
+    X(acknowledged, true)                                                                      \
+    X(unknown, true)                                                                           \
+    X(refused, true)                                                                           \
+    X(reads, true)                                                                             \
+    X(repeated, true)  /* the same request id was answered again, with the same */             \
+    X(cancelled, true) /* before it took effect */                                             \
+    X(settled, true)   /* a CANCEL came too late, and told what had come of it */              \
+    X(expunged, true)                                                                          \
+    X(changes, true)                                                                           \
+    X(transfers, true)                                                                         \
+    X(trims, true)                                                                             \
+    X(large, true)                                                                             \
+    X(single_site, true)                                                                       \
+    X(fetches, true)                                                                           \
+    X(fetched, true)                                                                           \
+    X(fetches_resumed, true)                                                                   \
+    X(fetches_failed, true)                                                                    \
+    X(resets, true)                                                                            \
+    X(stateless_leaders, true)
+
+#define SIM_STATS_FIELD(name, sometimes) uint64_t name;
 struct stats {
-    uint64_t steps, frames, crashes, elections, commits, acknowledged, unknown, refused, reads,
-        changes, transfers, trims, virtual_ms, single_site, large, fetches, fetched,
-        fetches_resumed, fetches_failed, resets, stateless_leaders;
+    SIM_STATS(SIM_STATS_FIELD)
+};
+#undef SIM_STATS_FIELD
+
+/* What became of a seed; goes through a pipe. */
+struct sim_result {
+    uint64_t seed;
+    uint64_t hash; /* of all that happened */
+    bool good;
+    char failure[300];
+    struct stats stats;
 };
 
 struct world {
@@ -230,10 +267,7 @@ void sim_at(struct world *world, struct event event);
 void sim_trace(struct world *world, uint64_t value);
 __attribute__((format(printf, 2, 3))) void sim_fail(struct world *world, const char *format,
                                                     ...);
-/* Runs one seed; false with world->failure set when a check failed. Returns the trace's hash.
- */
-bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats *stats,
-             uint64_t *hash);
+void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_result *result);
 
 /* nodes.c */
 void node_start(struct node *node);

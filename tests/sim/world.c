@@ -150,16 +150,17 @@ static void loop(struct world *world)
     }
 }
 
-bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats *stats,
-             uint64_t *hash)
+void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_result *result)
 {
     struct world *world = calloc(1, sizeof(*world));
     CHECK(world != NULL);
+    memset(result, 0, sizeof(*result));
+    result->seed = seed;
     world->seed = seed;
     world->bug = bug;
     world->gate = gate;
     world->verbose = verbose;
-    world->stats = stats;
+    world->stats = &result->stats;
     world->random = seed * 0x9E3779B97F4A7C15U ^ 0xD1B54A32D192ED03U;
     for (unsigned i = 0; i < 8; i++)
         sim_random(world);
@@ -178,11 +179,10 @@ bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats 
         check_end(world);
     if (world->failure[0] == '\0')
         mail_end(world);
-    bool good = world->failure[0] == '\0';
-    if (!good)
-        printf("seed %llu: %s\n", (unsigned long long)seed, world->failure);
-    stats->virtual_ms += world->now_ms - 1000;
-    *hash = world->hash;
+    result->good = world->failure[0] == '\0';
+    memcpy(result->failure, world->failure, sizeof(result->failure));
+    result->stats.virtual_ms = world->now_ms - 1000;
+    result->hash = world->hash;
     nodes_teardown(world);
     mail_fini(world);
     for (unsigned i = 0; i < world->heap_count; i++)
@@ -195,5 +195,4 @@ bool sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct stats 
     free(world->heap);
     free(world->proposals);
     free(world);
-    return good;
 }
