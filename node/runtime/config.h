@@ -55,6 +55,7 @@ struct config {
     unsigned connections_max;
     unsigned connections_address_max;
     uint64_t log_retain_bytes; /* of the replication log, over all groups */
+    unsigned transfer_rate_mb; /* of copies of groups' states that are received, a second */
     uint64_t map_bytes;        /* upper bound of one LMDB environment */
     unsigned election_ms;      /* 0: the default for the measured network */
     unsigned heartbeat_ms;

@@ -80,6 +80,10 @@ const struct config_row config_rows[] = {
         "storage", "log_retain_bytes", CONFIG_U64, log_retain_bytes, GIB, 1024 * 1024,
         1024 * GIB,
         "How much of the replication log is kept for nodes that come back, over all groups."),
+    NUMBER(
+        "storage", "transfer_rate_mb", CONFIG_UNSIGNED, transfer_rate_mb, 64, 1, 100000,
+        "Megabytes a second that this node fetches of the states of groups, where the log of "
+        "the others does not reach back far enough."),
     NUMBER("storage", "map_bytes", CONFIG_U64, map_bytes, 256 * GIB, 64 * 1024 * 1024,
            16384 * GIB,
            "Upper bound of one database. Address space only, no disk is reserved."),

@@ -27,6 +27,16 @@ void metric_sub(enum metric metric, uint64_t amount)
     atomic_fetch_sub_explicit(&values[metric], amount, memory_order_relaxed);
 }
 
+void metric_raise(enum metric metric, uint64_t value)
+{
+    CHECK((unsigned)metric < METRIC_COUNT);
+    uint64_t known = atomic_load_explicit(&values[metric], memory_order_relaxed);
+    while (known < value &&
+           !atomic_compare_exchange_weak_explicit(&values[metric], &known, value,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        continue;
+}
+
 uint64_t metric_get(enum metric metric)
 {
     CHECK((unsigned)metric < METRIC_COUNT);

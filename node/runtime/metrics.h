@@ -30,7 +30,18 @@
     X(RAFT_MESSAGES_REFUSED, "raft_messages_refused_total",                                    \
       "peer messages that failed a check")                                                     \
     X(RAFT_SINGLE_SITE_RELEASES, "raft_single_site_releases_total",                            \
-      "acknowledgements released with no replica outside the data center")
+      "acknowledgements released with no replica outside the data center")                     \
+    X(STATE_COPIES, "state_copies_total", "groups whose state was copied here")                \
+    X(STATE_COPY_FAILURES, "state_copy_failures_total",                                        \
+      "copies of a group's state that ended before the end")                                   \
+    X(STATE_COPY_ROWS, "state_copy_rows_total", "rows received by copies")                     \
+    X(STATE_COPY_BYTES, "state_copy_bytes_total", "bytes of rows received by copies")          \
+    X(STATE_COPY_COMPARED_BYTES, "state_copy_compared_bytes_total",                            \
+      "bytes of rows here that copies compared with their source's")                           \
+    X(STATE_COPY_READ_LONGEST, "state_copy_read_longest_ms",                                   \
+      "the longest read transaction of a copy")                                                \
+    X(STATE_COPY_WRITE_LONGEST, "state_copy_write_longest_ms",                                 \
+      "the longest write transaction of a copy")
 
 #define METRIC_ENUM(name, text, help) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
@@ -38,6 +49,8 @@ enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
 
 void metric_add(enum metric metric, uint64_t amount);
 void metric_sub(enum metric metric, uint64_t amount);
+/* A gauge of the largest value there was. */
+void metric_raise(enum metric metric, uint64_t value);
 uint64_t metric_get(enum metric metric);
 
 /* All rows in the text form that Prometheus reads, "postraft_<name> <value>", with HELP lines.

@@ -10,6 +10,7 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/db/key.h"
+#include "storage/machine/local.h"
 
 enum {
     GROUPS_MAX = 4096,
@@ -20,6 +21,7 @@ enum {
 struct progress {
     _Atomic uint64_t applied;
     _Atomic uint64_t durable;
+    _Atomic bool partial;
 };
 
 /* What a lane's thread does next. All but the first three fields belong to that thread. */
@@ -101,6 +103,8 @@ static void batch_run(struct lane *lane, struct machine_batch *batch)
     for (unsigned i = 0; i < batch->count; i++) {
         struct machine_command *command = &batch->commands[i];
         CHECK(command->group < GROUPS_MAX);
+        CHECK(!atomic_load_explicit(&lane->applier->groups[command->group].partial,
+                                    memory_order_relaxed));
         machine_apply(txn, command->group, command->index, command->term, command->command,
                       &memory->arena, &command->reply, &memory->events);
     }
@@ -217,13 +221,81 @@ static uint64_t durable(struct machine *machine, uint32_t group)
                                 memory_order_acquire);
 }
 
+static enum machine_state state(struct machine *machine, uint32_t group)
+{
+    const struct applier *applier = applier_of(machine);
+
+    CHECK(group < GROUPS_MAX);
+    if (applier->config.witness && group != 0)
+        return MACHINE_NONE;
+    return atomic_load_explicit(&applier->groups[group].partial, memory_order_acquire)
+               ? MACHINE_PARTIAL
+               : MACHINE_WHOLE;
+}
+
+static void fetch(struct machine *machine, uint32_t group, uint64_t source, uint64_t index)
+{
+    const struct applier *applier = applier_of(machine);
+
+    CHECK(state(machine, group) != MACHINE_NONE && applier->config.fetch != NULL);
+    applier->config.fetch(applier->config.context, group, source, index);
+}
+
+static void fetch_stop(struct machine *machine, uint32_t group)
+{
+    const struct applier *applier = applier_of(machine);
+
+    CHECK(applier->config.fetch_stop != NULL);
+    applier->config.fetch_stop(applier->config.context, group);
+}
+
+void applier_partial(struct applier *applier, uint32_t group)
+{
+    CHECK(group < GROUPS_MAX);
+    atomic_store_explicit(&applier->groups[group].partial, true, memory_order_release);
+}
+
+void applier_whole(struct applier *applier, uint32_t group, uint64_t index)
+{
+    CHECK(group < GROUPS_MAX);
+    struct progress *progress = &applier->groups[group];
+
+    /* In this order: durable is never more than applied. */
+    atomic_store_explicit(&progress->applied, index, memory_order_release);
+    atomic_store_explicit(&progress->durable, index, memory_order_release);
+    atomic_store_explicit(&progress->partial, false, memory_order_release);
+}
+
 static const struct machine_ops applier_ops = {
     .lane_of = lane_of,
     .apply = apply,
     .release = release,
     .applied = applied,
     .durable = durable,
+    .state = state,
+    .fetch = fetch,
+    .fetch_stop = fetch_stop,
 };
+
+/* The groups whose copy has begun and not ended: what the rows say of them counts for nothing.
+ */
+static void partial_read(struct applier *applier, struct db_txn *txn)
+{
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor = db_cursor_open(txn, TABLE_LOCAL, bytes_from(NULL, 0));
+
+    for (bool more = db_cursor_first(cursor, &key, &row); more;
+         more = db_cursor_next(cursor, &key, &row)) {
+        uint32_t group = key_last_u32(key);
+
+        CHECK(group < GROUPS_MAX);
+        atomic_store(&applier->groups[group].partial, true);
+        atomic_store(&applier->groups[group].durable, 0);
+        atomic_store(&applier->groups[group].applied, 0);
+    }
+    db_cursor_close(&cursor);
+}
 
 /* What is there at the start, after what an earlier process may have left in the page cache
  * alone has been written. */
@@ -249,6 +321,7 @@ static enum err lane_read(struct applier *applier, struct db *db)
         atomic_store(&applier->groups[group].durable, index);
     }
     db_cursor_close(&cursor);
+    partial_read(applier, txn);
     return db_commit(&txn);
 }
 

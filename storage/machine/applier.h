@@ -15,6 +15,7 @@ struct applier;
 struct applier_config {
     struct db **lanes; /* group g lives in lane g % lane_count */
     unsigned lane_count;
+    bool witness; /* this node keeps no state of mail groups, only their logs */
     /*
      * From a lane's thread, after the commit: post it to the loop, which calls
      * replicator_batch_applied(). `events` live as long as the batch. An error means that the
@@ -22,6 +23,9 @@ struct applier_config {
      */
     void (*applied)(void *context, struct machine_batch *batch,
                     const struct machine_events *events, enum err err);
+    /* raft/machine.h; in the replicator's thread. */
+    void (*fetch)(void *context, uint32_t group, uint64_t source, uint64_t index);
+    void (*fetch_stop)(void *context, uint32_t group);
     void *context;
 };
 
@@ -30,5 +34,11 @@ struct applier *applier_new(const struct applier_config *config);
 /* Waits for the lanes to finish what they were given. */
 void applier_free(struct applier **applier);
 struct machine *applier_interface(struct applier *applier);
+
+/* What a fetch has come to, both on disk when this is called; from the replicator's thread. The
+ * first: the mark of storage/machine/local.h is there. The second: it is gone, and the state is
+ * that of `index`. */
+void applier_partial(struct applier *applier, uint32_t group);
+void applier_whole(struct applier *applier, uint32_t group, uint64_t index);
 
 #endif

@@ -9,6 +9,7 @@
 #include "storage/schema/format.h"
 #include "storage/service/join.h"
 #include "storage/service/mail_read.h"
+#include "storage/service/state_serve.h"
 #include "storage/service/status.h"
 
 enum {
@@ -177,6 +178,14 @@ static void handle_remote_watch(struct peer_call *call)
     read_start(&call->job);
 }
 
+/* It takes the request over. */
+static void handle_state(struct peer_call *call, uint64_t node_id)
+{
+    state_serve(call->service, call->rpc, node_id, call->request);
+    arena_fini(&call->call_arena);
+    free(call);
+}
+
 static void on_request(void *context, struct rpc_request *rpc, const struct rpc_peer *peer,
                        struct bytes body)
 {
@@ -206,6 +215,11 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         break;
     case PR__PEER_REQUEST__CALL_REMOTE_WATCH:
         handle_remote_watch(call);
+        break;
+    case PR__PEER_REQUEST__CALL_STATE_OPEN:
+    case PR__PEER_REQUEST__CALL_STATE_READ:
+    case PR__PEER_REQUEST__CALL_STATE_CLOSE:
+        handle_state(call, peer->node_id);
         break;
     default:
         end_with(call, ERR_UNSUPPORTED);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/machine/local.h"
 #include "storage/service/service.h"
 
 /* A read is: wait until the replica is new enough, ask in a pool thread, come back. */
@@ -10,6 +11,8 @@ bool read_is_local(const struct service *service, uint32_t group)
 {
     struct replicator_status status;
 
+    if (service_state(service, group) != MACHINE_WHOLE)
+        return false;
     if (!replicator_status(service->replicator, group, &status))
         return false;
     for (unsigned i = 0; i < status.member_count; i++)
@@ -24,7 +27,11 @@ static void in_pool(void *context)
     struct read_job *job = context;
     struct db_txn *txn = db_read_begin(service_db(job->service, job->group));
 
-    job->work(job, txn);
+    /* In the same transaction: a copy of the state may have begun while the job waited. */
+    if (local_partial(txn, job->group, NULL))
+        db_fail(txn, ERR_UNAVAILABLE);
+    else
+        job->work(job, txn);
     job->err = db_error(txn);
     db_abort(&txn);
 }

@@ -10,6 +10,7 @@
 #include "raft/transport_nng.h"
 #include "storage/machine/applier.h"
 #include "storage/service/service.h"
+#include "storage/service/state_fetch.h"
 #include "storage/service/write.h"
 
 /*
@@ -58,7 +59,7 @@ static uint64_t now_ms(void *context)
 
 /* A disk that failed once is not asked again (notes on fsync): the supervisor starts us anew,
  * the log tells the rest. */
-_Noreturn static void disk_failed(const char *what, enum err err)
+_Noreturn void replication_disk_failed(const char *what, enum err err)
 {
     log_error(NULL, "disk failed, the store ends",
               LOG_FIELDS(LOG_TEXT("what", what), LOG_TEXT("error", err_text(err))));
@@ -73,11 +74,11 @@ static void on_news(void *context)
 
     if (news->batch == NULL) {
         if (news->err != ERR_OK)
-            disk_failed("log", news->err);
+            replication_disk_failed("log", news->err);
         replicator_log_written(service->replicator, ERR_OK);
     } else {
         if (news->err != ERR_OK)
-            disk_failed("state", news->err);
+            replication_disk_failed("state", news->err);
         service_events(service, news->events);
         replicator_batch_applied(service->replicator, news->batch);
     }
@@ -143,6 +144,44 @@ static void on_changed(void *context, uint32_t group)
 {
     writes_leader_changed(context, group);
 }
+
+/* ---- states of groups from other nodes ---- */
+
+static void on_fetch(void *context, uint32_t group, uint64_t source, uint64_t index)
+{
+    const struct replication *replication = context;
+    state_fetch_start(replication->service, group, source, index);
+}
+
+static void on_fetch_stop(void *context, uint32_t group)
+{
+    const struct replication *replication = context;
+    state_fetch_stop(replication->service, group);
+}
+
+enum machine_state service_state(const struct service *service, uint32_t group)
+{
+    struct machine *machine = applier_interface(service->replication->applier);
+    return machine->ops->state(machine, group);
+}
+
+void replication_partial(struct service *service, uint32_t group)
+{
+    applier_partial(service->replication->applier, group);
+    loop_wake(service->loop);
+}
+
+void replication_fetched(struct service *service, uint32_t group, enum err err, uint64_t index)
+{
+    if (err == ERR_OK)
+        applier_whole(service->replication->applier, group, index);
+    replicator_state_fetched(service->replicator, group, err, index);
+    if (err == ERR_OK)
+        service_state_replaced(service, group);
+    loop_wake(service->loop);
+}
+
+/* ---- opening ---- */
 
 static bool folder_exists(const char *path)
 {
@@ -263,6 +302,8 @@ enum err replication_open(struct service *service)
             .lanes = service->lanes,
             .lane_count = service->lane_count,
             .applied = on_applied,
+            .fetch = on_fetch,
+            .fetch_stop = on_fetch_stop,
             .context = replication,
         };
         replication->applier = applier_new(&applier);

@@ -17,6 +17,8 @@
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
 #include "storage/service/sessions.h"
+#include "storage/service/state_fetch.h"
+#include "storage/service/state_serve.h"
 #include "storage/service/watch.h"
 #include "storage/service/write.h"
 
@@ -73,24 +75,33 @@ static void node_free(struct service_node *node)
     free(node);
 }
 
-static struct rpc_client *node_rpc(struct service *service, const Pr__NodeRecord *record)
+static struct rpc_client *node_rpc(struct service *service, uint64_t node_id,
+                                   const char *rpc_address)
 {
     struct arena url_arena;
     struct rpc_client *client = NULL;
 
     arena_init(&url_arena);
     struct rpc_client_config config = {
-        .url = arena_printf(&url_arena, "tls+tcp://%s", record->rpc_address),
+        .url = arena_printf(&url_arena, "tls+tcp://%s", rpc_address),
         .credentials = &service->credentials,
-        .node_id = record->id,
+        .node_id = node_id,
         .parallel_max = PEER_CALLS_MAX,
     };
     enum err err = rpc_client_new(service->loop, &config, &client);
     if (err != ERR_OK)
         log_error(NULL, "cannot call node",
-                  LOG_FIELDS(LOG_U64("node", record->id), LOG_TEXT("error", err_text(err))));
+                  LOG_FIELDS(LOG_U64("node", node_id), LOG_TEXT("error", err_text(err))));
     arena_fini(&url_arena);
     return client;
+}
+
+struct rpc_client *service_peer_connect(struct service *service, uint64_t node_id)
+{
+    const struct service_node *node = service_node(service, node_id);
+
+    return node != NULL && node->rpc != NULL ? node_rpc(service, node_id, node->rpc_address)
+                                             : NULL;
 }
 
 static bool node_is(const struct service_node *node, const Pr__NodeRecord *record)
@@ -111,7 +122,7 @@ static struct service_node *node_new(struct service *service, const Pr__NodeReco
     node->rpc_address = keep(record->rpc_address);
     node->join_address = keep(record->join_address);
     if (record->id != service_self(service)) {
-        node->rpc = node_rpc(service, record);
+        node->rpc = node_rpc(service, record->id, record->rpc_address);
         replication_peer(service, record->id, record->raft_address);
     }
     return node;
@@ -199,6 +210,8 @@ enum err service_start_cluster(struct service *service)
     cluster_credentials(service->identity, &service->credentials);
     service->writes = writes_new();
     service->logins = logins_new();
+    service->state_sessions = state_sessions_new(service);
+    service->state_fetches = state_fetches_new(service);
     enum err err = replication_open(service);
     if (err == ERR_OK)
         err = peers_open(service);
@@ -287,6 +300,8 @@ void service_close(struct service *service)
     peers_close(service);
     for (unsigned i = 0; i < service->node_count; i++)
         rpc_client_free(&service->nodes[i]->rpc);
+    state_sessions_free(&service->state_sessions);
+    state_fetches_free(&service->state_fetches);
     replication_close(service);
     writes_free(&service->writes);
     logins_free(&service->logins);

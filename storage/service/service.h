@@ -7,6 +7,7 @@
 #include "node/base/map.h"
 #include "node/runtime/process.h"
 #include "node/runtime/rpc.h"
+#include "raft/machine.h"
 #include "raft/replicator.h"
 #include "storage/db/db.h"
 #include "storage/machine/machine.h"
@@ -85,6 +86,8 @@ struct service {
     struct logins *logins;
     struct placement *placement;
     struct duties *duties;
+    struct state_sessions *state_sessions; /* copies of groups' states that others make */
+    struct state_fetches *state_fetches;   /* and that this node makes */
     struct formats *formats;
     struct loop_timer *peers_watch;
     bool stopping;
@@ -165,7 +168,11 @@ struct db *service_db(const struct service *service, uint32_t group);
 struct service_node *service_node(const struct service *service, uint64_t node_id);
 /* NULL for this node, or when there is no such node. */
 struct rpc_client *service_peer(const struct service *service, uint64_t node_id);
+/* A connection of one's own to another node; the caller frees it. NULL: no such node. */
+struct rpc_client *service_peer_connect(struct service *service, uint64_t node_id);
 uint64_t service_self(const struct service *service);
+/* How whole the group's state here is (raft/machine.h). */
+enum machine_state service_state(const struct service *service, uint32_t group);
 
 /* ---- life (service.c, replication.c) ---- */
 
@@ -179,6 +186,11 @@ MUST_CHECK enum err service_start_cluster(struct service *service);
  * the identity. */
 MUST_CHECK enum err replication_open(struct service *service);
 void replication_close(struct service *service);
+/* What became of a copy of a group's state: its mark is on disk; it has ended. */
+void replication_partial(struct service *service, uint32_t group);
+void replication_fetched(struct service *service, uint32_t group, enum err err, uint64_t index);
+/* A disk that failed once is not asked again: the process ends. */
+_Noreturn void replication_disk_failed(const char *what, enum err err);
 /* Links to a node; idempotent. */
 void replication_peer(struct service *service, uint64_t node_id, const char *address);
 void replication_peer_remove(struct service *service, uint64_t node_id);
@@ -192,5 +204,7 @@ void service_close(struct service *service);
 /* What the machine did, told in the loop after each batch (watch.c, duties.c, service.c look at
  * it). */
 void service_events(struct service *service, const struct machine_events *events);
+/* A group's state came from another node: nobody was told what happened meanwhile. */
+void service_state_replaced(struct service *service, uint32_t group);
 
 #endif

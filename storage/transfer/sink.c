@@ -111,6 +111,7 @@ enum err transfer_sink_question(struct transfer_sink *sink, struct buffer *quest
         }
         transfer_walk_end(&walk);
     }
+    sink->progress.bytes_compared += sink->asked_bytes;
     if (took_ms > sink->progress.read_longest_ms)
         sink->progress.read_longest_ms = took_ms;
     return db_commit(&txn);

@@ -49,7 +49,7 @@ struct transfer_sink_progress {
     uint64_t rows_received;
     uint64_t bytes_received; /* of rows */
     uint64_t rows_deleted;
-    uint64_t bytes_equal; /* own rows that were right */
+    uint64_t bytes_compared; /* of own rows, looked at for questions */
     uint64_t read_longest_ms;
     uint64_t write_longest_ms;
 };

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_SERVICE_STATE_FETCH_INTERNAL_H
+#define STORAGE_SERVICE_STATE_FETCH_INTERNAL_H
+
+#include "storage/service/pool_jobs.h"
+#include "storage/service/state_fetch.h"
+#include "storage/transfer/sink.h"
+
+/* What state_fetch.c (which, and when) and state_fetch_steps.c (one of them) share. */
+
+/*
+ * While `busy` a pool thread has the sink, the buffers and what follows `err`; all else belongs
+ * to the loop. At any time a running fetch has one of: a job in the pool, a call, a timer.
+ */
+struct state_fetch {
+    struct state_fetch *next;
+    struct state_fetches *owner;
+    uint32_t group;
+    uint64_t source;
+    uint64_t index; /* at least */
+    uint64_t begun_wall_ms;
+    uint64_t begun_ms;
+    bool running;
+    bool stopping;
+    struct rpc_client *rpc;
+    uint64_t ticket;
+    struct loop_timer *timer;
+    unsigned tries;
+    uint8_t seed[TRANSFER_SEED_SIZE];
+    uint64_t session; /* 0: not opened */
+    uint64_t step;
+    struct transfer_sink_progress seen; /* after the last job */
+
+    bool busy;
+    struct transfer_sink *sink;
+    struct buffer packed; /* the reply */
+    struct buffer answer; /* out of it */
+    struct buffer question;
+    enum err err;  /* of this node's database, or of the copy */
+    enum err said; /* by the source */
+    bool more;     /* of the answer is to be written */
+    bool done;
+};
+
+struct state_fetches {
+    struct service *service;
+    struct state_fetch *first; /* in the order in which they came */
+    unsigned running;
+    struct pool_jobs *jobs;
+    uint64_t allowed_ns; /* when the next call may be made, by the rate */
+};
+
+/* Opens the session at the source and goes on from there, to fetch_end(). */
+void fetch_run(struct state_fetch *fetch);
+/* Not while it is busy. Frees it; the replicator is told. */
+void fetch_end(struct state_fetch *fetch, enum err err);
+
+#endif
