@@ -86,6 +86,8 @@ void install_written(struct group *group)
 {
     struct raft_event event = {.type = RAFT_PERSISTED_SNAPSHOT};
     CHECK(group->install.active);
+    if (group->failed)
+        return;
     event.persisted_snapshot.metadata = group->install.base;
     event.persisted_snapshot.last = true;
     group->install = (struct install){0};
@@ -161,7 +163,7 @@ static void fetch_start(struct group *group, uint64_t now)
     struct machine *machine = group->owner->config.machine;
     struct fetch *fetch = &group->fetch;
     if (fetch->running || now < fetch->next_ms || machine->ops->fetch == NULL ||
-        group->apply_next != group->applied + 1)
+        group->owner->quiesced || group->apply_next != group->applied + 1)
         return;
     fetch->source = source_of(group);
     if (fetch->source == 0)
@@ -169,6 +171,14 @@ static void fetch_start(struct group *group, uint64_t now)
     fetch->index = needed(group);
     fetch->running = true;
     machine->ops->fetch(machine, group->id, fetch->source, fetch->index);
+}
+
+void fetch_pause(struct group *group)
+{
+    struct machine *machine = group->owner->config.machine;
+    if (group->owner->quiesced && group->fetch.running && machine->ops->fetch_stop != NULL)
+        machine->ops->fetch_stop(machine, group->id);
+    group_touch(group);
 }
 
 bool fetch_waits(const struct group *group)

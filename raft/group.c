@@ -64,6 +64,8 @@ void group_free(struct group *group)
         call_finish(replicator, group->change.call, ERR_CLOSED);
     if (group->transfer.call != NULL)
         call_finish(replicator, group->transfer.call, ERR_CLOSED);
+    if (group->closing.call != NULL && group->owner->closing_down)
+        call_finish(replicator, group->closing.call, ERR_CLOSED);
     if (group->bootstrap != NULL)
         call_finish(replicator, group->bootstrap, ERR_CLOSED);
     for (unsigned i = 0; i < group->links_count; i++) {
@@ -205,6 +207,8 @@ enum err group_open(struct group *group, const struct log_state *state)
     unsigned count = (unsigned)(state->last_index + 1 - state->first_index);
     cache_init(&group->cache, state->last_index + 1);
     group->log_first = state->first_index;
+    group->promised_term = state->promised_term;
+    group->promised_index = state->promised_index;
     state_load(group);
     if (fetch_waits(group) && group->owner->config.machine->ops->fetch == NULL) {
         log_error(NULL, "log and state do not fit",
@@ -249,8 +253,9 @@ void group_start_fresh(struct group *group)
     /* A log that begins anew knows nothing of a state that is there already. */
     if (group->applied > 0)
         fetch_want(group);
-    CHECK(group_begin(group, count, count > 0 ? group->raft.id : 0, NULL, 1, entries, count) ==
-          0);
+    uint64_t term = count > 0 ? 1 : group->raft.current_term;
+    uint64_t vote = count > 0 ? group->raft.id : group->raft.voted_for;
+    CHECK(group_begin(group, term, vote, NULL, 1, entries, count) == 0);
 }
 
 uint64_t group_term_of(const struct group *group, uint64_t index)
@@ -280,7 +285,7 @@ bool group_whole(const struct group *group)
 
 bool group_fit(const struct group *group)
 {
-    return group_whole(group);
+    return group_whole(group) && !group->owner->quiesced;
 }
 
 bool group_serves(const struct group *group)
@@ -297,6 +302,15 @@ uint64_t group_leader(const struct group *group)
     return group->raft.state == RAFT_FOLLOWER && group->heard_term == group->raft.current_term
                ? group->raft.follower_state.current_leader.id
                : 0;
+}
+
+bool group_is_member(const struct group *group, uint64_t node_id)
+{
+    const struct raft_configuration *members = &group->raft.configuration;
+    for (unsigned i = 0; i < members->n; i++)
+        if (members->servers[i].id == node_id)
+            return true;
+    return false;
 }
 
 bool group_is_voter(const struct group *group, uint64_t node_id)

@@ -6,235 +6,7 @@
  * What the files of the replicator share; nobody outside this folder includes it. Each section
  * belongs to the file it names.
  */
-#include <raft.h>
-
-#include "node/base/check.h"
-#include "raft/cache.h"
-#include "raft/frame.h"
-#include "raft/log.h"
-#include "raft/machine.h"
-#include "raft/membership.h"
-#include "raft/replicator.h"
-#include "raft/transport.h"
-#include "raft/wire.h"
-
-enum {
-    FRAME_TARGET_BYTES = 1024 * 1024, /* a frame is sent when it has grown to this */
-    LINK_SHARE_BYTES = 256 * 1024,    /* of a frame for one group, while others wait */
-    LINK_QUEUE_MAX = 4096,            /* messages for one peer of one group */
-    LINKS_MAX = 2 * REPLICATOR_MEMBERS_MAX,
-    INFLIGHT_ENTRIES_MAX = 512, /* libraft's window for one follower */
-    RECEIVE_BYTES_PER_TURN = 8 * 1024 * 1024,
-    SUBMIT_ENTRIES_MAX = 1024,
-    LANES_MAX = 64,
-    TICK_MS = 10,
-    INSTALL_TIMEOUT_MS = 4 * 3600 * 1000, /* libraft would only say the same again */
-    NOTIFY_MS = 5, /* a commit index waits so long for entries to travel with */
-};
-
-/* Something asked for, with the callback that it ends in. */
-struct call {
-    struct call *next;
-    replicator_done *done; /* one of the two; both NULL: nobody waits (a peer's read) */
-    void (*simple)(void *context, enum err err);
-    void *context;
-    enum err err;
-    uint64_t index;
-    struct bytes reply;
-    uint8_t *reply_copy; /* when `reply` must outlive its batch */
-    uint64_t deadline_ms;
-    struct frame *command; /* proposals */
-    uint64_t term;
-    uint64_t origin; /* reads: the node that asked, 0 here */
-    uint64_t origin_sequence;
-};
-
-struct call_list {
-    struct call *head;
-    struct call *tail;
-    uint64_t bytes; /* of the commands */
-};
-
-/* A message on its way out. Entries are attached when it is put into a frame. */
-struct outgoing {
-    struct outgoing *next;
-    uint64_t to;
-    struct wire_message message;
-};
-
-/* One group's messages to one node; FIFO. send.c */
-struct link {
-    struct peer *peer;
-    struct group *group;
-    struct outgoing *head;
-    struct outgoing *tail;
-    unsigned count;
-    uint64_t queued_to; /* the last entry waiting in the queue, 0: none */
-    uint64_t queued_term;
-    struct link *next_pending;
-    bool pending;
-    /* of the term in which this node leads */
-    uint64_t told;       /* commit index that the node has been sent and can act on */
-    uint64_t contact_ms; /* last result; 0: none */
-    uint64_t read_acked; /* newest read round it confirmed */
-    uint64_t install;    /* it was told to begin behind this entry, 0: not */
-    bool known;          /* it has said what it is good for: */
-    uint8_t standing;    /* of enum wire_standing */
-};
-
-struct peer {
-    uint64_t node_id;
-    bool up;
-    struct link *pending_head;
-    struct link *pending_tail;
-};
-
-/* A CHANGE entry of the retained log, or the base below it. */
-struct change {
-    uint64_t index;
-    unsigned size;
-    uint8_t payload[MEMBERSHIP_SIZE_MAX];
-};
-
-/* Steps of a membership change or a transfer that is under way. members.c */
-enum change_stage { CHANGE_NONE, CHANGE_FLOOR, CHANGE_CATCH_UP, CHANGE_COMMIT };
-
-struct change_request {
-    enum change_stage stage;
-    struct call *call;
-    uint64_t node_id;
-    uint8_t role;
-    bool remove;
-    uint64_t goal;        /* catching up: to here */
-    uint64_t best;        /* match that it reached so far */
-    uint64_t progress_ms; /* when it last moved */
-    uint64_t index;       /* of the CHANGE entry */
-};
-
-struct transfer_request {
-    struct call *call;
-    uint64_t node_id;
-    bool asked; /* libraft has been told */
-};
-
-/* What the log is to be told next, and what it is being told. persist.c */
-struct pending_write {
-    bool create;
-    bool vote;
-    uint64_t from; /* lowest index appended since the last hand-out, 0: none */
-    uint64_t trim_before;
-    bool reset; /* as group.install says */
-};
-
-struct flight {
-    bool active;
-    bool create;
-    bool vote;
-    bool reset;
-    uint64_t from;
-    uint64_t to;
-    uint64_t clamp; /* what of it may be reported: a truncation may have overtaken the rest */
-    struct entry *entries;
-    uint8_t base_members[MEMBERSHIP_SIZE_MAX]; /* of a trim */
-};
-
-/* Getting the state from another replica. fetch.c */
-struct fetch {
-    bool wanted;   /* what is here is not whole: nothing is applied */
-    bool running;  /* the machine has been asked */
-    bool finished; /* and has answered: */
-    enum err err;
-    uint64_t got;   /* the state is that of this entry */
-    uint64_t index; /* at least this was asked for */
-    uint64_t source;
-    uint64_t next_ms;
-    uint64_t since_ms;
-    uint64_t told_ms;
-    unsigned failures;
-    unsigned turn; /* whose turn it is to be asked */
-};
-
-/* The leader's log begins behind this entry, and so will this one. fetch.c */
-struct install {
-    bool active;
-    struct raft_snapshot_metadata base;
-    uint64_t leader;
-};
-
-struct read_round {
-    bool active;
-    uint64_t sequence;
-    uint64_t term;
-    uint64_t leader;
-    uint64_t index;
-    uint64_t sent_ms;
-};
-
-struct group {
-    struct replicator *owner;
-    uint32_t id;
-    struct raft raft;
-    bool started;
-    bool failed; /* libraft refused to go on */
-    bool active; /* in replicator.active */
-    bool dirty;  /* in replicator.dirty */
-    bool ready;  /* in its lane's list */
-    struct group *next_ready;
-    struct call *bootstrap;
-
-    /* the log */
-    struct cache cache;
-    uint64_t log_first;
-    struct pending_write write;
-    struct flight flight;
-    bool hold; /* term and vote are not durable: nothing leaves */
-    struct outgoing *held_head;
-    struct outgoing *held_tail;
-    unsigned held_count;
-    struct change *changes; /* ascending; the first may lie below the retained log */
-    unsigned changes_count;
-    unsigned changes_room;
-    uint64_t configured;   /* the last committed change that libraft was told */
-    uint64_t trim_allowed; /* from the leader: every member has what is below */
-    struct install install;
-
-    /* consensus */
-    uint64_t led_term; /* the term that this node leads, 0 when it does not */
-    uint64_t led_since_ms;
-    uint64_t floor;     /* leader: reads need a commit index of at least this */
-    uint64_t sole_term; /* term in which this node elected itself alone */
-    uint64_t ticked_ms;
-    uint64_t notify_ms;  /* when members are to be told of the commit index; 0: they know */
-    uint64_t heard_ms;   /* the last append of a leader, and its term: libraft still names */
-    uint64_t heard_term; /* the leader of before when a vote has raised the term */
-    bool unserving;      /* that leader takes no proposals */
-    struct link *links[LINKS_MAX];
-    unsigned links_count;
-    bool changed;
-    enum replicator_state told_state;
-    uint64_t told_term;
-    uint64_t told_leader;
-
-    /* calls */
-    struct call_list waiting;   /* proposals not yet submitted */
-    struct call_list submitted; /* in the log, ascending */
-    struct call_list gated;     /* applied, not yet outside this data center */
-    struct call_list reads_open;
-    struct call_list reads_round;
-    struct call_list reads_ready; /* and waits: until `index` is applied */
-    struct read_round round;
-    struct change_request change;
-    struct transfer_request transfer;
-    bool single_site;
-    uint64_t hand_over_ms; /* when a leader that is not fit tries again to be none */
-
-    /* apply */
-    unsigned lane;
-    uint64_t apply_next;
-    uint64_t applied;
-    bool witness; /* no state, ever */
-    struct fetch fetch;
-};
+#include "raft/group.h"
 
 struct lane {
     struct machine_batch *batch;
@@ -269,6 +41,8 @@ struct replicator {
     struct replicator_config config;
     struct group **groups; /* ascending by id */
     unsigned groups_count;
+    struct log_state *dropped; /* what is left of groups that were removed */
+    unsigned dropped_count;
     struct group **active; /* groups that something happened to */
     unsigned active_count;
     unsigned active_room;
@@ -293,6 +67,8 @@ struct replicator {
     bool writing;   /* the log has a write */
     bool written;   /* and has finished it */
     bool failed;
+    bool quiesced;
+    bool closing_down; /* replicator_free() runs */
     struct log_write *writes;
     struct group **writes_groups;
     unsigned writes_count;
@@ -320,6 +96,8 @@ struct group *replicator_group(const struct replicator *replicator, uint32_t id)
 struct peer *replicator_peer(struct replicator *replicator, uint64_t node_id, bool make);
 void replicator_insert(struct replicator *replicator, struct group *group);
 void group_touch(struct group *group);
+/* Out of every list; the caller frees it. */
+void replicator_detach(struct replicator *replicator, struct group *group);
 struct lane *replicator_lane(struct replicator *replicator, unsigned number);
 
 /* group.c */
@@ -341,6 +119,7 @@ bool group_whole(const struct group *group);
 uint64_t group_leader(const struct group *group);
 /* This node alone decides: the only voter. */
 bool group_sole_voter(const struct group *group);
+bool group_is_member(const struct group *group, uint64_t node_id);
 bool group_is_voter(const struct group *group, uint64_t node_id);
 uint64_t group_match(const struct group *group, uint64_t node_id);
 void group_changes_truncate(struct group *group, uint64_t from);
@@ -356,6 +135,8 @@ struct step_memory {
 };
 /* raft_step() and what follows from it. Returns libraft's code. */
 int group_step(struct group *group, struct raft_event *event, const struct step_memory *memory);
+/* Takes part in nothing any more. */
+void group_stop(struct group *group);
 void group_timer(struct group *group, uint64_t now);
 /* Log, libraft and machine: hands over to the lane what may be applied. */
 void group_apply_ready(struct group *group);
@@ -374,7 +155,26 @@ void install_take(struct group *group, struct raft_update *update);
 /* The log on disk does. */
 void install_written(struct group *group);
 bool fetch_waits(const struct group *group);
+/* A node that promises nothing fetches nothing. */
+void fetch_pause(struct group *group);
 void fetch_turn(struct group *group, uint64_t now);
+
+/* failover.c */
+void failover_link(struct group *group, uint64_t node_id, bool up);
+void failover_heard(struct group *group);
+/* The leader that libraft still believes in is not heard: a vote may be given. */
+bool failover_unheard(const struct group *group);
+void failover_turn(struct group *group, uint64_t now);
+
+/* closing.c */
+void closing_written(struct group *group);
+void closing_turn(struct replicator *replicator);
+/* NULL when the group was never removed here. */
+const struct log_state *replicator_dropped(const struct replicator *replicator, uint32_t id);
+void replicator_dropped_add(struct replicator *replicator, const struct log_state *state);
+bool log_state_find(struct entry_log *log, uint32_t group, struct log_state *state);
+/* The group comes back: its promises go over to it. */
+void replicator_dropped_take(struct replicator *replicator, struct group *group);
 
 /* receive.c */
 /* Returns true when frames are left for the next turn. */
@@ -389,6 +189,8 @@ void group_resume_links(struct group *group);
 void group_notify_commit(struct group *group);
 void peer_drop(struct peer *peer);
 void link_clear(struct link *link);
+
+void link_unlist(struct link *link);
 /* The member has refused what came before: what waits for it is of no use. */
 void link_forget_entries(struct link *link);
 void send_release(struct replicator *replicator);

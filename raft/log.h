@@ -28,7 +28,7 @@ enum entry_type { ENTRY_COMMAND = 1, ENTRY_BARRIER = 2, ENTRY_CHANGE = 3 };
 /* What changes of one group. In this order: reset, term and vote, truncate, append, trim. */
 struct log_write {
     uint32_t group;
-    bool create; /* the group comes into being */
+    bool create; /* the group comes into being, perhaps again after a drop */
     bool set_term;
     uint64_t term;
     uint64_t vote;
@@ -36,7 +36,9 @@ struct log_write {
     const struct entry *entries;
     unsigned count;
     bool reset;                  /* all entries go, the log begins at trim_before */
-    bool drop;                   /* the group goes, with all that is known of it; alone */
+    bool drop;                   /* the entries go for good. Alone; with it: */
+    uint64_t promised_term;      /* what it had: it votes for nobody who has less, */
+    uint64_t promised_index;     /* even when the group comes back here */
     uint64_t trim_before;        /* entries below this index may go; 0: nothing. With it: */
     uint64_t base_term;          /* the term of entry trim_before - 1 */
     struct bytes base_members;   /* the membership in force there, as its CHANGE entry has it */
@@ -54,6 +56,9 @@ struct log_state {
     uint64_t base_members_index;
     unsigned base_members_size;
     uint8_t base_members[LOG_MEMBERS_SIZE_MAX];
+    bool dropped; /* no group: what is left of one. Term and vote stand; and as log_write's: */
+    uint64_t promised_term;
+    uint64_t promised_index;
 };
 
 struct entry_log {
@@ -64,7 +69,8 @@ struct entry_log_ops {
     /* `writes` and all it points to stay valid until replicator_log_written(). Only one at a
      * time. */
     void (*write)(struct entry_log *log, const struct log_write *writes, unsigned count);
-    /* Groups found at start. Returns how many there are; fills at most `max`. */
+    /* Groups found at start, and what is left of dropped ones. Returns how many there are;
+     * fills at most `max`. */
     unsigned (*groups)(struct entry_log *log, struct log_state *states, unsigned max);
     /*
      * Reads written entries first..first+count-1, in order, until `bytes_max` is passed (at

@@ -74,18 +74,6 @@ struct log_index *log_group_add(struct log_lmdb *log, const struct log_state *st
     return index;
 }
 
-void log_group_remove(struct log_lmdb *log, uint32_t group)
-{
-    unsigned at = group_position(log, group);
-    if (at == log->groups_count || log->groups[at]->state.group != group)
-        return;
-    log_index_fini(log->groups[at]);
-    free(log->groups[at]);
-    log->groups_count--;
-    memmove(log->groups + at, log->groups + at + 1,
-            (log->groups_count - at) * sizeof(*log->groups));
-}
-
 static void *committing_thread(void *context)
 {
     struct log_lmdb *log = context;

@@ -17,15 +17,6 @@ static int state_put(struct log_lmdb *log, MDB_txn *txn, const struct log_state 
     return mdb_put(txn, log->states, &key_val, &value_val, 0);
 }
 
-static int state_delete(struct log_lmdb *log, MDB_txn *txn, uint32_t group)
-{
-    uint8_t key[4];
-    MDB_val key_val = {sizeof(key), key};
-    put_be32(key, group);
-    int code = mdb_del(txn, log->states, &key_val, NULL);
-    return code == MDB_NOTFOUND ? 0 : code;
-}
-
 static int record_delete(struct log_lmdb *log, MDB_txn *txn, uint64_t sequence)
 {
     uint8_t key[8];
@@ -99,6 +90,15 @@ static struct log_state state_after(const struct log_state *before,
                                     const struct log_write *write)
 {
     struct log_state state = *before;
+    if (write->drop)
+        return (struct log_state){.group = write->group,
+                                  .term = before->term,
+                                  .vote = before->vote,
+                                  .first_index = 1,
+                                  .dropped = true,
+                                  .promised_term = write->promised_term,
+                                  .promised_index = write->promised_index};
+    state.dropped = false;
     CHECK(!write->reset || write->trim_before != 0);
     if (write->set_term) {
         state.term = write->term;
@@ -127,8 +127,6 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
         CHECK(write->from == 0);
         if (index != NULL && before->last_index >= before->first_index)
             code = records_delete(log, txn, index, before->first_index, before->last_index);
-        if (write->drop)
-            return code == 0 ? state_delete(log, txn, write->group) : code;
     }
     if (write->from != 0) {
         CHECK(write->count > 0 && write->from >= before->first_index &&
@@ -146,7 +144,8 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
         code = records_delete(log, txn, index, before->first_index, write->trim_before - 1);
     }
     struct log_state after = state_after(before, write);
-    if (code == 0 && (write->create || write->set_term || write->trim_before != 0))
+    if (code == 0 &&
+        (write->create || write->set_term || write->trim_before != 0 || write->drop))
         code = state_put(log, txn, &after);
     return code;
 }
@@ -187,10 +186,6 @@ void log_writes_index(struct log_lmdb *log)
     for (unsigned i = 0; i < log->writes_count; i++) {
         const struct log_write *write = &log->writes[i];
         struct log_index *index = log_group_find(log, write->group);
-        if (write->drop) {
-            log_group_remove(log, write->group);
-            continue;
-        }
         if (index == NULL)
             index = log_group_add(log,
                                   &(struct log_state){.group = write->group, .first_index = 1});
@@ -200,7 +195,9 @@ void log_writes_index(struct log_lmdb *log)
             for (unsigned j = 0; j < write->count; j++)
                 log_index_append(index, &log->fresh[taken++]);
         }
-        if (write->reset)
+        if (write->drop)
+            log_index_reset(index, 1);
+        else if (write->reset)
             log_index_reset(index, write->trim_before);
         else if (write->trim_before != 0)
             log_index_trim(index, write->trim_before);

@@ -40,8 +40,6 @@ enum err log_err_from_lmdb(int code);
 /* NULL when the log has no such group. */
 struct log_index *log_group_find(const struct log_lmdb *log, uint32_t group);
 struct log_index *log_group_add(struct log_lmdb *log, const struct log_state *state);
-/* Of which nothing is left on disk; nothing happens when it is not there. */
-void log_group_remove(struct log_lmdb *log, uint32_t group);
 
 /* log_lmdb_commit.c: the writes handed over, in one transaction; then, under the lock, into the
  * index. */

@@ -2,15 +2,16 @@
 /*
  * Record: version u8, zero x 3, group u32, first index u64, count u32, zero u32; count times
  * (term u64, length u32, type u8, zero x 3); the entries' data. State: version u8, zero x 3,
- * members size u32, term, vote, first index, base term, index of the members u64; members. All
- * little-endian; keys are big-endian, so that they sort.
+ * members size u32, term, vote, first index, base term, index of the members u64; in version 2,
+ * which is used when it must be: promised term, promised index u64, dropped u8, zero x 7;
+ * members. All little-endian; keys are big-endian, so that they sort.
  */
 #include "raft/log_record.h"
 
 #include "node/base/check.h"
 #include "raft/coding.h"
 
-enum { RECORD_VERSION = 1, STATE_VERSION = 1, STATE_SIZE = 48 };
+enum { RECORD_VERSION = 1, STATE_SIZE = 48, STATE_SIZE_2 = 72 };
 
 unsigned log_record_plan(const struct entry *entries, unsigned count, size_t *size)
 {
@@ -74,24 +75,36 @@ enum err log_record_read(struct bytes value, struct log_record *record)
     return data == 0 ? ERR_OK : ERR_MALFORMED;
 }
 
+static bool is_plain(const struct log_state *state)
+{
+    return !state->dropped && state->promised_term == 0 && state->promised_index == 0;
+}
+
 size_t log_state_write(uint8_t *at, const struct log_state *state)
 {
+    size_t size = is_plain(state) ? STATE_SIZE : STATE_SIZE_2;
     CHECK(state->base_members_size <= LOG_MEMBERS_SIZE_MAX);
-    memset(at, 0, STATE_SIZE);
-    at[0] = STATE_VERSION;
+    memset(at, 0, size);
+    at[0] = size == STATE_SIZE ? 1 : 2;
     put_le32(at + 4, state->base_members_size);
     put_le64(at + 8, state->term);
     put_le64(at + 16, state->vote);
     put_le64(at + 24, state->first_index);
     put_le64(at + 32, state->base_term);
     put_le64(at + 40, state->base_members_index);
-    memcpy(at + STATE_SIZE, state->base_members, state->base_members_size);
-    return STATE_SIZE + state->base_members_size;
+    if (size == STATE_SIZE_2) {
+        put_le64(at + 48, state->promised_term);
+        put_le64(at + 56, state->promised_index);
+        at[64] = state->dropped;
+    }
+    memcpy(at + size, state->base_members, state->base_members_size);
+    return size + state->base_members_size;
 }
 
 enum err log_state_read(struct bytes value, struct log_state *state)
 {
-    if (value.len < STATE_SIZE || value.at[0] != STATE_VERSION)
+    size_t size = value.len > 0 && value.at[0] == 2 ? STATE_SIZE_2 : STATE_SIZE;
+    if (value.len < size || value.at[0] == 0 || value.at[0] > 2)
         return ERR_MALFORMED;
     *state = (struct log_state){
         .base_members_size = get_le32(value.at + 4),
@@ -101,9 +114,16 @@ enum err log_state_read(struct bytes value, struct log_state *state)
         .base_term = get_le64(value.at + 32),
         .base_members_index = get_le64(value.at + 40),
     };
+    if (size == STATE_SIZE_2) {
+        state->promised_term = get_le64(value.at + 48);
+        state->promised_index = get_le64(value.at + 56);
+        state->dropped = value.at[64] == 1;
+        if (value.at[64] > 1 || is_plain(state))
+            return ERR_MALFORMED;
+    }
     if (state->base_members_size > LOG_MEMBERS_SIZE_MAX ||
-        value.len != STATE_SIZE + state->base_members_size || state->first_index == 0)
+        value.len != size + state->base_members_size || state->first_index == 0)
         return ERR_MALFORMED;
-    memcpy(state->base_members, value.at + STATE_SIZE, state->base_members_size);
+    memcpy(state->base_members, value.at + size, state->base_members_size);
     return ERR_OK;
 }

@@ -13,7 +13,7 @@ enum {
         256 * 1024, /* entries are packed up to this; one alone may be larger */
     LOG_RECORD_HEAD_SIZE = 24,
     LOG_RECORD_ENTRY_SIZE = 16,
-    LOG_STATE_SIZE_MAX = 48 + LOG_MEMBERS_SIZE_MAX,
+    LOG_STATE_SIZE_MAX = 72 + LOG_MEMBERS_SIZE_MAX,
 };
 
 /* How many of `entries` go into one record, and how large that is. */

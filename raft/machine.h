@@ -73,6 +73,9 @@ struct machine_ops {
     void (*fetch)(struct machine *machine, uint32_t group, uint64_t source, uint64_t index);
     /* Ends a fetch soon; replicator_state_fetched() comes all the same. */
     void (*fetch_stop)(struct machine *machine, uint32_t group);
+    /* The group's log is gone: what is left of its state shall go too. Ends in
+     * replicator_state_forgotten(); nothing else is asked of the group until then. */
+    void (*forget)(struct machine *machine, uint32_t group);
 };
 
 #endif

@@ -90,6 +90,8 @@ void replicator_change(struct replicator *replicator, uint32_t id, uint64_t node
     enum err err = ERR_OK;
     if (group == NULL || !group_serves(group))
         err = ERR_NOTLEADER;
+    else if (replicator->quiesced)
+        err = ERR_UNAVAILABLE;
     else if (group->change.call != NULL || group->transfer.call != NULL)
         err = ERR_BUSY;
     else if (node_id == 0)

@@ -57,9 +57,12 @@ static void install_convert(struct group *group, const struct raft_message *from
 
 static uint8_t standing_of(const struct group *group)
 {
+    unsigned standing = group->owner->quiesced ? WIRE_UNWILLING : 0;
     if (group->witness)
-        return WIRE_STATELESS;
-    return group_whole(group) ? 0 : WIRE_PARTIAL;
+        standing |= WIRE_STATELESS;
+    else if (!group_whole(group))
+        standing |= WIRE_PARTIAL;
+    return (uint8_t)standing;
 }
 
 static bool message_convert(struct group *group, const struct raft_event *event,

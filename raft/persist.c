@@ -33,6 +33,7 @@ static void group_written(struct group *group)
         group_release_held(group);
     if (flight.reset)
         install_written(group);
+    closing_written(group);
     uint64_t index = flight.to < flight.clamp ? flight.to : flight.clamp;
     if (flight.from != 0 && index > group->raft.last_stored) {
         struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES};
@@ -73,7 +74,7 @@ static bool wanted(const struct group *group)
 {
     const struct pending_write *write = &group->write;
     return write->create || write->vote || write->from != 0 || write->trim_before != 0 ||
-           write->reset;
+           write->reset || write->drop;
 }
 
 static void write_entries(struct group *group, struct log_write *write)
@@ -122,6 +123,9 @@ static void write_fill(struct group *group, struct log_write *write)
     }
     if (group->write.from != 0)
         write_entries(group, write);
+    write->drop = group->write.drop;
+    write->promised_term = group->promised_term;
+    write->promised_index = group->promised_index;
     if (group->write.reset) {
         CHECK(group->write.from == 0 && group->write.trim_before == 0);
         write->reset = group->flight.reset = true;

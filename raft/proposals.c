@@ -17,6 +17,8 @@ void replicator_propose(struct replicator *replicator, uint32_t id, struct bytes
         call_finish(replicator, call, ERR_TOOBIG);
     } else if (group == NULL || !group_serves(group)) {
         call_finish(replicator, call, ERR_NOTLEADER);
+    } else if (replicator->quiesced) {
+        call_finish(replicator, call, ERR_UNAVAILABLE);
     } else if (replicator->waiting_bytes + command.len >
                replicator->config.inflight_bytes_max) {
         call_finish(replicator, call, ERR_BUSY);
@@ -71,6 +73,10 @@ static void submit(struct group *group, struct call_list *list, unsigned count)
 void proposals_turn(struct group *group)
 {
     struct replicator *replicator = group->owner;
+    if (replicator->quiesced && group->waiting.head != NULL) {
+        replicator->waiting_bytes -= group->waiting.bytes;
+        call_finish_all(replicator, &group->waiting, ERR_UNAVAILABLE);
+    }
     /* During a transfer libraft takes nothing; what waits goes in when it fails. */
     if (group->transfer.call != NULL || !group_leads(group))
         return;

@@ -110,13 +110,14 @@ static void append_received(struct group *group, const struct sender *sender,
     }
     /* Only to be told the newer term; or that somebody is here: libraft does not answer
      * entries while it waits for the log to begin anew. */
-    if (message->term < term || group->install.active)
+    if (message->term < term || group->install.active || group->owner->quiesced)
         message->append.count = 0;
     append_skip_trimmed(group, message);
     if (message->term >= term) {
         group->heard_ms = replicator_now(group->owner);
         group->heard_term = message->term;
         group->unserving = message->append.unserving;
+        failover_heard(group);
     }
     /* R3, for P1: a change must be the first of its batch. */
     unsigned start = 0;
@@ -187,12 +188,15 @@ static void install_received(struct group *group, const struct sender *sender,
     /* Older ones are told so by their heartbeats (P2); while one is under way libraft leaks. */
     if (message->term < group->raft.current_term || group->install.active)
         return;
+    if (group->owner->quiesced)
+        return;
     if (!group->witness && group->owner->config.machine->ops->fetch == NULL) {
         refused(group, sender, "the state cannot be fetched here");
         return;
     }
     group->heard_ms = replicator_now(group->owner);
     group->heard_term = message->term;
+    failover_heard(group);
     union {
         const uint8_t *from;
         void *to;
@@ -220,6 +224,8 @@ static void vote_step_as_voter(struct group *group, const struct sender *sender,
     struct raft_configuration *members = &group->raft.configuration;
     uint64_t now = replicator_now(group->owner);
     unsigned at = 0;
+    if (failover_unheard(group))
+        vote->request_vote.disrupt_leader = true;
     while (at < members->n && members->servers[at].id != group->raft.id)
         at++;
     if (at == members->n || members->servers[at].role == RAFT_VOTER) {
@@ -235,10 +241,30 @@ static void vote_step_as_voter(struct group *group, const struct sender *sender,
     members->servers[at].role = role;
 }
 
+static bool less(uint64_t term, uint64_t index, uint64_t than_term, uint64_t than_index)
+{
+    return term < than_term || (term == than_term && index < than_index);
+}
+
+/*
+ * The group was removed here and has come back. Others may still count this node among those
+ * who have what it had then: until it has as much again, it votes for nobody who has less.
+ */
+static bool promised_more(const struct group *group, const struct wire_message *vote)
+{
+    uint64_t last = group->cache.next - 1;
+    uint64_t term = last > 0 ? group_term_of(group, last) : 0;
+    return less(vote->vote.last_term, vote->vote.last_index, group->promised_term,
+                group->promised_index) &&
+           less(term, last, group->promised_term, group->promised_index);
+}
+
 static void vote_received(struct group *group, const struct sender *sender,
                           const struct wire_message *message)
 {
     struct raft_message vote = {.type = RAFT_REQUEST_VOTE};
+    if (promised_more(group, message))
+        return;
     vote.request_vote.version = 2;
     vote.request_vote.term = message->term;
     vote.request_vote.candidate_id = sender->node_id;
@@ -274,7 +300,7 @@ static void timeout_now_received(struct group *group, const struct sender *sende
 {
     struct raft_message timeout = {.type = RAFT_TIMEOUT_NOW};
     /* It would lead without an election: see group_timer(). */
-    if (group_sole_voter(group))
+    if (group_sole_voter(group) || group->owner->quiesced)
         return;
     timeout.timeout_now.term = message->term;
     timeout.timeout_now.last_log_index = message->timeout_now.last_index;

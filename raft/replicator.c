@@ -60,6 +60,45 @@ void replicator_insert(struct replicator *replicator, struct group *group)
     replicator->groups_count++;
 }
 
+static void list_remove(struct group **list, unsigned *count, const struct group *group)
+{
+    for (unsigned i = 0; i < *count; i++)
+        if (list[i] == group) {
+            --*count;
+            memmove(list + i, list + i + 1, (*count - i) * sizeof(*list));
+            return;
+        }
+}
+
+static void lane_remove(struct lane *lane, const struct group *group)
+{
+    struct group *next = lane->ready_head;
+    lane->ready_head = lane->ready_tail = NULL;
+    while (next != NULL) {
+        struct group *kept = next;
+        next = next->next_ready;
+        if (kept == group)
+            continue;
+        kept->next_ready = NULL;
+        if (lane->ready_tail != NULL)
+            lane->ready_tail->next_ready = kept;
+        else
+            lane->ready_head = kept;
+        lane->ready_tail = kept;
+    }
+}
+
+void replicator_detach(struct replicator *replicator, struct group *group)
+{
+    list_remove(replicator->groups, &replicator->groups_count, group);
+    list_remove(replicator->active, &replicator->active_count, group);
+    list_remove(replicator->dirty, &replicator->dirty_count, group);
+    lane_remove(replicator->lanes[group->lane], group);
+    replicator->cache_bytes -= group->cache.bytes;
+    for (unsigned i = 0; i < group->links_count; i++)
+        link_unlist(group->links[i]);
+}
+
 struct lane *replicator_lane(struct replicator *replicator, unsigned number)
 {
     CHECK(number < LANES_MAX);
@@ -134,6 +173,10 @@ static enum err groups_open(struct replicator *replicator)
     CHECK(states != NULL);
     CHECK(log->ops->groups(log, states, count) == count);
     for (unsigned i = 0; i < count && err == ERR_OK; i++) {
+        if (states[i].dropped) {
+            replicator_dropped_add(replicator, &states[i]);
+            continue;
+        }
         struct group *group = group_new(replicator, states[i].group);
         replicator_insert(replicator, group);
         err = group_open(group, &states[i]);
@@ -201,6 +244,7 @@ void replicator_free(struct replicator **pointer)
     if (replicator == NULL)
         return;
     *pointer = NULL;
+    replicator->closing_down = true;
     persist_release(replicator);
     received_drop(replicator, 0);
     while (replicator->groups_count > 0)
@@ -217,6 +261,7 @@ void replicator_free(struct replicator **pointer)
     free(replicator->peers);
     free(replicator->groups);
     free(replicator->active);
+    free(replicator->dropped);
     free(replicator->dirty);
     free(replicator->scratch);
     send_release(replicator);
@@ -230,7 +275,8 @@ void replicator_group_bootstrap(struct replicator *replicator, uint32_t id,
     struct call *call = call_new_simple(done, context);
     struct membership membership = {.count = 1};
     uint8_t payload[MEMBERSHIP_SIZE_MAX];
-    bool exists = replicator_group(replicator, id) != NULL;
+    bool exists =
+        replicator_group(replicator, id) != NULL || replicator_dropped(replicator, id) != NULL;
     if (exists || replicator->groups_count == REPLICATOR_GROUPS_MAX) {
         call_finish(replicator, call, exists ? ERR_EXISTS : ERR_TOOBIG);
         return;
@@ -262,6 +308,7 @@ enum err replicator_group_join(struct replicator *replicator, uint32_t id)
         return ERR_TOOBIG;
     struct group *group = group_new(replicator, id);
     replicator_insert(replicator, group);
+    replicator_dropped_take(replicator, group);
     group->write.create = true;
     group_write_wanted(group);
     group_start_fresh(group);
@@ -298,6 +345,19 @@ void replicator_peer_up(struct replicator *replicator, uint64_t node_id, bool up
     peer_drop(peer);
     received_drop(replicator, node_id);
     peer->up = up;
+    for (unsigned i = 0; i < replicator->groups_count; i++)
+        failover_link(replicator->groups[i], node_id, up);
+}
+
+void replicator_quiesce(struct replicator *replicator, bool on)
+{
+    if (replicator->quiesced == on)
+        return;
+    replicator->quiesced = on;
+    log_warn(NULL, on ? "no new promises are made here" : "promises are made here again",
+             LOG_FIELDS(LOG_U64("groups", replicator->groups_count)));
+    for (unsigned i = 0; i < replicator->groups_count; i++)
+        fetch_pause(replicator->groups[i]);
 }
 
 static bool waits(const struct group *group)
@@ -324,6 +384,7 @@ static void tick(struct replicator *replicator, uint64_t now)
             group_touch(group);
         }
     }
+    closing_turn(replicator);
 }
 
 static void changed_note(struct group *group)

@@ -89,6 +89,7 @@ MUST_CHECK enum err replicator_group_join(struct replicator *replicator, uint32_
  *   ERR_NOTLEADER    not appended anywhere: it will never take effect
  *   ERR_BUSY         not appended: over the budget
  *   ERR_TOOBIG       not appended
+ *   ERR_UNAVAILABLE  not appended: this node promises nothing now (replicator_quiesce())
  *   ERR_UNKNOWN      appended here, then leadership was lost: it may or may not take effect
  *   ERR_CLOSED       as UNKNOWN
  */
@@ -124,10 +125,51 @@ void replicator_change(struct replicator *replicator, uint32_t group, uint64_t n
                        enum replicator_role role, bool remove,
                        void (*done)(void *context, enum err err), void *context);
 
-/* Hands leadership to `node_id` (0: to the most advanced voter). Proposals wait meanwhile.
- * ERR_NOTLEADER, ERR_NOTFOUND, ERR_BUSY, ERR_TIMEOUT. */
+/* Hands leadership to `node_id` (0: to the most advanced voter that can lead). Proposals wait
+ * meanwhile. ERR_NOTLEADER, ERR_NOTFOUND (also: it has no whole state), ERR_BUSY, ERR_TIMEOUT.
+ */
 void replicator_transfer(struct replicator *replicator, uint32_t group, uint64_t node_id,
                          void (*done)(void *context, enum err err), void *context);
+
+/*
+ * This node's disk is short of room, or its owner is not sure of it: it makes no new promises.
+ * It hands leadership over, does not stand for election, acknowledges no new entries (it still
+ * answers heartbeats, votes, and applies what it has) and refuses proposals and changes with
+ * ERR_UNAVAILABLE, until it is switched off again.
+ */
+void replicator_quiesce(struct replicator *replicator, bool on);
+
+/*
+ * Takes this node's replica away: its log, durably, then the machine's rows. Who is removed is
+ * not told so by Raft: ERR_INVALID while this node is a member as far as it knows, unless it is
+ * `force`d by somebody to whom the leader's replicator_change() has said ERR_OK. The log keeps
+ * the term, the vote and what was acknowledged, so that the group may come back here
+ * (replicator_group_join()) under the same node id. ERR_NOTFOUND, ERR_BUSY. After a crash in
+ * between the log is gone and the rows may be left; they are not trusted when the group comes
+ * back here.
+ */
+void replicator_group_remove(struct replicator *replicator, uint32_t group, bool force,
+                             void (*done)(void *context, enum err err), void *context);
+
+/*
+ * After a majority of the voters was lost for good: makes `members` (of the present ones, this
+ * node among them) all the members, all voters. Done on the one survivor that has the most: the
+ * one whose newest entry has the highest term, among those the longest log. The group stops,
+ * one write appends the change in a term that this node has not seen and votes for itself, and
+ * the group starts again from its log.
+ *
+ * What it means, to be said to whoever orders it:
+ *   - lost is what only the lost nodes had: entries acknowledged by a majority of which no
+ *     survivor was part. With the cross-dc policy (and outside of its grace) a survivor in
+ *     another data center than the leader's has everything that was acknowledged;
+ *   - what this node had in its log and was never acknowledged becomes committed;
+ *   - the lost nodes must never come back with their old data: they would still be a majority.
+ * ERR_NOTFOUND, ERR_INVALID (not members, or not this node), ERR_BUSY, ERR_UNAVAILABLE (the
+ * state here is not whole).
+ */
+void replicator_group_recover(struct replicator *replicator, uint32_t group,
+                              const uint64_t *members, unsigned count,
+                              void (*done)(void *context, enum err err), void *context);
 
 /* PARTIAL: the log is good, the state is being fetched. STATELESS: a witness. */
 enum replicator_standing { REPLICATOR_WHOLE, REPLICATOR_PARTIAL, REPLICATOR_STATELESS };
@@ -150,6 +192,7 @@ struct replicator_status {
     /* On the leader: what each member lacks of the state; WHOLE until it has said so. */
     enum replicator_standing standing[REPLICATOR_MEMBERS_MAX];
     enum replicator_standing own;
+    bool closing;          /* it is being removed or recovered */
     uint64_t fetch_source; /* the node that the state is being fetched from, 0: none */
     uint64_t pinned_index; /* leader: the log is kept from here on for a member that is told to
                               begin there; 0: none */
@@ -193,5 +236,8 @@ void replicator_batch_applied(struct replicator *replicator, struct machine_batc
  */
 void replicator_state_fetched(struct replicator *replicator, uint32_t group, enum err err,
                               uint64_t index);
+
+/* The machine has nothing of the group any more (raft/machine.h: forget). */
+void replicator_state_forgotten(struct replicator *replicator, uint32_t group);
 
 #endif

@@ -48,6 +48,20 @@ static struct link *peer_next(struct peer *peer)
     return link;
 }
 
+void link_unlist(struct link *link)
+{
+    struct peer *peer = link->peer;
+    struct link *next = peer->pending_head;
+    peer->pending_head = peer->pending_tail = NULL;
+    while (next != NULL) {
+        struct link *kept = next;
+        next = next->next_pending;
+        kept->pending = false;
+        if (kept != link)
+            link_pending(kept);
+    }
+}
+
 static void link_pop(struct link *link)
 {
     struct outgoing *outgoing = link->head;

@@ -72,6 +72,7 @@ bool replicator_status(const struct replicator *replicator, uint32_t id,
         .own = group->witness       ? REPLICATOR_STATELESS
                : group_whole(group) ? REPLICATOR_WHOLE
                                     : REPLICATOR_PARTIAL,
+        .closing = group->closing.stage != CLOSING_NONE,
         .fetch_source = group->fetch.running ? group->fetch.source : 0,
     };
     if (group->started && !group->failed)

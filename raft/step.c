@@ -158,14 +158,20 @@ static void commit_take(struct group *group)
     }
 }
 
-static void group_fail(struct group *group, int code)
+void group_stop(struct group *group)
 {
     group->failed = true;
+    if (group->led_term != 0)
+        leadership_lost(group);
+    group_touch(group);
+}
+
+static void group_fail(struct group *group, int code)
+{
     log_error(NULL, "group stopped",
               LOG_FIELDS(LOG_U64("group", group->id), LOG_I64("code", code),
                          LOG_TEXT("reason", raft_strerror(code))));
-    if (group->led_term != 0)
-        leadership_lost(group);
+    group_stop(group);
 }
 
 int group_step(struct group *group, struct raft_event *event, const struct step_memory *memory)
@@ -230,11 +236,17 @@ static void sole_voter_term(struct group *group)
 
 void group_timer(struct group *group, uint64_t now)
 {
-    if (!group->started || group->failed || now < raft_timeout(&group->raft))
+    if (!group->started || group->failed)
+        return;
+    failover_turn(group, now);
+    if (now < raft_timeout(&group->raft))
         return;
     /* Somebody with a whole state should lead: it gets the time to stand first. */
-    if (group->raft.state == RAFT_FOLLOWER && !group_whole(group) &&
+    if (group->raft.state == RAFT_FOLLOWER && !group_whole(group) && !group->stands &&
         now < raft_timeout(&group->raft) + group->owner->config.election_timeout_ms)
+        return;
+    group->stands = false;
+    if (group->owner->quiesced && group->led_term == 0)
         return;
     /* Each timeout of a leader is a check who answered since the last one: not too often. */
     if (group->led_term != 0) {

@@ -45,6 +45,7 @@ struct fixture {
     enum machine_state kept;
     unsigned fetches;
     unsigned fetch_stops;
+    unsigned forgets;
     uint64_t fetch_source;
     uint64_t fetch_index;
     /* the transport */
@@ -73,6 +74,13 @@ static inline void write_end(struct fixture *fixture, enum err err)
         if (write->create && !fixture->exists)
             fixture->state = (struct log_state){.group = write->group, .first_index = 1};
         fixture->exists = true;
+        fixture->state.dropped = write->drop;
+        if (write->drop) {
+            fixture->state.first_index = 1;
+            fixture->state.last_index = 0;
+            fixture->state.promised_term = write->promised_term;
+            fixture->state.promised_index = write->promised_index;
+        }
         if (write->reset) {
             fixture->resets++;
             fixture->state.first_index = write->trim_before;
@@ -226,6 +234,12 @@ static void fetch_stop(struct machine *machine, uint32_t group)
     of_machine(machine)->fetch_stops++;
 }
 
+static void forget(struct machine *machine, uint32_t group)
+{
+    (void)group;
+    of_machine(machine)->forgets++;
+}
+
 static const struct machine_ops machine_ops = {.lane_of = lane_of,
                                                .apply = apply,
                                                .release = release,
@@ -233,7 +247,8 @@ static const struct machine_ops machine_ops = {.lane_of = lane_of,
                                                .durable = applied,
                                                .state = state_of,
                                                .fetch = fetch,
-                                               .fetch_stop = fetch_stop};
+                                               .fetch_stop = fetch_stop,
+                                               .forget = forget};
 
 static unsigned room(struct transport *transport, uint64_t node_id)
 {

@@ -1,40 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a peer says, and what may be said to it when. */
-#include "one_node.h"
-
-static void receive(struct fixture *fixture, const struct wire_message *message)
-{
-    struct frame *frame = frame_new(WIRE_HEAD_SIZE + wire_message_size(message));
-    wire_head_write(frame_memory(frame), 2, 1, wire_message_version(message));
-    wire_message_write(frame_memory(frame) + WIRE_HEAD_SIZE, message);
-    replicator_received(fixture->replicator, 2, frame);
-}
-
-/* Reads the only message of the only frame that was sent since. */
-static struct wire_message sent(struct fixture *fixture)
-{
-    struct wire_reader reader = {0};
-    struct wire_message message;
-    assert_int_equal(fixture->frames_count, 1);
-    assert_int_equal(wire_reader_start(&reader, frame_bytes(fixture->frames[0])), ERR_OK);
-    assert_int_equal(wire_reader_next(&reader, &message), ERR_OK);
-    wire_reader_fini(&reader);
-    frames_drop(fixture);
-    return message;
-}
-
-static struct wire_message append_of(uint64_t term, uint64_t prev, uint64_t prev_term,
-                                     const struct entry *entries, unsigned count,
-                                     uint64_t commit)
-{
-    struct wire_message message = {.type = WIRE_APPEND, .group = 0, .term = term};
-    message.append.prev_index = prev;
-    message.append.prev_term = prev_term;
-    message.append.commit_index = commit;
-    message.append.entries = entries;
-    message.append.count = count;
-    return message;
-}
+#include "one_node_peer.h"
 
 /* Nodes 1 and 2, both voters. */
 static size_t members_fill(uint8_t *payload)
@@ -79,24 +45,6 @@ static void test_follower_acknowledges_what_is_durable(void **state)
     assert_int_equal(message.term, 5);
     assert_int_equal(message.append_result.rejected, 2);
     assert_int_equal(message.append_result.last_index, 1);
-}
-
-/* The highest index acknowledged in what was sent since. */
-static uint64_t acknowledged(struct fixture *fixture)
-{
-    uint64_t highest = 0;
-    for (unsigned i = 0; i < fixture->frames_count; i++) {
-        struct wire_reader reader = {0};
-        struct wire_message message;
-        assert_int_equal(wire_reader_start(&reader, frame_bytes(fixture->frames[i])), ERR_OK);
-        while (wire_reader_next(&reader, &message) == ERR_OK)
-            if (message.type == WIRE_APPEND_RESULT && message.append_result.rejected == 0 &&
-                message.append_result.last_index > highest)
-                highest = message.append_result.last_index;
-        wire_reader_fini(&reader);
-    }
-    frames_drop(fixture);
-    return highest;
 }
 
 /*

@@ -288,13 +288,21 @@ static void test_reset(void **state)
 static void test_drop(void **state)
 {
     struct fixture *fixture = *state;
-    struct log_write write = {.group = 1, .drop = true};
+    struct log_write write = {
+        .group = 1, .drop = true, .promised_term = 1, .promised_index = 300};
     struct log_state states[3];
     append(fixture, 1, 1, 300, 1);
     append(fixture, 2, 1, 50, 1);
     assert_int_equal(writes_wait(fixture, &write, 1), ERR_OK);
     for (unsigned round = 0; round < 2; round++) {
-        assert_int_equal(fixture->interface->ops->groups(fixture->interface, states, 3), 1);
+        assert_int_equal(fixture->interface->ops->groups(fixture->interface, states, 3), 2);
+        assert_true(states[0].dropped);
+        assert_int_equal(states[0].term, 1);
+        assert_int_equal(states[0].vote, 3);
+        assert_int_equal(states[0].promised_term, 1);
+        assert_int_equal(states[0].promised_index, 300);
+        assert_int_equal(states[0].last_index, 0);
+        assert_int_equal(fixture->interface->ops->bytes(fixture->interface, 1), 0);
         expect(fixture, 2, 1, 50, 1);
         log_reopen(fixture);
     }
@@ -302,6 +310,8 @@ static void test_drop(void **state)
     log_reopen(fixture);
     expect(fixture, 1, 1, 20, 9);
     assert_int_equal(state_of(fixture, 1).last_index, 20);
+    assert_false(state_of(fixture, 1).dropped);
+    assert_int_equal(state_of(fixture, 1).promised_index, 300);
 }
 
 /* Over and over in an environment that holds a fraction of what passes through it. */
