@@ -35,6 +35,7 @@ struct faults {
     _Atomic uint64_t delayed; /* counters: what was done */
     _Atomic uint64_t failed;
     _Atomic uint64_t shortened;
+    _Atomic uint64_t moved; /* times told */
 };
 
 static struct faults *faults;
@@ -182,6 +183,9 @@ static void move_clock(struct timespec *now)
     int64_t offset_ms = faults != NULL ? atomic_load(&faults->clock_offset_ms) : 0;
     int64_t ns = (int64_t)now->tv_nsec + offset_ms % 1000 * 1000000;
 
+    if (offset_ms == 0)
+        return;
+    atomic_fetch_add(&faults->moved, 1);
     now->tv_sec += (time_t)(offset_ms / 1000);
     if (ns < 0) {
         now->tv_sec--;

@@ -131,7 +131,7 @@ def probes(history, cluster, users, healed):
     for node in cluster.nodes:
         for user in users[:GROUPS]:
             row = {"op": "probe", "t0": healed, "client": "probe", "node": node.number, "result": "info", "user": user}
-            while row["result"] != "ok" and time.monotonic() - healed < judge.SERVICE_S * 3:
+            while row["result"] != "ok" and time.monotonic() - healed < judge.SERVICE_S * 2:
                 row["result"], row["why"] = probe(node, cluster, user)
                 if row["result"] != "ok":
                     time.sleep(0.1)

@@ -16,7 +16,7 @@ import lab_wan
 EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 WITHOUT_FLUSH = 2               # EXT4_GOING_FLAGS_NOLOGFLUSH: what was not flushed before is lost
 WORDS = ("device", "clock_offset_ms", "sync_delay_us", "write_delay_us", "sync_error", "write_error",
-         "short_writes", "left", "delayed", "failed", "shortened")  # struct faults of fault_io.c
+         "short_writes", "left", "delayed", "failed", "shortened", "moved")  # struct faults of fault_io.c
 
 
 class Controls:

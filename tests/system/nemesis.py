@@ -14,9 +14,9 @@ PROGRAMS = ("postraft-store", "postraft-store", "postraft-smtp", "postraft-imap"
 class Fault:
     """`kind` is the row's name; begin() and mend() act on the cluster. One object is one fault of a plan."""
 
-    def __init__(self, draw, cluster):
+    def __init__(self, draw, cluster, not_on=0):
         self.cluster = cluster
-        self.number = draw.randint(1, cluster.count)
+        self.number = draw.choice([n for n in range(1, cluster.count + 1) if n != not_on])
         self.other = draw.choice([n for n in range(1, cluster.count + 1) if n != self.number])
         self.seconds = draw.uniform(2, 8)
         self.detail = ""
@@ -155,7 +155,7 @@ class PowerCutAll(Fault):
             node.power_on()
 
 
-class Disk(Fault):
+class Call(Fault):
     """Faults inside the processes' calls; the effect is counted there."""
     counter = "delayed"
 
@@ -170,14 +170,14 @@ class Disk(Fault):
         return self.node.controls.get(self.counter) - self.before
 
 
-class SlowDisk(Disk):
+class SlowDisk(Call):
     def draw(self, draw):
         ms = draw.choice((20, 100, 400))
         self.words = {"sync_delay_us": ms * 1000}
         self.detail = f"{ms} ms a flush"
 
 
-class DiskError(Disk):
+class DiskError(Call):
     """Some calls fail, then all is well again: what was lost meanwhile must not be taken for written."""
 
     def draw(self, draw):
@@ -200,21 +200,19 @@ class FullDisk(Fault):
         return self.taken
 
 
-class ClockJump(Fault):
+class ClockJump(Call):
+    """The effect is how often a moved time was told."""
+    counter = "moved"
+
     def draw(self, draw):
         seconds = draw.choice((-3600, -30, 30, 3600, 26 * 3600))
-        self.offset_ms = seconds * 1000
+        self.words = {"clock_offset_ms": seconds * 1000}
         self.detail = f"{seconds:+d} s"
-
-    def begin(self):
-        self.node.controls.set(clock_offset_ms=self.offset_ms)
-
-    def mend(self):
-        self.node.controls.set(clock_offset_ms=0)
 
 
 KINDS = (Partition, OneWay, Isolate, Lossy, KillNode, KillProcess, Stop, PowerCut, PowerCutAll, SlowDisk, DiskError,
          FullDisk, ClockJump)
+BESIDE = (KillProcess, SlowDisk, DiskError, FullDisk, ClockJump)  # may come together with another one
 STRONG = (Isolate, KillNode, Stop, PowerCut, PowerCutAll)   # what takes a leader away; each plan has one at least
 
 
@@ -227,40 +225,47 @@ def power_off_all(cluster):
 
 
 class Nemesis:
+    """A plan of (pause before it, faults): mostly one at a time, sometimes two, on different nodes."""
+
     def __init__(self, cluster, history, seed, seconds, kinds=KINDS):
         draw = random.Random(f"{seed}/faults")
         self.cluster = cluster
         self.history = history
-        self.seconds = seconds
-        self.plan = []  # (pause before it, fault)
+        self.plan = []
         planned = 0.0
         while planned < seconds:
             kind = draw.choice(STRONG if not self.plan and set(STRONG) & set(kinds) else kinds)
-            fault = kind(draw, cluster)
+            faults = [kind(draw, cluster)]
             pause = draw.uniform(0.5, 3)
-            fault.seconds = min(fault.seconds, max(0.5, seconds - planned - pause))
-            self.plan.append((pause, fault))
-            planned += pause + fault.seconds
+            beside = [each for each in BESIDE if each in kinds]
+            if beside and kind not in (PowerCutAll, Lossy) and draw.random() < 0.3:
+                faults.append(draw.choice(beside)(draw, cluster, not_on=faults[0].number))
+            faults[0].seconds = min(faults[0].seconds, max(0.5, seconds - planned - pause))
+            self.plan.append((pause, faults))
+            planned += pause + faults[0].seconds
 
     def text(self):
-        return ", ".join(f"{pause:.1f}s then {fault.text()}" for pause, fault in self.plan)
+        return ", ".join(f"{pause:.1f}s then {' with '.join(fault.text() for fault in faults)}"
+                         for pause, faults in self.plan)
 
     def run(self):
         """Breaks and mends for the planned time. Returns [(text of the fault, its effect)]."""
         done = []
-        for pause, fault in self.plan:
+        for pause, faults in self.plan:
             time.sleep(pause)
-            fault.begin()
-            # The row's time lies inside the fault: only what falls wholly into it was surely hit.
-            row = {"op": "fault", "kind": fault.kind, "node": fault.number, "client": "nemesis", "result": "ok",
-                   "t0": time.monotonic()}
-            time.sleep(fault.seconds)
-            row["t1"] = time.monotonic()
-            fault.mend()
-            row["effect"] = fault.effect()
-            row["text"] = fault.text()
-            self.history.add(row)
-            done.append((fault.text(), row["effect"]))
+            rows = []
+            for fault in faults:
+                fault.begin()
+                # The row's time lies inside the fault: only what falls wholly into it was surely hit.
+                rows.append({"op": "fault", "kind": fault.kind, "node": fault.number, "client": "nemesis", "result": "ok",
+                             "t0": time.monotonic(), "text": fault.text()})
+            time.sleep(faults[0].seconds)
+            for fault, row in reversed(list(zip(faults, rows))):
+                row["t1"] = time.monotonic()
+                fault.mend()
+                row["effect"] = fault.effect()
+                self.history.add(row)
+                done.append((fault.text(), row["effect"]))
         return done
 
 

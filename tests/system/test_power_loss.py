@@ -19,6 +19,8 @@ def back(cluster, load, users, names):
     """After the power is back: every node takes and shows mail. Returns how long that took."""
     before = len(load.history.rows)
     faults.probes(load.history, cluster, users, time.monotonic())
+    for row in load.history.rows[before:]:
+        lab.check(row["op"] != "probe" or row["result"] == "ok", f"{names}: no service: {row}")
     return f"{names} serve after {max(row['seconds'] for row in load.history.rows[before:] if row['op'] == 'probe'):.1f} s"
 
 

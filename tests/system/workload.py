@@ -137,7 +137,7 @@ class SmtpClient(Client):
 class Load:
     """Starts and stops the clients; `history` is what they lived through."""
 
-    def __init__(self, cluster, users, seed, smtp_clients=3, imap_clients=4, pause_s=0.05, prefix="t"):
+    def __init__(self, cluster, users, seed, smtp_clients=5, imap_clients=6, pause_s=0.05, prefix="t"):
         from mail_clients import MailClient
         self.nodes = cluster.nodes
         self.users = users
