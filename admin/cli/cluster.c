@@ -20,7 +20,7 @@ const struct output_column output_groups[] = {
     {"group", "GROUP", OUTPUT_NUMBER},       {"kind", "KIND", OUTPUT_TEXT},
     {"leader", "LEADER", OUTPUT_NUMBER},     {"members", "MEMBERS", OUTPUT_MEMBERS},
     {"term", "TERM", OUTPUT_NUMBER},         {"commit_index", "COMMITTED", OUTPUT_NUMBER},
-    {"accounts", "ACCOUNTS", OUTPUT_NUMBER},
+    {"accounts", "ACCOUNTS", OUTPUT_NUMBER}, {"states", "STATE", OUTPUT_STATES},
 };
 const size_t output_groups_count = OUTPUT_COUNT(output_groups);
 

@@ -53,6 +53,27 @@ static json_t *json_of_members(const Pr__GroupStatus *group)
     return members;
 }
 
+static json_t *json_of_states(const Pr__GroupStatus *group)
+{
+    json_t *states = json_array();
+
+    for (size_t i = 0; i < group->n_states; i++) {
+        const Pr__ReplicaState *state = group->states[i];
+        json_t *made = json_pack("{s:I, s:o}", "node", number(state->node_id), "state",
+                                 text(state->state));
+        CHECK(made != NULL);
+        if (state->source != 0) {
+            json_t *copy = json_pack("{s:I, s:I, s:I, s:I, s:I}", "from", number(state->source),
+                                     "begun_ms", number(state->begun_ms), "bytes",
+                                     number(state->bytes), "rows", number(state->rows),
+                                     "compared_bytes", number(state->compared_bytes));
+            CHECK(copy != NULL && json_object_set_new(made, "copy", copy) == 0);
+        }
+        CHECK(json_array_append_new(states, made) == 0);
+    }
+    return states;
+}
+
 json_t *json_of_group(const Pr__GroupStatus *group)
 {
     json_t *wanted = json_array();
@@ -62,13 +83,14 @@ json_t *json_of_group(const Pr__GroupStatus *group)
                                  "role", group->wanted[i]->standby ? "standby" : "voter");
         CHECK(json_array_append_new(wanted, made) == 0);
     }
-    json_t *made = json_pack(
-        "{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o}", "group",
-        number(group->group), "kind", text(group->kind), "leader", number(group->leader),
-        "preferred_leader", number(group->preferred_leader), "term", number(group->term),
-        "commit_index", number(group->commit_index), "applied_index",
-        number(group->applied_index), "single_site", (int)group->single_site, "accounts",
-        number(group->accounts), "members", json_of_members(group), "wanted", wanted);
+    json_t *made =
+        json_pack("{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o}", "group",
+                  number(group->group), "kind", text(group->kind), "leader",
+                  number(group->leader), "preferred_leader", number(group->preferred_leader),
+                  "term", number(group->term), "commit_index", number(group->commit_index),
+                  "applied_index", number(group->applied_index), "single_site",
+                  (int)group->single_site, "accounts", number(group->accounts), "members",
+                  json_of_members(group), "wanted", wanted, "states", json_of_states(group));
     CHECK(made != NULL);
     return made;
 }

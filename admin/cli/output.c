@@ -55,6 +55,32 @@ static void show_members(struct buffer *text, const json_t *members)
     }
 }
 
+/* "whole", or "3 partial 12.0 MiB": whose state is not, and how much of a copy has come. */
+static void show_states(struct buffer *text, const json_t *states)
+{
+    size_t begun = buffer_len(text);
+    size_t i = 0;
+    const json_t *state = NULL;
+
+    json_array_foreach(states, i, state)
+    {
+        const char *name = json_string_value(json_object_get(state, "state"));
+        const json_t *copy = json_object_get(state, "copy");
+
+        if (copy == NULL && (name == NULL || strcmp(name, "partial") != 0))
+            continue;
+        buffer_printf(text, "%s%lld %s", buffer_len(text) > begun ? " " : "",
+                      (long long)json_integer_value(json_object_get(state, "node")),
+                      name != NULL ? name : "-");
+        if (copy != NULL) {
+            buffer_add_byte(text, ' ');
+            show_bytes(text, json_integer_value(json_object_get(copy, "bytes")));
+        }
+    }
+    if (buffer_len(text) == begun)
+        buffer_add_string(text, "whole");
+}
+
 static void show_value(struct buffer *text, const json_t *value, enum output_kind kind)
 {
     if (value == NULL || json_is_null(value))
@@ -65,6 +91,8 @@ static void show_value(struct buffer *text, const json_t *value, enum output_kin
         show_time(text, json_integer_value(value));
     else if (kind == OUTPUT_MEMBERS)
         show_members(text, value);
+    else if (kind == OUTPUT_STATES)
+        show_states(text, value);
     else if (json_is_boolean(value))
         buffer_add_string(text, json_is_true(value) ? "yes" : "no");
     else if (json_is_integer(value))

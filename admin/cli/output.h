@@ -17,6 +17,7 @@ enum output_kind {
     OUTPUT_TIME,  /* milliseconds since 1970 */
     OUTPUT_YES,   /* a truth value */
     OUTPUT_MEMBERS,
+    OUTPUT_STATES, /* the replicas that are not whole */
 };
 
 struct output_column {

@@ -7,6 +7,7 @@
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
 #include "storage/service/placement_plan.h"
+#include "storage/service/state_fetch.h"
 
 /* One round of questions to all nodes, for one call. */
 struct round {
@@ -69,6 +70,34 @@ static Pr__GroupStatus *group_status(uint32_t group, const struct replicator_sta
     return words;
 }
 
+static const char *const machine_names[] = {
+    [MACHINE_WHOLE] = "whole",
+    [MACHINE_PARTIAL] = "partial",
+    [MACHINE_NONE] = "none",
+};
+
+/* Of the replica here. */
+static void add_state(const struct service *service, Pr__GroupStatus *words,
+                      struct arena *arena)
+{
+    Pr__ReplicaState *state = arena_alloc(arena, sizeof(*state));
+    struct state_fetch_progress progress;
+
+    pr__replica_state__init(state);
+    state->node_id = service_self(service);
+    state->state =
+        arena_string(arena, bytes_of(machine_names[service_state(service, words->group)]));
+    if (state_fetch_progress(service, words->group, &progress)) {
+        state->source = progress.source;
+        state->begun_ms = progress.begun_ms;
+        state->bytes = progress.bytes;
+        state->rows = progress.rows;
+        state->compared_bytes = progress.compared_bytes;
+    }
+    words->states = arena_alloc(arena, sizeof(*words->states));
+    words->states[words->n_states++] = state;
+}
+
 void status_local(struct service *service, struct arena *arena, Pr__GroupStatus ***groups,
                   size_t *count)
 {
@@ -81,8 +110,11 @@ void status_local(struct service *service, struct arena *arena, Pr__GroupStatus 
     *groups = arena_alloc(arena, found * sizeof(Pr__GroupStatus *));
     for (unsigned i = 0; i < found; i++) {
         struct replicator_status status;
-        if (replicator_status(service->replicator, numbers[i], &status))
-            (*groups)[(*count)++] = group_status(numbers[i], &status, arena);
+        if (!replicator_status(service->replicator, numbers[i], &status))
+            continue;
+        Pr__GroupStatus *words = group_status(numbers[i], &status, arena);
+        add_state(service, words, arena);
+        (*groups)[(*count)++] = words;
     }
 }
 

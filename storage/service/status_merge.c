@@ -41,6 +41,26 @@ static struct pick pick_words(uint32_t group, const struct status_answer *answer
     return pick;
 }
 
+/* What each node says of its own replica. */
+static void merge_states(Pr__GroupStatus *merged, const struct status_answer *answers,
+                         size_t count, struct arena *arena)
+{
+    size_t room = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t g = 0; g < answers[i].group_count; g++)
+            room += answers[i].groups[g]->n_states;
+    merged->n_states = 0;
+    merged->states = arena_alloc(arena, room * sizeof(*merged->states));
+    for (size_t i = 0; i < count; i++) {
+        for (size_t g = 0; g < answers[i].group_count; g++) {
+            const Pr__GroupStatus *words = answers[i].groups[g];
+            for (size_t s = 0; words->group == merged->group && s < words->n_states; s++)
+                merged->states[merged->n_states++] = words->states[s];
+        }
+    }
+}
+
 void status_merge(Pr__GroupRecord **records, size_t record_count,
                   const struct status_answer *answers, size_t answer_count, struct arena *arena,
                   Pr__GroupStatus ***groups)
@@ -63,6 +83,7 @@ void status_merge(Pr__GroupRecord **records, size_t record_count,
         merged->preferred_leader = record->preferred_leader;
         merged->n_wanted = record->n_replicas;
         merged->wanted = record->replicas;
+        merge_states(merged, answers, answer_count, arena);
         (*groups)[i] = merged;
     }
 }
@@ -81,10 +102,18 @@ static bool replica_healthy(const Pr__GroupStatus *group, const Pr__Replica *wan
     return false;
 }
 
+static bool states_whole(const Pr__GroupStatus *group)
+{
+    for (size_t i = 0; i < group->n_states; i++)
+        if (strcmp(group->states[i]->state, "partial") == 0)
+            return false;
+    return true;
+}
+
 bool status_healthy(Pr__GroupStatus **groups, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (groups[i]->leader == 0 || groups[i]->n_wanted == 0)
+        if (groups[i]->leader == 0 || groups[i]->n_wanted == 0 || !states_whole(groups[i]))
             return false;
         for (size_t r = 0; r < groups[i]->n_wanted; r++)
             if (!replica_healthy(groups[i], groups[i]->wanted[r]))
