@@ -38,3 +38,7 @@ set(storage_copying SOURCES tests/unit/storage/transfer/copying.c tests/unit/sto
 unit_test(storage/transfer transfer ${storage_copying} SOURCES ${storage_model})
 unit_test(storage/transfer transfer_threads ${storage_copying} SOURCES ${storage_model}
           LABELS threads)
+unit_test(storage/machine moves SOURCES ${storage_model} tests/unit/storage/moving.c
+          tests/unit/storage/lab.c tests/unit/storage/invariants.c
+          USES pr_storage_query pr_storage_transfer Threads::Threads)
+unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_schema pr_base)

@@ -54,10 +54,11 @@ struct config {
     unsigned recipients_max;
     unsigned connections_max;
     unsigned connections_address_max;
-    uint64_t log_retain_bytes; /* of the replication log, over all groups */
-    unsigned transfer_rate_mb; /* of copies of groups' states that are received, a second */
-    uint64_t map_bytes;        /* upper bound of one LMDB environment */
-    unsigned election_ms;      /* 0: the default for the measured network */
+    uint64_t disk_reserve_bytes; /* 0: a part of the disk */
+    uint64_t log_retain_bytes;   /* of the replication log, over all groups */
+    unsigned transfer_rate_mb;   /* of copies of groups' states that are received, a second */
+    uint64_t map_bytes;          /* upper bound of one LMDB environment; 0: by the disk */
+    unsigned election_ms;        /* 0: the default for the measured network */
     unsigned heartbeat_ms;
 };
 

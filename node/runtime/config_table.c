@@ -84,9 +84,12 @@ const struct config_row config_rows[] = {
         "storage", "transfer_rate_mb", CONFIG_UNSIGNED, transfer_rate_mb, 64, 1, 100000,
         "Megabytes a second that this node fetches of the states of groups, where the log of "
         "the others does not reach back far enough."),
-    NUMBER("storage", "map_bytes", CONFIG_U64, map_bytes, 256 * GIB, 64 * 1024 * 1024,
-           16384 * GIB,
-           "Upper bound of one database. Address space only, no disk is reserved."),
+    NUMBER("storage", "disk_reserve_bytes", CONFIG_U64, disk_reserve_bytes, 0, 0, 1024 * GIB,
+           "With less than this left on the disk the node takes part in no writes. 0: a "
+           "twentieth of the disk, between 64 MiB and 1 GiB."),
+    NUMBER("storage", "map_bytes", CONFIG_U64, map_bytes, 0, 0, 16384 * GIB,
+           "Upper bound of one database. Address space only, no disk is reserved. 0: eight times "
+           "the disk, so that the disk can grow without a stop."),
 };
 const unsigned config_rows_count = sizeof(config_rows) / sizeof(config_rows[0]);
 

@@ -31,6 +31,8 @@
       "peer messages that failed a check")                                                     \
     X(RAFT_SINGLE_SITE_RELEASES, "raft_single_site_releases_total",                            \
       "acknowledgements released with no replica outside the data center")                     \
+    X(DISK_FREE_MB, "disk_free_mb", "megabytes left on the disk of the data folder")           \
+    X(DISK_SHORT, "disk_short", "1: too few, this node takes part in no writes")               \
     X(STATE_COPIES, "state_copies_total", "groups whose state was copied here")                \
     X(STATE_COPY_FAILURES, "state_copy_failures_total",                                        \
       "copies of a group's state that ended before the end")                                   \

@@ -10,6 +10,7 @@
 #include "raft/transport_nng.h"
 #include "storage/machine/applier.h"
 #include "storage/service/service.h"
+#include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
 #include "storage/service/write.h"
 
@@ -216,7 +217,8 @@ static enum err open_states(struct service *service)
     service->lane_count = lanes_wanted(config->folder);
     for (unsigned i = 0; i < service->lane_count; i++) {
         snprintf(path, sizeof(path), "%s/state-%u", config->folder, i);
-        enum err err = db_open(path, config->map_bytes, &service->lanes[i]);
+        enum err err =
+            db_open(path, space_map_of(config->folder, config->map_bytes), &service->lanes[i]);
         if (err != ERR_OK) {
             log_error(NULL, "cannot open the state",
                       LOG_FIELDS(LOG_TEXT("folder", path), LOG_TEXT("error", err_text(err))));
@@ -232,7 +234,7 @@ static enum err open_log(struct replication *replication)
     char path[4096];
     struct log_lmdb_config log = {
         .folder = path,
-        .map_bytes = config->map_bytes,
+        .map_bytes = space_map_of(config->folder, config->map_bytes),
         .written = on_log_written,
         .context = replication,
     };

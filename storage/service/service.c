@@ -11,6 +11,7 @@
 #include "storage/service/duties.h"
 #include "storage/service/endpoints.h"
 #include "storage/service/formats.h"
+#include "storage/service/space.h"
 #include "storage/service/identity.h"
 #include "storage/service/join.h"
 #include "storage/service/login.h"
@@ -221,6 +222,7 @@ enum err service_start_cluster(struct service *service)
     service->placement = placement_new(service);
     service->duties = duties_new(service);
     service->formats = formats_new(service);
+    service->space = space_new(service);
     peers_watch_start(service);
     log_info(NULL, "node started",
              LOG_FIELDS(LOG_TEXT("cluster", service->identity->cluster_id),
@@ -294,6 +296,7 @@ void service_close(struct service *service)
 {
     endpoints_close(service);
     peers_watch_stop(service);
+    space_free(&service->space);
     formats_free(&service->formats);
     duties_free(&service->duties);
     placement_free(&service->placement);

@@ -89,6 +89,7 @@ struct service {
     struct state_sessions *state_sessions; /* copies of groups' states that others make */
     struct state_fetches *state_fetches;   /* and that this node makes */
     struct formats *formats;
+    struct space *space;
     struct loop_timer *peers_watch;
     bool stopping;
 };
