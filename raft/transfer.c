@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Handing leadership over. libraft sends its one TimeoutNow when it sees the first answer, and
- * the target ignores it unless it has everything on disk; so proposals wait, and libraft is
- * asked when the target has all.
+ * the target ignores it unless it has everything on disk, and nothing more; so proposals wait,
+ * and libraft is asked when the target has all. What an older leader left at the end of the
+ * target's log goes when an entry of this term comes: if there is none, one is made.
  */
 #include "raft/internal.h"
 
@@ -105,6 +106,12 @@ void transfer_turn(struct group *group, uint64_t now)
         /* libraft gives up after an election timeout; until then it takes no proposals. */
         if (raft_transferee(&group->raft) == 0)
             transfer_end(group, ERR_TIMEOUT);
+        return;
+    }
+    if (!transfer->asked &&
+        group_term_of(group, raft_last_index(&group->raft)) != group->led_term) {
+        static const uint8_t nothing[8];
+        group_submit_own(group, ENTRY_BARRIER, bytes_from(nothing, sizeof(nothing)));
         return;
     }
     if (transfer->asked ||

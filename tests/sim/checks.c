@@ -153,13 +153,19 @@ void check_turn(struct node *node)
         struct replicator_status status;
         if (!replicator_status(node->replicator, i, &status))
             continue;
-        if (status.state == REPLICATOR_STOPPED && status.term > 1)
+        if (status.state == REPLICATOR_STOPPED && status.term > 1 && !status.closing)
             sim_fail(world, "node %u: group %u stopped", node->number + 1, i);
         if (status.state == REPLICATOR_LEADER && status.own != REPLICATOR_WHOLE &&
             node->led_term[i] != status.term)
             world->stats->stateless_leaders++;
-        if (status.state == REPLICATOR_LEADER)
-            check_leadership(node, i, status.term);
+        if (status.state != REPLICATOR_LEADER)
+            continue;
+        check_leadership(node, i, status.term);
+        if (world->leader_died_ms[i] != 0) {
+            world->stats->failovers++;
+            world->stats->failover_ms += world->now_ms - world->leader_died_ms[i];
+            world->leader_died_ms[i] = 0;
+        }
     }
 }
 
@@ -247,10 +253,26 @@ void check_ok(struct world *world, unsigned number, unsigned group, uint64_t id,
     if (have <= voters / 2 && !world->plan.churn && !world->plan.growth)
         sim_fail(world, "proposal %llu is acknowledged and on %u of %u disks", LLU(id), have,
                  voters);
-    if (status.single_site)
+    if (status.single_site) {
         world->stats->single_site++;
+        world->proposals[id - 1].alone = true;
+    }
     if (world->plan.cross_dc && !outside && !status.single_site)
         sim_fail(world, "proposal %llu is acknowledged inside one data center", LLU(id));
+}
+
+void check_lost(struct world *world, unsigned group, uint64_t count)
+{
+    const struct truth *truth = &world->truths[group];
+    for (uint64_t i = count; i < truth->count; i++) {
+        const struct proposal *proposal;
+        if (truth->records[i].id == 0)
+            continue;
+        proposal = &world->proposals[truth->records[i].id - 1];
+        if (proposal->outcome == PROPOSAL_OK && !proposal->alone)
+            sim_fail(world, "LOST with a data center: proposal %llu at %llu of group %u",
+                     LLU(truth->records[i].id), LLU(i + 1), group);
+    }
 }
 
 static void check_group_end(struct world *world, unsigned group)
@@ -258,6 +280,8 @@ static void check_group_end(struct world *world, unsigned group)
     struct truth *truth = &world->truths[group];
     struct replicator_status status = {0};
     unsigned leaders = 0;
+    if (world->unrecovered[group])
+        return;
     for (unsigned i = 0; i < world->plan.nodes; i++) {
         struct node *node = &world->nodes[i];
         if (node->up && replicator_leader(node->replicator, group) == i + 1) {

@@ -8,6 +8,8 @@
 #include "raft/membership.h"
 #include "sim.h"
 
+enum { FAILING_PERMILLE = 3 };
+
 static void group_reserve(struct disk_group *group, uint64_t count)
 {
     if (count <= group->room)
@@ -91,9 +93,19 @@ static void write_carry_out(struct disk *disk, const struct log_write *write, un
         group->state.vote = write->vote;
     }
     if (write->drop) {
+        struct log_state kept = {.group = write->group,
+                                 .term = group->state.term,
+                                 .vote = group->state.vote,
+                                 .first_index = 1,
+                                 .dropped = true,
+                                 .promised_term = write->promised_term,
+                                 .promised_index = write->promised_index};
         group_free(group);
+        group->exists = true;
+        group->state = kept;
         return;
     }
+    group->state.dropped = false;
     if (write->reset) {
         group_truncate(group, group->state.first_index);
         base_set(group, write);
@@ -143,6 +155,14 @@ static void written(struct world *world, struct event *event)
 {
     struct node *node = &world->nodes[event->node];
     struct disk *disk = &node->disk;
+    if (world->plan.failing && !world->calm && sim_chance(world, FAILING_PERMILLE)) {
+        /* Nobody knows how much of it is there: as with a crash. */
+        world->stats->write_errors++;
+        replicator_log_written(node->replicator, sim_below(world, 2) == 0 ? ERR_IO : ERR_FULL);
+        node->failed = true;
+        node_wake(node);
+        return;
+    }
     for (unsigned i = 0; i < disk->writes_count; i++)
         write_carry_out(disk, &disk->writes[i], disk->writes[i].count);
     disk->writes_count = 0;

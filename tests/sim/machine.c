@@ -245,6 +245,11 @@ static void fetch_end(struct machine *machine, uint32_t group)
     fetch_stop(machine_of(machine), group);
 }
 
+static void forget(struct machine *machine, uint32_t group)
+{
+    machine_forget(machine_of(machine), group);
+}
+
 static const struct machine_ops machine_ops = {
     .lane_of = lane_of,
     .apply = apply,
@@ -254,6 +259,7 @@ static const struct machine_ops machine_ops = {
     .state = state,
     .fetch = fetch,
     .fetch_stop = fetch_end,
+    .forget = forget,
 };
 
 void machine_init(struct machine_sim *machine, struct world *world, unsigned node)

@@ -179,7 +179,7 @@ static void attempt_done(void *context, enum err err, uint64_t index, struct byt
     struct proposal *proposal = &world->proposals[attempt->id - 1];
     bool listening = heard(attempt);
 
-    if (err == ERR_NOTLEADER || err == ERR_BUSY) {
+    if (err == ERR_NOTLEADER || err == ERR_BUSY || err == ERR_UNAVAILABLE) {
         proposal->outcome = PROPOSAL_NEVER;
         op->doubtful--; /* true even when nobody hears it */
         world->stats->refused++;

@@ -5,11 +5,19 @@
 
 #include "sim.h"
 
-enum { TICK_INTERVAL_MS = 10, STALL_MS = 60, PAUSE_MS = 900 };
+enum {
+    TICK_INTERVAL_MS = 10,
+    STALL_MS = 60,
+    PAUSE_MS = 900,
+    STANDSTILL_MS = 3000,
+    FIRST_MS = 1500,
+    JUMP_MS = 3600 * 1000,
+};
 
 static uint64_t clock_now(void *context)
 {
-    return ((struct world *)context)->now_ms;
+    const struct node *node = context;
+    return node->world->now_ms + node->clock_ms;
 }
 
 static unsigned site_of(void *context, uint64_t node_id)
@@ -49,7 +57,7 @@ static void turn(struct world *world, struct event *event)
     struct node *node = &world->nodes[event->node];
     node->turn_pending = false;
     bool again = replicator_turn(node->replicator);
-    if (node->dying) {
+    if (node->dying || node->failed) {
         node_crash(node);
         restart_later(node, 20 + sim_below(world, 500));
         return;
@@ -66,7 +74,9 @@ void node_wake(struct node *node)
     uint64_t delay = 0;
     if (!node->up || node->turn_pending)
         return;
-    if (!world->calm && sim_chance(world, world->plan.stall_permille))
+    if (node->paused_ms > world->now_ms)
+        delay = node->paused_ms - world->now_ms;
+    else if (!world->calm && sim_chance(world, world->plan.stall_permille))
         delay = sim_below(world, sim_below(world, 8) == 0 ? PAUSE_MS : STALL_MS);
     node->turn_pending = true;
     sim_at(world, (struct event){.at_ms = world->now_ms + delay,
@@ -109,10 +119,11 @@ void node_start(struct node *node)
         .context = node,
     };
     clocks[node->number] = no_clock;
-    clocks[node->number].context = world;
+    clocks[node->number].context = node;
     config.clock = &clocks[node->number];
     node->up = true;
     node->dying = false;
+    node->failed = false;
     node->fuse = 0;
     node->turn_pending = false;
     node->life++;
@@ -123,10 +134,21 @@ void node_start(struct node *node)
         return;
     }
     for (unsigned i = 0; i < world->plan.groups; i++)
-        if (node->number != 0 || !world->plan.growth)
+        /* The first node of a cluster that grows makes the groups when it starts first. */
+        if (node->number != 0 || !world->plan.growth || world->now_ms > FIRST_MS)
             CHECK(replicator_group_join(node->replicator, i) == ERR_OK);
     net_node_up(world, node->number);
     tick(world, &(struct event){.node = node->number});
+}
+
+/* From when on its groups are without a leader. */
+static void leaders_note(struct node *node)
+{
+    struct world *world = node->world;
+    for (unsigned i = 0; i < world->plan.groups; i++)
+        if (node->led_term[i] != 0 && node->led_term[i] == world->truths[i].highest &&
+            replicator_leader(node->replicator, i) == node->number + 1)
+            world->leader_died_ms[i] = world->now_ms;
 }
 
 void node_crash(struct node *node)
@@ -135,8 +157,10 @@ void node_crash(struct node *node)
     if (!node->up)
         return;
     world->stats->crashes++;
+    leaders_note(node);
     node->up = false;
     node->life++;
+    node->paused_ms = 0;
     disk_crash(&node->disk);
     machine_crash(&node->machine);
     net_node_down(world, node->number);
@@ -167,6 +191,26 @@ static void crash(struct world *world, struct event *event)
                           .run = crash});
 }
 
+/* SIGSTOP, a machine that is moved: everything stands still, and time does not. */
+static void standstill(struct world *world, struct event *event)
+{
+    (void)event;
+    if (world->calm)
+        return;
+    struct node *node = &world->nodes[sim_below(world, world->plan.nodes)];
+    if (node->up && world->plan.pauses) {
+        node->paused_ms = world->now_ms + sim_below(world, STANDSTILL_MS);
+        world->stats->pauses++;
+    }
+    node = &world->nodes[sim_below(world, world->plan.nodes)];
+    if (world->plan.jumps) {
+        node->clock_ms += sim_below(world, sim_below(world, 4) == 0 ? JUMP_MS : 300);
+        world->stats->jumps++;
+    }
+    sim_at(world, (struct event){.at_ms = world->now_ms + 1 + sim_below(world, STANDSTILL_MS),
+                                 .run = standstill});
+}
+
 static void heal(struct world *world, struct event *event)
 {
     (void)event;
@@ -194,6 +238,9 @@ void faults_setup(struct world *world)
     sim_at(world, (struct event){.at_ms = world->now_ms + start +
                                           sim_below(world, world->plan.partition_ms),
                                  .run = partition});
+    sim_at(world,
+           (struct event){.at_ms = world->now_ms + start + sim_below(world, STANDSTILL_MS),
+                          .run = standstill});
 }
 
 static void bootstrapped(void *context, enum err err)

@@ -64,6 +64,11 @@ struct plan_of_seed {
     bool large;    /* commands of more than a frame's share */
     bool tight;    /* the log is not held for members that are behind: state is transferred */
     bool witness;  /* the last node keeps no state */
+    bool quiesce;  /* nodes are told to promise nothing, for a while */
+    bool disaster; /* in the end the data center with the majority is lost */
+    bool failing;  /* writes of the log fail: the process ends */
+    bool jumps;    /* clocks jump forward */
+    bool pauses;   /* processes stand still for long */
 };
 
 struct world;
@@ -167,6 +172,9 @@ struct node {
     uint64_t led_term[GROUPS_MAX];
     bool witness;
     bool fetch_stopped[GROUPS_MAX];
+    uint64_t clock_ms;  /* ahead of the world's */
+    bool failed;        /* its log could not be written: the process ends */
+    uint64_t paused_ms; /* stands still until then */
 };
 
 struct proposal {
@@ -175,6 +183,7 @@ struct proposal {
     unsigned group;
     enum { PROPOSAL_OPEN, PROPOSAL_OK, PROPOSAL_NEVER, PROPOSAL_UNKNOWN } outcome;
     uint64_t index;
+    bool alone;       /* acknowledged without another data center, after the grace */
     uint64_t applied; /* how often, by the first to apply */
 };
 
@@ -215,7 +224,17 @@ struct truth {
     X(fetches_resumed, true)                                                                   \
     X(fetches_failed, true)                                                                    \
     X(resets, true)                                                                            \
-    X(stateless_leaders, true)
+    X(stateless_leaders, true)                                                                 \
+    X(removals, true)                                                                          \
+    X(quiesced, true)                                                                          \
+    X(recoveries, true)                                                                        \
+    X(unrecovered, false) /* no whole state was left */                                        \
+    X(lost, false)        /* entries, with a data center, and not promised */                  \
+    X(write_errors, true)                                                                      \
+    X(jumps, true)                                                                             \
+    X(pauses, true)                                                                            \
+    X(failovers, true) /* a leader died and another one came, after so long in all: */         \
+    X(failover_ms, true)
 
 #define SIM_STATS_FIELD(name, sometimes) uint64_t name;
 struct stats {
@@ -254,7 +273,10 @@ struct world {
     uint64_t proposals_count;
     uint64_t proposals_room;
     bool change_open[GROUPS_MAX];
-    struct mail *mail; /* mail.h */
+    bool unrecovered[GROUPS_MAX];        /* a disaster left no whole state */
+    uint64_t leader_died_ms[GROUPS_MAX]; /* 0: there is one, or it did not die */
+    bool over;                           /* nothing more can be asked of this world */
+    struct mail *mail;                   /* mail.h */
     char failure[300];
     struct stats *stats;
 };
@@ -325,6 +347,14 @@ void machine_copies_end(struct world *world, unsigned node);
 /* A transaction of the group's lane has been committed. */
 void machine_committed(struct machine_sim *machine, unsigned group);
 
+/* machine_forget.c */
+void machine_forget(struct machine_sim *machine, unsigned group);
+
+/* operator.c */
+void operator_setup(struct world *world);
+/* Of three nodes the two in one data center are gone; the third is made to go on alone. */
+void operator_disaster(struct world *world);
+
 /* fetch.c */
 void fetch_start(struct machine_sim *machine, unsigned group, unsigned source, uint64_t index);
 void fetch_stop(struct machine_sim *machine, unsigned group);
@@ -345,6 +375,8 @@ void check_ok(struct world *world, unsigned node, unsigned group, uint64_t id, u
               struct bytes reply);
 void check_digest(struct world *world, unsigned node, unsigned group, uint64_t index,
                   uint64_t digest);
+/* The group goes on from entry `count`: what is behind it must not have been promised. */
+void check_lost(struct world *world, unsigned group, uint64_t count);
 void check_end(struct world *world);
 
 #endif

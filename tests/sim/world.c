@@ -105,6 +105,12 @@ static void plan_unfold(struct world *world)
     plan->large = sim_below(world, 8) == 0;
     plan->tight = plan->trim && sim_below(world, 3) != 0;
     plan->witness = sim_below(world, 4) == 0;
+    plan->quiesce = sim_below(world, 4) == 0;
+    plan->failing = sim_below(world, 4) == 0;
+    plan->jumps = sim_below(world, 4) == 0;
+    plan->pauses = sim_below(world, 4) == 0;
+    plan->disaster = plan->nodes == 3 && plan->cross_dc && !plan->witness && !plan->churn &&
+                     !plan->growth && sim_below(world, 3) == 0;
     plan->fetch_ms = 5 + (unsigned)sim_below(world, sim_below(world, 3) == 0 ? 400 : 40);
 }
 
@@ -113,6 +119,16 @@ static void calm(struct world *world, struct event *event)
     (void)event;
     world->calm = true;
     net_heal(world);
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        world->nodes[i].paused_ms = 0;
+        if (world->nodes[i].up)
+            replicator_quiesce(world->nodes[i].replicator, false);
+        node_wake(&world->nodes[i]);
+    }
+    if (world->plan.disaster) {
+        operator_disaster(world);
+        return;
+    }
     /* Of two nodes with a state one may be fetching it from the other. */
     unsigned spared =
         world->plan.minority && !world->plan.witness ? (world->plan.nodes - 1) / 2 : 0;
@@ -145,7 +161,7 @@ static void loop(struct world *world)
         }
         if (event.data != NULL)
             event.drop(event.data);
-        if (over)
+        if (over || world->over)
             break;
     }
 }
@@ -173,11 +189,12 @@ void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_re
     nodes_setup(world);
     faults_setup(world);
     client_setup(world);
+    operator_setup(world);
     sim_at(world, (struct event){.at_ms = world->calm_at_ms, .run = calm});
     loop(world);
-    if (world->failure[0] == '\0')
+    if (world->failure[0] == '\0' && !world->over)
         check_end(world);
-    if (world->failure[0] == '\0')
+    if (world->failure[0] == '\0' && !world->over)
         mail_end(world);
     result->good = world->failure[0] == '\0';
     memcpy(result->failure, world->failure, sizeof(result->failure));
