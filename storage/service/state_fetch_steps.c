@@ -133,22 +133,22 @@ static void fetch_work(struct state_fetch *fetch)
     pool_jobs_run(fetch->owner->jobs, in_pool, on_done, fetch);
 }
 
-/* When the rate allows to ask on. */
-static uint64_t rate_wait_ms(struct state_fetch *fetch, uint64_t bytes)
+static void rate_spend(struct state_fetches *fetches, uint64_t bytes)
 {
-    struct state_fetches *fetches = fetch->owner;
     uint64_t now_ns = clock_monotonic_ns();
     uint64_t burst_ns = (uint64_t)BURST_MS * 1000000;
 
     if (fetches->allowed_ns + burst_ns < now_ns)
         fetches->allowed_ns = now_ns - burst_ns;
     fetches->allowed_ns += bytes * 1000 / fetches->service->config->transfer_rate_mb;
-    return fetches->allowed_ns > now_ns ? (fetches->allowed_ns - now_ns) / 1000000 : 0;
 }
 
-static void fetch_go_on(struct state_fetch *fetch, uint64_t bytes)
+/* Asks on, as soon as the rate allows. */
+static void fetch_go_on(struct state_fetch *fetch)
 {
-    uint64_t wait_ms = rate_wait_ms(fetch, bytes);
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t allowed_ns = fetch->owner->allowed_ns;
+    uint64_t wait_ms = allowed_ns > now_ns ? (allowed_ns - now_ns) / 1000000 : 0;
 
     fetch->tries = 0;
     fetch->step++;
@@ -166,6 +166,7 @@ static void on_done(void *context)
 
     fetch->busy = false;
     progress_see(fetch);
+    rate_spend(fetch->owner, fetch->seen.bytes_received - bytes);
     if (fetch->err == ERR_IO)
         replication_disk_failed("state", fetch->err);
     if (fetch->step == 0 && fetch->err == ERR_OK)
@@ -183,7 +184,7 @@ static void on_done(void *context)
     else if (fetch->more)
         fetch_work(fetch);
     else
-        fetch_go_on(fetch, fetch->seen.bytes_received - bytes);
+        fetch_go_on(fetch);
 }
 
 /* ---- steps ---- */
