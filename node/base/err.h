@@ -29,7 +29,8 @@
     X(UNSUPPORTED, "not supported")                                                            \
     X(NOSESSION, "no such session")                                                            \
     X(CONFLICT, "changed by somebody else in the meantime")                                    \
-    X(QUOTA, "no room left in a quota")
+    X(QUOTA, "no room left in a quota")                                                        \
+    X(MOVED, "the account is, or is about to be, in another group")
 
 #define ERR_ENUM(name, text) ERR_##name,
 enum err { ERR_LIST(ERR_ENUM) ERR_COUNT };

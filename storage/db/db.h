@@ -43,7 +43,10 @@ struct db_cursor;
     X(DOOMED, "doomed")             /* blobs and mailboxes that are freed step by step */      \
     X(DEDUPE, "dedupe")             /* request id -> time, Outcome */                          \
     X(EXPUNGED, "expunged")         /* account, time, mailbox, uid -> what can come back */    \
-    X(PURGE_DUE, "purge_due")       /* account -> PurgeDueRecord (directory) */
+    X(PURGE_DUE, "purge_due")       /* account -> PurgeDueRecord (directory) */                \
+    X(ACCOUNT_MOVE, "account_move") /* account -> MoveRecord (directory) */                    \
+    X(MOVING, "moving")             /* account -> how far it has moved, out or in */           \
+    X(IMPORT, "import")             /* account, blob of the group that it leaves -> blob */
 
 #define DB_TABLE_ENUM(name, text) TABLE_##name,
 enum db_table { DB_TABLES(DB_TABLE_ENUM) TABLE_COUNT };

@@ -103,6 +103,22 @@ struct bytes key_expunged(struct key *key, uint32_t group, uint64_t account_id,
     return key_bytes(key);
 }
 
+struct bytes key_import(struct key *key, uint32_t group, uint64_t account_id,
+                        uint64_t source_blob)
+{
+    key_number(key, group, account_id);
+    add_number(key, source_blob, 8);
+    return key_bytes(key);
+}
+
+struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id,
+                            struct bytes behind)
+{
+    key_number(key, group, account_id);
+    add_bytes(key, behind);
+    return key_bytes(key);
+}
+
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece)
 {

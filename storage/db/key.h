@@ -36,6 +36,11 @@ struct bytes key_change(struct key *key, uint32_t group, uint64_t account_id,
                         uint32_t mailbox_id, uint64_t modseq);
 struct bytes key_expunged(struct key *key, uint32_t group, uint64_t account_id,
                           uint64_t time_ms, uint32_t mailbox_id, uint32_t uid);
+struct bytes key_import(struct key *key, uint32_t group, uint64_t account_id,
+                        uint64_t source_blob);
+/* Any row of an account by what is behind it in the key. */
+struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id,
+                            struct bytes behind);
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece);
 

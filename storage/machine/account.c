@@ -33,7 +33,9 @@ void account_load(struct db_txn *txn, uint32_t group, uint64_t account_id,
     if (db_get(txn, TABLE_MAILBOX, key_mailbox(&key, group, account_id, 0), &row) == ERR_OK) {
         if (!account_decode(row, &account->record))
             db_fail(txn, ERR_MALFORMED);
-        account->state = account->record.gone ? ACCOUNT_GONE : ACCOUNT_THERE;
+        account->state = account->record.gone                      ? ACCOUNT_GONE
+                         : account->record.place >= PLACE_IMPORTED ? ACCOUNT_AWAY
+                                                                   : ACCOUNT_THERE;
         return;
     }
     account->record = (struct account_record){
@@ -62,7 +64,7 @@ static void defaults_store(struct db_txn *txn, const struct account *account)
 
 void account_make(struct db_txn *txn, struct account *account)
 {
-    CHECK(account->state != ACCOUNT_GONE);
+    CHECK(account->state == ACCOUNT_NEW || account->state == ACCOUNT_THERE);
     if (account->state == ACCOUNT_NEW)
         defaults_store(txn, account);
     account->state = ACCOUNT_THERE;
@@ -87,7 +89,7 @@ bool mailbox_load(struct db_txn *txn, const struct account *account, uint32_t ma
 
     if (mailbox_id == 0)
         mailbox_id = account->record.inbox;
-    if (account->state == ACCOUNT_GONE)
+    if (account->state == ACCOUNT_GONE || account->state == ACCOUNT_AWAY)
         return false;
     if (account->state == ACCOUNT_NEW) {
         if (mailbox_id > DEFAULT_MAILBOX_COUNT)
@@ -139,7 +141,7 @@ bool mailbox_name_load(struct db_txn *txn, const struct account *account, struct
         }
         return false;
     }
-    if (account->state == ACCOUNT_GONE ||
+    if (account->state == ACCOUNT_GONE || account->state == ACCOUNT_AWAY ||
         db_get(txn, TABLE_MAILBOX_NAME,
                key_mailbox_name(&key, account->group, account->id, name), &row) != ERR_OK)
         return false;

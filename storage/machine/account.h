@@ -10,7 +10,12 @@
  * command that writes to it, with the default mailboxes; until then loading shows what will be
  * made. A purged account stays gone for good.
  */
-enum account_state { ACCOUNT_NEW, ACCOUNT_THERE, ACCOUNT_GONE };
+enum account_state {
+    ACCOUNT_NEW,
+    ACCOUNT_THERE, /* to be read; account_writable() says whether it takes commands */
+    ACCOUNT_GONE,
+    ACCOUNT_AWAY /* in another group: nothing of it counts here */
+};
 
 struct account {
     uint32_t group;

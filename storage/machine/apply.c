@@ -54,6 +54,19 @@ void event_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id
     };
 }
 
+void event_account_moved(struct apply *apply, uint64_t account_id, uint32_t group)
+{
+    struct machine_events *events = apply->events;
+    size_t room = events->moved_room;
+
+    events->accounts_moved =
+        list_grow(apply->arena, events->accounts_moved, events->moved_count, &room,
+                  sizeof(*events->accounts_moved));
+    events->moved_room = (unsigned)room;
+    events->accounts_moved[events->moved_count++] =
+        (struct machine_moved_event){account_id, group};
+}
+
 void event_account_ended(struct apply *apply, uint64_t account_id)
 {
     struct machine_events *events = apply->events;

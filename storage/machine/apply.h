@@ -20,6 +20,9 @@ enum {
     CHANGE_TRIM_LOOKS_MAX = 4096,
     UNDELETE_MESSAGES_MAX = 1000, /* brought back by one command */
     UNDELETE_MAILBOXES_MAX = 16,
+    IMPORT_ROWS_MAX = 4096,  /* in one command */
+    MOVES_MAX = 1000,        /* under way in a cluster */
+    FORMER_GROUPS_MAX = 8,   /* moves of an account in 24 hours */
     UPLOAD_COUNT_MAX = 4096, /* unfinished ones in a group */
     UPLOAD_DROP_MAX = 1000,  /* dropped by one command */
     DEDUPE_KEPT_MS = 24 * 60 * 60 * 1000,
@@ -53,9 +56,15 @@ __attribute__((format(printf, 3, 4))) enum err apply_refuse(struct apply *apply,
 /* The group's format: what is not in it must behave as in the release before. */
 unsigned apply_format(const struct apply *apply);
 
+struct account;
+/* Whether the account takes commands: refuses with NOTFOUND one that was removed, with MOVED
+ * one that is not, or not for long, in this group. */
+enum err account_writable(struct apply *apply, const struct account *account);
+
 /* Add to the events. */
 void event_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
                    uint64_t modseq, bool gone);
+void event_account_moved(struct apply *apply, uint64_t account_id, uint32_t group);
 void event_account_ended(struct apply *apply, uint64_t account_id);
 
 /* Appends to a list of ranges, growing the last one where `first` follows it. */
@@ -85,5 +94,8 @@ apply_command apply_upload_block, apply_upload_drop, apply_deliver, apply_handov
     apply_cancel, apply_format_raise;
 apply_command apply_tick, apply_expunged_purge, apply_undelete, apply_policy_set,
     apply_quota_set, apply_account_restore, apply_purge_done, apply_purge_now;
+apply_command apply_account_move_begin, apply_account_move_claim, apply_account_move_done,
+    apply_account_move_cancel, apply_move_start, apply_move_freeze, apply_move_end,
+    apply_import_begin, apply_import_rows, apply_import_end;
 
 #endif

@@ -37,8 +37,13 @@ void doom_blob(struct apply *apply, uint64_t blob);
  * expunged then, from a mailbox of that name. */
 void doom_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
                   uint64_t kept_ms, struct bytes name);
-/* Forgets the doomed mailboxes of an account; up to `rows`, returns how many. */
+/* Forgets what is doomed of an account; up to `rows`, returns how many. */
 unsigned doom_forget(struct apply *apply, uint64_t account_id, unsigned rows);
+/* Likewise all of an account but its own row, or what was mapped for its import. */
+void doom_account(struct apply *apply, uint64_t account_id);
+void doom_import(struct apply *apply, uint64_t account_id);
+/* Whether mailboxes of the account are doomed. */
+bool doom_of_account(struct db_txn *txn, uint32_t group, uint64_t account_id);
 /* Frees some of what is doomed, behind each command. */
 void doom_step(struct apply *apply);
 

@@ -29,7 +29,7 @@ static bool target_load(struct apply *apply, uint64_t account_id, uint32_t mailb
                         struct account *account, struct mailbox *mailbox)
 {
     account_load(apply->txn, apply->group, account_id, account);
-    if (account->state == ACCOUNT_GONE)
+    if (account->state != ACCOUNT_NEW && account->state != ACCOUNT_THERE)
         return false;
     return mailbox_load(apply->txn, account, mailbox_id, mailbox) ||
            mailbox_load(apply->txn, account, 0, mailbox);
@@ -60,8 +60,13 @@ static enum err targets_check(struct apply *apply, const Pr__Deliver *call,
         if (recipient->account_id == 0)
             return apply_refuse(apply, ERR_INVALID, "a recipient without account");
         if (!target_load(apply, recipient->account_id, recipient->mailbox_id, &account,
-                         &mailbox))
-            continue;
+                         &mailbox)) {
+            if (account.state == ACCOUNT_GONE)
+                continue;
+            return account_writable(apply, &account);
+        }
+        if ((err = account_writable(apply, &account)) != ERR_OK)
+            return err;
         if (!message_fits(&mailbox, 1))
             return apply_refuse(apply, ERR_FULL, "the UIDs of a mailbox are used up");
         target = (struct target){account.id, mailbox.id};

@@ -275,6 +275,7 @@ enum err apply_account_remove(struct apply *apply)
               key_address(&key, DIRECTORY_GROUP, local, domain_name));
     db_delete(apply->txn, TABLE_ACCOUNT, key_number(&key, DIRECTORY_GROUP, account->id));
     directory_account_count(apply, domain_name, account->group, false);
+    directory_move_forget(apply, account->id);
     if (apply_format(apply) >= FORMAT_DEPTH)
         directory_purge_due_add(apply, account, apply->command->account_remove->keep_ms);
     apply->outcome->id = account->id;

@@ -18,6 +18,8 @@ void directory_account_store(struct apply *apply, struct bytes local, struct byt
 /* The counts of the account's domain and group: one more, or one less. */
 void directory_account_count(struct apply *apply, struct bytes domain_name, uint32_t number,
                              bool more);
+/* It does not move any more. */
+void directory_move_forget(struct apply *apply, uint64_t account_id);
 /* The account is removed; its mail is due `keep_ms` from now. */
 void directory_purge_due_add(struct apply *apply, Pr__AccountRecord *account, uint64_t keep_ms);
 

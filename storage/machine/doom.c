@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is no longer used but too large to free at once. A row of the doomed table is kind, then
- * the blob, or the account and mailbox; nothing else refers to their rows. Its value is empty,
- * or, for a mailbox whose messages can be brought back, the time at which it was deleted and
- * its name. Each later command of the group frees a little, which is deterministic; in a group
- * where nothing happens its leader proposes a Tick.
+ * the blob, or the account and mailbox, or the account; nothing else refers to their rows. Its
+ * value is empty, or, for a mailbox whose messages can be brought back, the time at which it
+ * was deleted and its name. Each later command of the group frees a little, which is
+ * deterministic; in a group where nothing happens its leader proposes a Tick.
  */
 #include "storage/machine/blob.h"
 #include "storage/machine/expunged.h"
+#include "storage/machine/moving.h"
 
-enum doom_kind { DOOM_BLOB = 1, DOOM_MAILBOX = 2 };
-enum { DOOM_BLOB_SIZE = 1 + 8, DOOM_MAILBOX_SIZE = 1 + 8 + 4, DOOM_TIME_SIZE = 8 };
+enum doom_kind { DOOM_BLOB = 1, DOOM_MAILBOX = 2, DOOM_ACCOUNT = 3, DOOM_IMPORT = 4 };
+enum {
+    DOOM_BLOB_SIZE = 1 + 8,
+    DOOM_ACCOUNT_SIZE = 1 + 8,
+    DOOM_MAILBOX_SIZE = 1 + 8 + 4,
+    DOOM_TIME_SIZE = 8
+};
 
 /* A row of a mailbox that is more than its own record. Messages come with bodies to release. */
 static const enum db_table mailbox_tables[] = {TABLE_UID_RANGE, TABLE_DELETED, TABLE_CHANGE,
@@ -34,8 +40,12 @@ static void number_put(uint8_t *to, uint64_t number, unsigned size)
 static void doom_add(struct apply *apply, struct bytes what, struct bytes value)
 {
     struct key key;
+    struct bytes row;
+    struct bytes at = key_name(&key, apply->group, what);
 
-    db_put(apply->txn, TABLE_DOOMED, key_name(&key, apply->group, what), value);
+    if (db_get(apply->txn, TABLE_DOOMED, at, &row) == ERR_OK)
+        return; /* an account may be doomed again before all of it is freed */
+    db_put(apply->txn, TABLE_DOOMED, at, value);
     apply->record.doomed++;
 }
 
@@ -62,17 +72,57 @@ void doom_mailbox(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
              bytes_from(value, kept_ms != 0 ? DOOM_TIME_SIZE + name.len : 0));
 }
 
-unsigned doom_forget(struct apply *apply, uint64_t account_id, unsigned rows)
+static struct bytes doomed_key(struct key *key, uint32_t group, enum doom_kind kind,
+                               uint64_t account_id)
 {
-    uint8_t what[1 + 8] = {DOOM_MAILBOX};
-    struct key key;
-    unsigned gone;
+    uint8_t what[DOOM_ACCOUNT_SIZE] = {(uint8_t)kind};
 
     number_put(what + 1, account_id, 8);
-    gone = rows_delete(apply->txn, TABLE_DOOMED,
-                       key_name(&key, apply->group, bytes_from(what, sizeof(what))), rows);
+    return key_name(key, group, bytes_from(what, sizeof(what)));
+}
+
+static void account_add(struct apply *apply, enum doom_kind kind, uint64_t account_id)
+{
+    struct key key;
+
+    doom_add(apply, key_behind_group(doomed_key(&key, apply->group, kind, account_id)),
+             bytes_from(NULL, 0));
+}
+
+void doom_account(struct apply *apply, uint64_t account_id)
+{
+    account_add(apply, DOOM_ACCOUNT, account_id);
+}
+
+void doom_import(struct apply *apply, uint64_t account_id)
+{
+    account_add(apply, DOOM_IMPORT, account_id);
+}
+
+unsigned doom_forget(struct apply *apply, uint64_t account_id, unsigned rows)
+{
+    unsigned gone = 0;
+
+    for (enum doom_kind kind = DOOM_MAILBOX; kind <= DOOM_IMPORT; kind++) {
+        struct key key;
+        gone += rows_delete(apply->txn, TABLE_DOOMED,
+                            doomed_key(&key, apply->group, kind, account_id), rows - gone);
+    }
     apply->record.doomed -= gone;
     return gone;
+}
+
+bool doom_of_account(struct db_txn *txn, uint32_t group, uint64_t account_id)
+{
+    struct key prefix;
+    struct bytes key;
+    struct bytes value;
+    struct db_cursor *cursor =
+        db_cursor_open(txn, TABLE_DOOMED, doomed_key(&prefix, group, DOOM_MAILBOX, account_id));
+    bool found = db_cursor_first(cursor, &key, &value);
+
+    db_cursor_close(&cursor);
+    return found;
 }
 
 unsigned rows_delete(struct db_txn *txn, enum db_table table, struct bytes prefix,
@@ -201,8 +251,12 @@ void doom_step(struct apply *apply)
         what = key_behind_group(bytes_from(doomed.at, doomed.len));
         if (what.at[0] == DOOM_BLOB)
             gone = blob_blocks_delete(apply, number_at(what, 1, 8), rows);
-        else
+        else if (what.at[0] == DOOM_MAILBOX)
             gone = mailbox_rows_delete(apply, what, value, rows);
+        else if (what.at[0] == DOOM_ACCOUNT)
+            gone = account_rows_free(apply, number_at(what, 1, 8), rows);
+        else
+            gone = import_rows_free(apply, number_at(what, 1, 8), rows);
         rows -= gone;
         if (rows > 0) { /* all of it went */
             db_delete(apply->txn, TABLE_DOOMED, bytes_from(doomed.at, doomed.len));

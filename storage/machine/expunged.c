@@ -142,10 +142,10 @@ enum err apply_expunged_purge(struct apply *apply)
             return ERR_OK;
         }
         account_load(apply->txn, apply->group, id, &account);
-        if (account.state != ACCOUNT_THERE) {
+        if (account.state != ACCOUNT_THERE || account.record.place != PLACE_HERE) {
             if (call->account_id != 0)
                 return ERR_OK;
-            from = id + 1; /* the purge of the account frees it */
+            from = id + 1; /* the purge of the account frees it, or its new group does */
             continue;
         }
         rows -= expunged_free(apply, &account, call->before_ms, rows);

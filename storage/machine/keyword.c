@@ -9,8 +9,8 @@ enum err account_mailbox(struct apply *apply, uint64_t account_id, uint32_t mail
     if (account_id == 0)
         return apply_refuse(apply, ERR_INVALID, "no account");
     account_load(apply->txn, apply->group, account_id, account);
-    if (account->state == ACCOUNT_GONE)
-        return apply_refuse(apply, ERR_NOTFOUND, "the account was removed");
+    if (account_writable(apply, account) != ERR_OK)
+        return apply->outcome->err;
     if (mailbox_id == 0 || !mailbox_load(apply->txn, account, mailbox_id, mailbox))
         return apply_refuse(apply, ERR_NOTFOUND, "no such mailbox");
     return ERR_OK;

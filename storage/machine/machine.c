@@ -57,6 +57,19 @@ static const struct command {
     {PR__COMMAND__CALL_ACCOUNT_RESTORE, IN_DIRECTORY, FORMAT_DEPTH, apply_account_restore},
     {PR__COMMAND__CALL_PURGE_DONE, IN_DIRECTORY, FORMAT_DEPTH, apply_purge_done},
     {PR__COMMAND__CALL_PURGE_NOW, IN_DIRECTORY, FORMAT_DEPTH, apply_purge_now},
+    {PR__COMMAND__CALL_ACCOUNT_MOVE_BEGIN, IN_DIRECTORY, FORMAT_DEPTH,
+     apply_account_move_begin},
+    {PR__COMMAND__CALL_ACCOUNT_MOVE_CLAIM, IN_DIRECTORY, FORMAT_DEPTH,
+     apply_account_move_claim},
+    {PR__COMMAND__CALL_ACCOUNT_MOVE_DONE, IN_DIRECTORY, FORMAT_DEPTH, apply_account_move_done},
+    {PR__COMMAND__CALL_ACCOUNT_MOVE_CANCEL, IN_DIRECTORY, FORMAT_DEPTH,
+     apply_account_move_cancel},
+    {PR__COMMAND__CALL_MOVE_START, IN_MAIL, FORMAT_DEPTH, apply_move_start},
+    {PR__COMMAND__CALL_MOVE_FREEZE, IN_MAIL, FORMAT_DEPTH, apply_move_freeze},
+    {PR__COMMAND__CALL_MOVE_END, IN_MAIL, FORMAT_DEPTH, apply_move_end},
+    {PR__COMMAND__CALL_IMPORT_BEGIN, IN_MAIL, FORMAT_DEPTH, apply_import_begin},
+    {PR__COMMAND__CALL_IMPORT_ROWS, IN_MAIL, FORMAT_DEPTH, apply_import_rows},
+    {PR__COMMAND__CALL_IMPORT_END, IN_MAIL, FORMAT_DEPTH, apply_import_end},
     {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_cancel},
 };
 
@@ -129,7 +142,10 @@ static void entry_apply(struct apply *apply, struct bytes entry, struct bytes *r
     command_run(apply);
     *reply = outcome_pack(apply->arena, apply->outcome);
     if (apply->request_id.len != 0) {
-        dedupe_remember(apply, apply->request_id, *reply);
+        /* An account that is about to leave may stay after all: the same request is for it
+         * then. Who goes elsewhere with it cancels it here first. */
+        if (apply->outcome->err != ERR_MOVED)
+            dedupe_remember(apply, apply->request_id, *reply);
         dedupe_expire(apply);
     }
     if (apply->record.doomed > 0)
@@ -203,6 +219,9 @@ enum err apply_cancel(struct apply *apply)
         return apply->outcome->err;
     }
     apply_refuse(apply, ERR_CANCELLED, "cancelled before it took effect");
+    /* Who asks again sees that it was cancelled before. */
+    apply->outcome->id = apply_format(apply) >= FORMAT_DEPTH;
     dedupe_remember(apply, cancelled, outcome_pack(apply->arena, apply->outcome));
+    apply->outcome->id = 0;
     return ERR_CANCELLED;
 }

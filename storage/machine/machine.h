@@ -23,6 +23,11 @@ struct machine_mailbox_event {
     bool gone;           /* mailbox or account removed */
 };
 
+struct machine_moved_event {
+    uint64_t account_id;
+    uint32_t group; /* where it is now */
+};
+
 struct machine_events {
     struct machine_mailbox_event *mailboxes;
     unsigned mailbox_count;
@@ -32,6 +37,10 @@ struct machine_events {
     unsigned ended_count;
     unsigned ended_room;
     bool handover_added;
+    bool moves_changed;                         /* which accounts are to move */
+    struct machine_moved_event *accounts_moved; /* the directory says that they are elsewhere */
+    unsigned moved_count;
+    unsigned moved_room;
 };
 
 /*

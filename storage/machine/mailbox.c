@@ -12,9 +12,7 @@ static enum err account_check(struct apply *apply, uint64_t account_id, struct a
     if (account_id == 0)
         return apply_refuse(apply, ERR_INVALID, "no account");
     account_load(apply->txn, apply->group, account_id, account);
-    if (account->state == ACCOUNT_GONE)
-        return apply_refuse(apply, ERR_NOTFOUND, "the account was removed");
-    return ERR_OK;
+    return account_writable(apply, account);
 }
 
 static enum err name_check(struct apply *apply, const char *text, struct bytes *name)

@@ -6,7 +6,7 @@
 #include "node/base/check.h"
 #include "storage/schema/format.h"
 
-enum { VERSION = 1, VERSION_2 = 2 };
+enum { VERSION = 1, VERSION_2 = 2, VERSION_3 = 3 };
 
 static void record_begin(struct record *record)
 {
@@ -150,16 +150,18 @@ bool group_decode(struct bytes row, struct group_record *group)
 }
 
 /*
- * Version 2 has what can be brought back. A row is written in the oldest version that can hold
- * it, so that a group of the first format keeps the rows that release wrote.
+ * Version 2 has what can be brought back, version 3 how it moved. A row is written in the
+ * oldest version that can hold it, so that a group of the first format keeps the rows that
+ * release wrote.
  */
 void account_encode(const struct account_record *account, struct record *record)
 {
-    bool second = account->expunged > 0 || account->expunged_size > 0;
+    bool third = account->place != PLACE_HERE || account->attempt > 0;
+    bool second = third || account->expunged > 0 || account->expunged_size > 0;
 
     record_begin(record);
     if (second)
-        record->at[0] = VERSION_2;
+        record->at[0] = third ? VERSION_3 : VERSION_2;
     put_u8(record, account->gone);
     put_u64(record, account->modseq);
     put_u32(record, account->mailboxes);
@@ -171,12 +173,18 @@ void account_encode(const struct account_record *account, struct record *record)
         put_u64(record, account->expunged);
         put_u64(record, account->expunged_size);
     }
+    if (third) {
+        put_u8(record, account->place);
+        put_u32(record, account->peer);
+        put_u64(record, account->attempt);
+    }
 }
 
 bool account_decode(struct bytes row, struct account_record *account)
 {
-    struct reader reader = reader_begin_version(row, VERSION_2);
+    struct reader reader = reader_begin_version(row, VERSION_3);
     bool second = row.len > 0 && row.at[0] >= VERSION_2;
+    bool third = row.len > 0 && row.at[0] >= VERSION_3;
 
     account->gone = get_bool(&reader);
     account->modseq = get_u64(&reader);
@@ -187,6 +195,50 @@ bool account_decode(struct bytes row, struct account_record *account)
     account->size = get_u64(&reader);
     account->expunged = second ? get_u64(&reader) : 0;
     account->expunged_size = second ? get_u64(&reader) : 0;
+    account->place = third ? get_u8(&reader) : PLACE_HERE;
+    account->peer = third ? get_u32(&reader) : 0;
+    account->attempt = third ? get_u64(&reader) : 0;
+    return reader_done(&reader) && account->place <= PLACE_ELSEWHERE;
+}
+
+void moving_encode(const struct moving_record *moving, struct record *record)
+{
+    record_begin(record);
+    put_u8(record, moving->state);
+    put_u32(record, moving->peer);
+    put_u64(record, moving->attempt);
+    put_u64(record, moving->begun_ms);
+    put_u64(record, moving->sequence);
+    put_u64(record, moving->messages);
+    put_u64(record, moving->expunged);
+}
+
+bool moving_decode(struct bytes row, struct moving_record *moving)
+{
+    struct reader reader = reader_begin(row);
+
+    moving->state = get_u8(&reader);
+    moving->peer = get_u32(&reader);
+    moving->attempt = get_u64(&reader);
+    moving->begun_ms = get_u64(&reader);
+    moving->sequence = get_u64(&reader);
+    moving->messages = get_u64(&reader);
+    moving->expunged = get_u64(&reader);
+    return reader_done(&reader) && moving->state >= MOVING_OUT_COPY &&
+           moving->state <= MOVING_IN_DONE;
+}
+
+void blob_id_encode(uint64_t blob, struct record *record)
+{
+    record_begin(record);
+    put_u64(record, blob);
+}
+
+bool blob_id_decode(struct bytes row, uint64_t *blob)
+{
+    struct reader reader = reader_begin(row);
+
+    *blob = get_u64(&reader);
     return reader_done(&reader);
 }
 

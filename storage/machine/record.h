@@ -29,6 +29,14 @@ struct group_record {
     uint8_t format;     /* storage/schema/format.h; 0: the first */
 };
 
+/* Whether an account is in this group. What is not HERE takes no command. */
+enum account_place {
+    PLACE_HERE = 0,
+    PLACE_FROZEN,   /* about to leave: can be read */
+    PLACE_IMPORTED, /* on its way in: its rows are not whole */
+    PLACE_ELSEWHERE /* it left, or what came of it was given up; rows may still be there */
+};
+
 struct account_record {
     bool gone;          /* purged: never made again */
     uint64_t modseq;    /* the last given out */
@@ -40,6 +48,29 @@ struct account_record {
     /* Messages that can be brought back, and their bytes: not in the two above. */
     uint64_t expunged;
     uint64_t expunged_size;
+    uint8_t place;    /* enum account_place */
+    uint32_t peer;    /* the group that it goes to or comes from; 0: it never moved */
+    uint64_t attempt; /* the newest to move it, out or in, that this group has heard of */
+};
+
+/* The row of an account that is on its way. */
+enum moving_state {
+    MOVING_OUT_COPY = 1,
+    MOVING_OUT_FROZEN,
+    MOVING_IN_CLEAR, /* what an earlier attempt left is still being freed */
+    MOVING_IN_ROWS,
+    MOVING_IN_DONE /* whole; that the directory says so is not known here yet */
+};
+
+struct moving_record {
+    uint8_t state;
+    uint32_t peer;
+    uint64_t attempt;
+    uint64_t begun_ms;
+    /* Of rows that have come in. */
+    uint64_t sequence;
+    uint64_t messages;
+    uint64_t expunged;
 };
 
 /*
@@ -111,6 +142,11 @@ void group_encode(const struct group_record *group, struct record *record);
 bool group_decode(struct bytes row, struct group_record *group);
 void account_encode(const struct account_record *account, struct record *record);
 bool account_decode(struct bytes row, struct account_record *account);
+void moving_encode(const struct moving_record *moving, struct record *record);
+bool moving_decode(struct bytes row, struct moving_record *moving);
+/* An import row's value. */
+void blob_id_encode(uint64_t blob, struct record *record);
+bool blob_id_decode(struct bytes row, uint64_t *blob);
 void mailbox_encode(const struct mailbox_record *mailbox, struct record *record);
 bool mailbox_decode(struct bytes row, struct mailbox_record *mailbox);
 void name_encode(const struct name_record *name, struct record *record);

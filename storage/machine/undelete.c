@@ -179,9 +179,8 @@ enum err apply_undelete(struct apply *apply)
     if (call->to[0] != '\0' && mailbox_name_wrong(bytes_of(call->to)) != NULL)
         return apply_refuse(apply, ERR_INVALID, "%s", mailbox_name_wrong(bytes_of(call->to)));
     account_load(apply->txn, apply->group, call->account_id, &undelete.account);
-    if (undelete.account.state == ACCOUNT_GONE)
-        return apply_refuse(apply, ERR_NOTFOUND, "the account was removed");
-    if ((err = messages_find(apply, &undelete)) != ERR_OK ||
+    if ((err = account_writable(apply, &undelete.account)) != ERR_OK ||
+        (err = messages_find(apply, &undelete)) != ERR_OK ||
         (err = targets_check(apply, &undelete)) != ERR_OK ||
         (err = quota_check(apply, &undelete.account, call->quota, undelete.found_count,
                            undelete.size)) != ERR_OK)

@@ -41,6 +41,7 @@ struct transfer_sink *transfer_sink_new(const struct transfer_sink_config *confi
     sink->config = *config;
     if (sink->config.limits == NULL)
         sink->config.limits = &transfer_limits;
+    sink->asked_to = transfer_end;
     transfer_tables_own(&sink->tables);
     return sink;
 }

@@ -261,6 +261,12 @@ static uint64_t references_count(struct db_txn *txn, uint32_t group, uint64_t bl
         CHECK(expunged_decode(rows.key, rows.row, &expunged));
         count += expunged.record.blob == blob;
     }
+    rows_begin(&rows, txn, TABLE_IMPORT, key_group(&key, group));
+    while (rows_next(&rows)) {
+        uint64_t mapped;
+        CHECK(blob_id_decode(rows.row, &mapped));
+        count += mapped == blob;
+    }
     rows_begin(&rows, txn, TABLE_HANDOVER, key_group(&key, group));
     while (rows_next(&rows)) {
         Pr__HandoverRecord *record =

@@ -78,6 +78,7 @@ void model_open(struct model *model, uint64_t seed)
     for (unsigned i = 0; i < MODEL_ACCOUNTS; i++) {
         struct model_account *account = &model->accounts[i];
         account->id = 100 + i;
+        account->group = MODEL_GROUP;
         for (uint32_t j = 0; j < 6; j++) {
             model_mailbox_new(account, defaults[j])->special = j + 1;
             model_name_get(account, defaults[j])->subscribed = true;
@@ -101,9 +102,9 @@ Pr__Outcome *model_apply(struct model *model, Pr__Command *command)
     model->lab.now_ms += model_below(model, 5000);
     if (model_below(model, 2))
         command->request_id = lab_id(&model->lab);
-    outcome = lab_apply(&model->lab, MODEL_GROUP, command);
+    outcome = lab_apply(&model->lab, model->group, command);
     if (command->request_id.len > 0 && model_below(model, 4) == 0) {
-        again = lab_apply(&model->lab, MODEL_GROUP, command);
+        again = lab_apply(&model->lab, model->group, command);
         CHECK(again->err == outcome->err && again->id == outcome->id &&
               again->modseq == outcome->modseq && again->n_uids == outcome->n_uids);
     }
@@ -151,6 +152,8 @@ static void step_deliver(struct model *model, struct model_account *account)
     unsigned size;
     unsigned added = 0;
 
+    if (other->group != account->group || other->frozen)
+        to[1] = other = account;
     deliver.body = body_make(model, &size);
     deliver.recipients = list;
     deliver.n_recipients = 1 + model_below(model, 2);
@@ -175,13 +178,13 @@ static void step_deliver(struct model *model, struct model_account *account)
         message_add(model_name_find(to[i], "INBOX")->mailbox, size);
         added++;
     }
-    Pr__Outcome *outcome = lab_apply(&model->lab, MODEL_GROUP, command);
+    Pr__Outcome *outcome = lab_apply(&model->lab, model->group, command);
     CHECK(outcome->err ==
           (added == 0 && deliver.n_handovers == 0 ? (uint32_t)ERR_NOTFOUND : ERR_OK));
     if (deliver.n_handovers > 0 && model_below(model, 2)) {
         Pr__HandoverDone done = PR__HANDOVER_DONE__INIT;
         done.handover_id = 1 + model_below(model, 40);
-        CHECK(lab_apply(&model->lab, MODEL_GROUP,
+        CHECK(lab_apply(&model->lab, model->group,
                         LAB_COMMAND(handover_done, HANDOVER_DONE, &done))
                   ->err == ERR_OK);
     }
@@ -309,6 +312,7 @@ static void step_expunge(struct model *model, struct model_account *account)
     unsigned kept = 0;
 
     expunge.account_id = account->id;
+    expunge.keep = model->keep && model_below(model, 2) == 0;
     expunge.mailbox_id = mailbox->id;
     expunge.uids = uids_make(model, mailbox);
     expunge.n_uids = model_below(model, 2) * 2;
@@ -347,6 +351,9 @@ void model_step(struct model *model)
     };
     struct model_account *account = &model->accounts[model_below(model, MODEL_ACCOUNTS)];
 
+    model->group = account->group;
+    if (account->frozen)
+        return;
     if (account->gone) {
         Pr__AccountPurge purge = PR__ACCOUNT_PURGE__INIT;
         purge.account_id = account->id;

@@ -44,6 +44,8 @@ struct model_name {
 
 struct model_account {
     uint64_t id;
+    uint32_t group; /* MODEL_GROUP, until a test moves it */
+    bool frozen;    /* takes no commands */
     bool gone;
     uint32_t mailboxes; /* the last id */
     struct model_name names[MODEL_NAMES_MAX];
@@ -53,6 +55,8 @@ struct model_account {
 struct model {
     struct lab lab;
     uint64_t seed;
+    uint32_t group; /* of the account that the step is about */
+    bool keep;      /* what is expunged can be brought back */
     struct model_account accounts[MODEL_ACCOUNTS];
 };
 

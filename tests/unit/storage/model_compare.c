@@ -193,7 +193,7 @@ void model_compare(struct model *model, struct model_account *account, bool look
     struct comparing comparing = {
         .model = model,
         .account = account,
-        .query = {MODEL_GROUP, account->id},
+        .query = {account->group, account->id},
         .txn = db_read_begin(model->lab.db),
     };
     Pr__MailboxList call = PR__MAILBOX_LIST__INIT;

@@ -52,6 +52,7 @@ void model_step_delete(struct model *model, struct model_account *account)
 
     call.account_id = account->id;
     call.mailbox_id = name->mailbox->id;
+    call.keep = model->keep && model_below(model, 2) == 0;
     CHECK(model_apply(model, LAB_COMMAND(mailbox_delete, MAILBOX_DELETE, &call))->err ==
           (inbox ? (uint32_t)ERR_INVALID : ERR_OK));
     if (inbox)
