@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """People with mail clients: sessions that look, flag, file, throw away and wait (workload.py says what is written down)."""
-import lab
 from imap_client import Imap
-from workload import FLAGS, TIMEOUT_S, Client, imap_result, owner_of
+from workload import FLAGS, TIMEOUT_S, Client, imap_result, mail, owner_of
 
 SHARED = ("INBOX", "INBOX", "Archive", "Sent")
 COPIES_MAX = 3  # of one message
@@ -73,7 +72,7 @@ class MailClient(Client):
         flags = self.random.sample(FLAGS, self.random.randint(0, 2))
         with self.on_message("append", token, box=self.box, flags=flags) as row:
             answer = self.imap.command(f'APPEND "{self.box}" ({" ".join(flags)})',
-                                       lab.message(token, size=self.random.choice((100, 3000, 60000))))
+                                       mail(token, self.user, self.random.choice((100, 3000, 60000)), self.random))
             if self.answered(row, answer):
                 row["uidvalidity"] = answer.number(rb"\[APPENDUID (\d+) ")
                 row["uid"] = answer.number(rb"\[APPENDUID \d+ (\d+)\]")

@@ -190,14 +190,26 @@ class DiskError(Call):
 
 
 class FullDisk(Fault):
+    """Files are written ahead of their use, so it takes some megabytes of mail to notice; the effect is how often a program
+    did and ended."""
+
+    def draw(self, draw):
+        self.seconds = draw.uniform(5, 10)
+
+    def noticed(self):
+        return (self.node.folder / "log").read_text(errors="replace").count("disk failed")
+
     def begin(self):
-        self.taken = self.node.disk.fill()
+        self.before = self.noticed()
+        self.node.disk.fill()
+        self.cluster.load.large.set()
 
     def mend(self):
+        self.cluster.load.large.clear()
         self.node.disk.free()
 
     def effect(self):
-        return self.taken
+        return self.noticed() - self.before
 
 
 class ClockJump(Call):
@@ -271,6 +283,7 @@ class Nemesis:
 
 def mend_all(cluster):
     """Whatever is still broken is mended. Returns the names of nodes that had ended by themselves."""
+    cluster.load.large.clear()
     cluster.wan.heal()
     cluster.wan.distance(cluster.delay_ms, cluster.delay_ms / 10)
     ended = []

@@ -10,6 +10,7 @@ A row of the history: t0, t1 (monotonic seconds), client, node, op, result, and 
 Each message has a unique token, in its subject. Copies, moves and removals of a message are made by one client only,
 its owner, one after the other, so that for each token it can be told where its copies must be; the owner leaves a token alone
 once it does not know what became of it. Flags and reads are anybody's."""
+import base64
 import itertools
 import json
 import random
@@ -60,6 +61,12 @@ class Op:
         if value is not None:
             self.row["why"] = str(value)[:200]
         self.history.add(self.row)
+
+
+def mail(token, recipient, size, draw):
+    """A message whose body does not become smaller on its way to disk."""
+    text = base64.encodebytes(draw.randbytes(size * 3 // 4)).replace(b"\n", b"\r\n")
+    return lab.message(token, recipient=recipient) + text
 
 
 def owner_of(token, clients):
@@ -117,7 +124,7 @@ class SmtpClient(Client):
     def deliver(self, node, connection):
         users = self.random.sample(self.load.users, self.random.choice((1, 1, 2, 3)))
         token = self.token()
-        size = self.random.choice((200, 2000, 2000, 20000, 400000 if self.random.random() < 0.1 else 2000))
+        size = 1000000 if self.load.large.is_set() else self.random.choice((200, 2000, 2000, 20000, 100000))
         with self.op(node, "deliver", token=token, users=users) as row:
             row["result"] = "no"    # until the last dot is sent, nothing can have happened
             for answer in [connection.mail("sender@client.test")] + [connection.rcpt(user) for user in users] + \
@@ -125,8 +132,7 @@ class SmtpClient(Client):
                 if answer[0] not in (250, 354):
                     raise smtplib.SMTPResponseException(*answer)
             row["result"] = "info"
-            text = lab.message(token, recipient=users[0], size=size)
-            connection.send(text.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
+            connection.send(mail(token, users[0], size, self.random) + b".\r\n")
             answer = connection.getreply()
             row["result"] = {2: "ok", 4: "later", 5: "no"}.get(answer[0] // 100, "info")
             row["reply"] = f"{answer[0]} {answer[1].decode(errors='replace')}"[:100]
@@ -147,6 +153,8 @@ class Load:
         self.pause_s = pause_s
         self.history = History()
         self.stopping = threading.Event()
+        self.large = threading.Event()  # set: messages that fill a disk
+        cluster.load = self
         self.imap_clients = imap_clients
         self.clients = [SmtpClient(self, f"s{n}") for n in range(smtp_clients)] + \
                        [MailClient(self, f"m{n}", n) for n in range(imap_clients)]
