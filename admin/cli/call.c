@@ -97,6 +97,12 @@ static bool is_write(const Pr__Request *request)
 {
     switch (request->call_case) {
     case PR__REQUEST__CALL_CLUSTER_INIT:
+    case PR__REQUEST__CALL_NODE_ALTER:
+    case PR__REQUEST__CALL_GROUP_ADD:
+    case PR__REQUEST__CALL_GROUP_LEAD:
+    case PR__REQUEST__CALL_REPLICATION_CHANGE:
+    case PR__REQUEST__CALL_REBALANCE:
+    case PR__REQUEST__CALL_RECOVER_RUN:
     case PR__REQUEST__CALL_TENANT_ADD:
     case PR__REQUEST__CALL_TENANT_REMOVE:
     case PR__REQUEST__CALL_DOMAIN_ADD:

@@ -15,6 +15,7 @@ enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1, /* refused, or could not be done; one line says why */
     CLI_USAGE = 2,
+    CLI_INTERRUPTED = 130, /* the wait was; what was begun goes on */
 };
 
 /* The options. A row is the bit, the name, what follows it (NULL: nothing), and the help. */
@@ -34,6 +35,20 @@ enum cli_exit {
     X(PASSWORD_FILE, "password-file", "FILE", "first line is the password; - is the input")    \
     X(GENERATE, "generate", NULL, "make a password up, and print it")                          \
     X(FILE, "file", "FILE", "many accounts: lines of address, TAB, password; - is the input")  \
+    X(WITNESS, "witness", NULL, "it votes and keeps the log, but no mail: for a third place")  \
+    X(TOKEN_FILE, "token-file", "FILE", "first line is the token; - is the input")             \
+    X(UNDO, "undo", NULL, "let it keep mail again")                                            \
+    X(NO_WAIT, "no-wait", NULL, "do not wait until it is done")                                \
+    X(FORCE, "force", NULL, "in spite of what is at risk")                                     \
+    X(REPLICAS, "replicas", "COUNT", "voters of each mail group, 3 or 5")                      \
+    X(MIN_DCS, "min-dcs", "COUNT", "data centers that these stand in at least; 0: no demand")  \
+    X(DURABILITY, "durability", "POLICY",                                                      \
+      "cross-dc, majority, or local: as each node's configuration says")                       \
+    X(GRACE, "grace", "SECONDS", "with cross-dc: others may be unreachable for so long")       \
+    X(PLAN, "plan", NULL, "show the moves, change nothing; this is the default")               \
+    X(START, "start", NULL, "begin the moves (--run as the last word is the same)")            \
+    X(STOP, "stop", NULL, "forget the moves that have not begun")                              \
+    X(LOST, "i-have-lost", "NODES", "nodes that do not come back, separated by commas")        \
     X(CHECK, "check", NULL, "only look, change nothing")                                       \
     X(SINCE, "since", "TIME", "expunged since: 2026-11-22, 2026-11-22T10:00, 3h, 2d")          \
     X(MAILBOX, "mailbox", "NAME", "only what was in this mailbox")                             \
@@ -127,6 +142,12 @@ bool cli_password(struct cli *cli, const char **password, bool *generated);
 /* --yes, or "y" on a terminal. False after a message. */
 bool cli_confirm(const struct cli *cli, const char *question);
 
+/* The first line of a file, or of the input for "-", without its end; false after a message
+ * that says that `what` is missing. */
+bool cli_line(struct cli *cli, const char *path, const char *what, const char **line);
+/* Whether that word is typed; false after a message. */
+bool cli_typed(struct cli *cli, const char *question, const char *word);
+
 /* ---- handlers, a file a group ---- */
 
 enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cli),
@@ -134,6 +155,15 @@ enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cl
     cli_cluster_upgrade(struct cli *cli);
 enum cli_exit cli_node_list(struct cli *cli), cli_group_list(struct cli *cli),
     cli_metrics(struct cli *cli);
+/* members.c */
+enum cli_exit cli_node_add(struct cli *cli), cli_node_show(struct cli *cli),
+    cli_node_drain(struct cli *cli), cli_node_remove(struct cli *cli),
+    cli_node_replace(struct cli *cli), cli_node_promote(struct cli *cli);
+/* groups.c */
+enum cli_exit cli_group_add(struct cli *cli), cli_group_show(struct cli *cli),
+    cli_group_move_leader(struct cli *cli);
+/* policy.c, rebalance.c, recover.c */
+enum cli_exit cli_cluster_policy(struct cli *cli), cli_cluster_rebalance(struct cli *cli);
 enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),
     cli_tenant_show(struct cli *cli), cli_tenant_remove(struct cli *cli);
 enum cli_exit cli_domain_add(struct cli *cli), cli_domain_list(struct cli *cli),

@@ -8,6 +8,7 @@ const struct output_column output_nodes[] = {
     {"id", "NODE", OUTPUT_NUMBER},
     {"name", "NAME", OUTPUT_TEXT},
     {"data_center", "DATA CENTER", OUTPUT_TEXT},
+    {"state", "STATE", OUTPUT_TEXT},
     {"reachable", "REACHABLE", OUTPUT_YES},
     {"replicas", "REPLICAS", OUTPUT_NUMBER},
     {"groups_led", "LEADS", OUTPUT_NUMBER},
@@ -59,7 +60,20 @@ enum cli_exit cli_cluster_join(struct cli *cli)
     Pr__Request request = PR__REQUEST__INIT;
     Pr__ClusterJoin join = PR__CLUSTER_JOIN__INIT;
 
-    join.token = cli->arguments[0];
+    const char *token = NULL;
+    if (cli->argument_count > 0 && cli_has(cli, OPTION_TOKEN_FILE)) {
+        cli_fail("a token as a word and --token-file exclude each other");
+        return CLI_USAGE;
+    }
+    if (cli->argument_count == 0 && !cli_has(cli, OPTION_TOKEN_FILE)) {
+        cli_fail("\"cluster join\" needs --token-file FILE (- is the input), or TOKEN");
+        return CLI_USAGE;
+    }
+    if (cli->argument_count == 0 &&
+        !cli_line(cli, cli->options[OPTION_TOKEN_FILE], "token", &token))
+        return CLI_FAILED;
+    join.token = token != NULL ? arena_string(&cli->arena, bytes_of(token)) : cli->arguments[0];
+    join.witness = cli_has(cli, OPTION_WITNESS);
     join.node_name = given(cli, OPTION_NODE);
     join.data_center = given(cli, OPTION_DATA_CENTER);
     request.call_case = PR__REQUEST__CALL_CLUSTER_JOIN;
@@ -93,7 +107,7 @@ enum cli_exit cli_cluster_token(struct cli *cli)
     if (!cli_has(cli, OPTION_JSON))
         fprintf(stderr,
                 "One machine can join with this token, within %u minutes:\n"
-                "postraft cluster join TOKEN --node NAME --data-center NAME\n",
+                "postraft cluster join --token-file - --node NAME --data-center NAME\n",
                 (unsigned)((token.valid_s == 0 ? 3600 : token.valid_s) / 60));
     return output_done(cli,
                        json_pack("{s:s, s:I}", "token", answer->token, "expires_ms",
@@ -110,11 +124,15 @@ static json_t *status_json(const Pr__ClusterStatusAnswer *status)
         CHECK(json_array_append_new(nodes, json_of_node(status->nodes[i])) == 0);
     for (size_t i = 0; i < status->n_groups; i++)
         CHECK(json_array_append_new(groups, json_of_group(status->groups[i])) == 0);
-    json_t *made = json_pack("{s:b, s:s, s:s, s:I, s:b, s:s, s:o, s:o}", "initialised",
-                             (int)status->initialised, "cluster_id", status->cluster_id,
-                             "cluster_name", status->cluster_name, "node_id",
-                             (json_int_t)status->node_id, "healthy", (int)status->healthy,
-                             "version", status->version, "nodes", nodes, "groups", groups);
+    json_t *warnings = json_array();
+    for (size_t i = 0; i < status->n_warnings; i++)
+        CHECK(json_array_append_new(warnings, json_string(status->warnings[i])) == 0);
+    json_t *made =
+        json_pack("{s:b, s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "initialised",
+                  (int)status->initialised, "cluster_id", status->cluster_id, "cluster_name",
+                  status->cluster_name, "node_id", (json_int_t)status->node_id, "healthy",
+                  (int)status->healthy, "version", status->version, "nodes", nodes, "groups",
+                  groups, "warnings", warnings);
     CHECK(made != NULL);
     return made;
 }
@@ -144,6 +162,8 @@ enum cli_exit cli_cluster_status(struct cli *cli)
     putchar('\n');
     output_table(json_object_get(made, "groups"), output_groups, output_groups_count);
     printf("\nMembers: * leads, s stands by, ! is not heard of.\n");
+    for (size_t i = 0; i < status->n_warnings; i++)
+        printf("Note: %s.\n", status->warnings[i]);
     for (size_t i = 0; i < status->n_groups; i++)
         if (status->groups[i]->single_site)
             printf("Group %u acknowledges with replicas in one data center only: no other has "

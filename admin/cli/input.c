@@ -59,7 +59,7 @@ static bool password_prompt(struct cli *cli, const char **password)
     return true;
 }
 
-static bool password_read(struct cli *cli, const char *path, const char **password)
+bool cli_line(struct cli *cli, const char *path, const char *what, const char **line)
 {
     bool input = strcmp(path, "-") == 0;
     FILE *file = input ? stdin : fopen(path, "re");
@@ -68,11 +68,11 @@ static bool password_read(struct cli *cli, const char *path, const char **passwo
         cli_fail("%s: %s", path, strerror(errno));
         return false;
     }
-    bool got = read_line(file, &cli->arena, password) && (*password)[0] != '\0';
+    bool got = read_line(file, &cli->arena, line) && (*line)[0] != '\0';
     if (!input)
         fclose(file);
     if (!got)
-        cli_fail("%s has no password in its first line", input ? "the input" : path);
+        cli_fail("%s has no %s in its first line", input ? "the input" : path, what);
     return got;
 }
 
@@ -104,10 +104,10 @@ bool cli_password(struct cli *cli, const char **password, bool *generated)
         return true;
     }
     if (cli_has(cli, OPTION_PASSWORD_FILE))
-        return password_read(cli, cli->options[OPTION_PASSWORD_FILE], password);
+        return cli_line(cli, cli->options[OPTION_PASSWORD_FILE], "password", password);
     if (isatty(STDIN_FILENO))
         return password_prompt(cli, password);
-    return password_read(cli, "-", password);
+    return cli_line(cli, "-", "password", password);
 }
 
 bool cli_confirm(const struct cli *cli, const char *question)
@@ -124,5 +124,20 @@ bool cli_confirm(const struct cli *cli, const char *question)
     if (fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
         return true;
     cli_fail("nothing was removed");
+    return false;
+}
+
+bool cli_typed(struct cli *cli, const char *question, const char *word)
+{
+    const char *line = "";
+
+    if (!isatty(STDIN_FILENO)) {
+        cli_fail("nobody is there to be asked; see --help");
+        return false;
+    }
+    fprintf(stderr, "%s: ", question);
+    if (read_line(stdin, &cli->arena, &line) && strcmp(line, word) == 0)
+        return true;
+    cli_fail("that is not it; nothing was changed");
     return false;
 }

@@ -18,16 +18,25 @@ static json_t *text(const char *value)
     return made != NULL ? made : json_string("(not readable)");
 }
 
+static json_t *json_of_node_state(const Pr__NodeRecord *record)
+{
+    static const char *const states[] = {"active", "draining", "removing"};
+
+    return json_string((unsigned)record->state < 3 ? states[record->state] : "unknown");
+}
+
 json_t *json_of_node(const Pr__NodeStatus *node)
 {
     const Pr__NodeRecord *record = node->node;
-    json_t *made = json_pack(
-        "{s:I, s:o, s:o, s:b, s:I, s:I, s:o, s:o, s:o, s:I}", "id", number(record->id), "name",
-        text(record->name), "data_center", text(record->data_center), "reachable",
-        (int)node->reachable, "replicas", number(node->replicas), "groups_led",
-        number(node->groups_led), "raft_address", text(record->raft_address), "rpc_address",
-        text(record->rpc_address), "join_address", text(record->join_address), "joined_ms",
-        number(record->joined_ms));
+    json_t *made =
+        json_pack("{s:I, s:o, s:o, s:o, s:b, s:I, s:b, s:I, s:I, s:o, s:o, s:o, s:I}", "id",
+                  number(record->id), "name", text(record->name), "data_center",
+                  text(record->data_center), "state", json_of_node_state(record), "witness",
+                  (int)record->witness, "replaced_by", number(record->replaced_by), "reachable",
+                  (int)node->reachable, "replicas", number(node->replicas), "groups_led",
+                  number(node->groups_led), "raft_address", text(record->raft_address),
+                  "rpc_address", text(record->rpc_address), "join_address",
+                  text(record->join_address), "joined_ms", number(record->joined_ms));
 
     CHECK(made != NULL);
     return made;
@@ -44,7 +53,17 @@ static json_t *json_of_members(const Pr__GroupStatus *group)
                                  "role", text(member->role), "leader", (int)leader,
                                  "match_index", number(member->match_index));
         CHECK(made != NULL);
+        if (member->standing[0] != '\0')
+            CHECK(json_object_set_new(made, "state", text(member->standing)) == 0);
         if (group->leader != 0) { /* only leaders hear of the others */
+            uint64_t lag = group->last_index > member->match_index
+                               ? group->last_index - member->match_index
+                               : 0;
+            CHECK(json_object_set_new(made, "lag_entries",
+                                      json_integer(leader ? 0 : number(lag))) == 0);
+            if (!leader && member->last_contact_ms != UINT64_MAX)
+                CHECK(json_object_set_new(made, "contact_ms_ago",
+                                          json_integer(number(member->last_contact_ms))) == 0);
             bool reachable = leader || member->last_contact_ms <= AWAY_MS;
             CHECK(json_object_set_new(made, "reachable", json_boolean(reachable)) == 0);
         }
@@ -83,14 +102,17 @@ json_t *json_of_group(const Pr__GroupStatus *group)
                                  "role", group->wanted[i]->standby ? "standby" : "voter");
         CHECK(json_array_append_new(wanted, made) == 0);
     }
-    json_t *made =
-        json_pack("{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o}", "group",
-                  number(group->group), "kind", text(group->kind), "leader",
-                  number(group->leader), "preferred_leader", number(group->preferred_leader),
-                  "term", number(group->term), "commit_index", number(group->commit_index),
-                  "applied_index", number(group->applied_index), "single_site",
-                  (int)group->single_site, "accounts", number(group->accounts), "members",
-                  json_of_members(group), "wanted", wanted, "states", json_of_states(group));
+    json_t *made = json_pack(
+        "{s:I, s:o, s:I, s:I, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o}",
+        "group", number(group->group), "kind", text(group->kind), "leader",
+        number(group->leader), "preferred_leader", number(group->preferred_leader),
+        "leader_pinned", (int)group->leader_pinned, "moving",
+        (int)(group->version != group->placed_version), "planned", (int)(group->n_planned > 0),
+        "first_index", number(group->first_index), "last_index", number(group->last_index),
+        "term", number(group->term), "commit_index", number(group->commit_index),
+        "applied_index", number(group->applied_index), "single_site", (int)group->single_site,
+        "accounts", number(group->accounts), "members", json_of_members(group), "wanted",
+        wanted, "states", json_of_states(group));
     CHECK(made != NULL);
     return made;
 }

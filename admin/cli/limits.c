@@ -129,11 +129,6 @@ enum cli_exit cli_tenant_quota(struct cli *cli)
 
 /* ---- the policy ---- */
 
-static const struct output_column policy_columns[] = {
-    {"undelete_days", "days that expunged mail can be brought back", OUTPUT_NUMBER},
-    {"over_quota", "mail for a full account is refused", OUTPUT_TEXT},
-};
-
 static json_t *json_of_policy(const Pr__MailPolicy *policy)
 {
     return json_pack("{s:I, s:s}", "undelete_days", (json_int_t)policy->undelete_days,
@@ -155,7 +150,7 @@ static bool read_policy(struct cli *cli, Pr__MailPolicy *policy)
     return false;
 }
 
-enum cli_exit cli_cluster_policy(struct cli *cli)
+json_t *cli_mail_policy(struct cli *cli)
 {
     Pr__Request request = PR__REQUEST__INIT;
     Pr__PolicyShow show = PR__POLICY_SHOW__INIT;
@@ -165,27 +160,24 @@ enum cli_exit cli_cluster_policy(struct cli *cli)
     request.policy_show = &show;
     const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
     if (reply == NULL)
-        return CLI_FAILED;
+        return NULL;
     if (reply->answer_case != PR__REPLY__ANSWER_POLICY_SHOW ||
-        reply->policy_show->policy == NULL)
-        return cli_fail("the store gave another answer");
+        reply->policy_show->policy == NULL) {
+        cli_fail("the store gave another answer");
+        return NULL;
+    }
     Pr__MailPolicy policy = *reply->policy_show->policy;
     if (!cli_has(cli, OPTION_UNDELETE_DAYS) && !cli_has(cli, OPTION_OVER_QUOTA)) {
         cli_remark(reply);
-        return output_record(cli, json_of_policy(&policy), policy_columns,
-                             OUTPUT_COUNT(policy_columns));
+        return json_of_policy(&policy);
     }
     if (!read_policy(cli, &policy))
-        return CLI_USAGE;
+        return NULL;
     set.policy = &policy;
     pr__request__init(&request);
     request.call_case = PR__REQUEST__CALL_POLICY_SET;
     request.policy_set = &set;
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
-        return CLI_FAILED;
-    return output_done(cli, json_of_policy(&policy),
-                       "expunged mail can be brought back for %u days; mail for a full account "
-                       "is refused %s",
-                       policy.undelete_days,
-                       policy.over_quota_permanent ? "for good" : "for now");
+        return NULL;
+    return json_of_policy(&policy);
 }

@@ -21,11 +21,29 @@ static const struct option *long_options(void)
     return rows;
 }
 
+/*
+ * `cluster rebalance --run` was promised to operators, but --run takes the folder of the
+ * sockets: where no folder follows it, it is --start.
+ */
+static void read_rebalance_run(int argc, char **argv)
+{
+    static char start[] = "--start";
+    bool rebalance = false;
+
+    for (int i = 1; i < argc; i++) {
+        rebalance = rebalance || strcmp(argv[i], "rebalance") == 0;
+        if (rebalance && strcmp(argv[i], "--run") == 0 &&
+            (i + 1 == argc || argv[i + 1][0] == '-'))
+            argv[i] = start;
+    }
+}
+
 /* All options, wherever they stand; what is left are words. */
 static bool read_options(struct cli *cli, int argc, char **argv)
 {
     int option;
 
+    read_rebalance_run(argc, argv);
     optind = 1;
     while ((option = getopt_long(argc, argv, "", long_options(), NULL)) != -1) {
         if (option < 0 || option >= OPTION_COUNT) {

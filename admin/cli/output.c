@@ -175,12 +175,16 @@ enum cli_exit output_record(const struct cli *cli, json_t *record,
                             const struct output_column *columns, size_t column_count)
 {
     struct buffer text = BUFFER_EMPTY;
+    size_t width = 12;
 
+    for (size_t c = 0; c < column_count; c++)
+        width = strlen(columns[c].title) > width ? strlen(columns[c].title) : width;
     if (cli_has(cli, OPTION_JSON)) {
         print_json(record);
     } else {
         for (size_t c = 0; c < column_count; c++)
-            printf("%-12s %s\n", columns[c].title, shown(&text, record, &columns[c]));
+            printf("%-*s %s\n", (int)width, columns[c].title,
+                   shown(&text, record, &columns[c]));
     }
     buffer_fini(&text);
     return end_output(record);

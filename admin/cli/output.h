@@ -51,6 +51,10 @@ json_t *json_of_domain(const Pr__DomainRecord *domain);
 /* Adds quota_bytes and quota_messages; 0: no limit. NULL adds nothing. */
 void output_add_quota(json_t *row, const Pr__AccountQuota *quota);
 
+/* What happens to expunged mail and to mail for full accounts, after it was set by the options
+ * if there are any of them; NULL after a message. limits.c */
+json_t *cli_mail_policy(struct cli *cli);
+
 extern const struct output_column output_nodes[];
 extern const size_t output_nodes_count;
 extern const struct output_column output_groups[];

@@ -84,7 +84,7 @@ static bool same_question(const Pr__JoinRequest *a, const Pr__JoinRequest *b)
            strcmp(a->data_center, b->data_center) == 0 &&
            strcmp(a->raft_address, b->raft_address) == 0 &&
            strcmp(a->rpc_address, b->rpc_address) == 0 &&
-           strcmp(a->join_address, b->join_address) == 0;
+           strcmp(a->join_address, b->join_address) == 0 && a->witness == b->witness;
 }
 
 /* Takes key, signing request and request id over from an earlier try with the same question. */
@@ -198,6 +198,7 @@ static void join_adopt(struct join *join)
     identity.node_id = answer->node_id;
     identity.node_name = join->question.node_name;
     identity.data_center = join->question.data_center;
+    identity.witness = join->question.witness;
     identity.authority = answer->authority;
     identity.certificate = answer->certificate;
     identity.key = field_of_bytes(join->key);
@@ -381,6 +382,7 @@ void join_call(struct service_call *call)
     join->question.secret = field_of_bytes(bytes_from(join->token.secret, JOIN_SECRET_SIZE));
     join->question.node_name = ask->node_name;
     join->question.data_center = ask->data_center;
+    join->question.witness = ask->witness;
     const struct config *config = service->config;
     join->question.raft_address =
         arena_string(&join->join_arena, bytes_of(config->cluster_raft));

@@ -146,6 +146,7 @@ static void serve_write(struct serve *serve)
     join.raft_address = question->raft_address;
     join.rpc_address = question->rpc_address;
     join.join_address = question->join_address;
+    join.witness = question->witness;
     command.call_case = PR__COMMAND__CALL_NODE_JOIN;
     command.node_join = &join;
     command.request_id = question->request_id;
@@ -181,8 +182,18 @@ static void work_look(struct read_job *job, struct db_txn *txn)
         serve_refuse(
             serve, ERR_UNSUPPORTED,
             "the machine's release is too old for this cluster: install the newer one");
+    else if (serve->question->witness && machine_format(txn, DIRECTORY_GROUP) < FORMAT_DEPTH)
+        serve_refuse(
+            serve, ERR_UNSUPPORTED,
+            "witnesses can join when the upgrade of the cluster is finished: `postraft "
+            "cluster upgrade`");
     else if (!again && count >= REPLICATOR_MEMBERS_MAX)
-        serve_refuse(serve, ERR_FULL, "the cluster has as many nodes as it can have");
+        serve_refuse(
+            serve, ERR_FULL,
+            arena_printf(arena,
+                         "the cluster has %d nodes already, and cannot have more: each "
+                         "has a replica of its directory; remove one first",
+                         REPLICATOR_MEMBERS_MAX));
     else if (tls_request_sign(bytes_of_field(cluster->authority),
                               bytes_of_field(cluster->authority_key),
                               bytes_of_field(serve->question->certificate_request),

@@ -8,6 +8,7 @@
 #include "storage/service/formats.h"
 #include "storage/service/join.h"
 #include "storage/service/limits.h"
+#include "storage/service/members.h"
 #include "storage/service/status.h"
 
 #define CALL(name) PR__REQUEST__CALL_##name
@@ -20,6 +21,12 @@ const struct operator_row operator_rows[] = {
     {CALL(CLUSTER_UPGRADE), cluster_upgrade_call, true},
     {CALL(NODE_LIST), node_list_call, true},
     {CALL(GROUP_LIST), group_list_call, true},
+    {CALL(NODE_ALTER), node_alter_call, true},
+    {CALL(GROUP_ADD), group_add_call, true},
+    {CALL(GROUP_LEAD), group_lead_call, true},
+    {CALL(REPLICATION_READ), replication_read_call, true},
+    {CALL(REPLICATION_CHANGE), replication_change_call, true},
+    {CALL(REBALANCE), rebalance_call, true},
     {CALL(TENANT_ADD), tenant_add_call, true},
     {CALL(TENANT_LIST), tenant_list_call, true},
     {CALL(TENANT_REMOVE), tenant_remove_call, true},

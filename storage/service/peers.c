@@ -127,6 +127,19 @@ static void handle_status(struct peer_call *call)
     end(call, &reply);
 }
 
+static void on_transferred(void *context, enum err err)
+{
+    end_with(context, err);
+}
+
+static void handle_transfer(struct peer_call *call)
+{
+    const Pr__GroupTransfer *asked = call->request->group_transfer;
+
+    replicator_transfer(call->service->replicator, asked->group, asked->node_id, on_transferred,
+                        call);
+}
+
 static void watch_in_pool(struct read_job *job, struct db_txn *txn)
 {
     struct peer_call *call = job->context;
@@ -220,6 +233,9 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
     case PR__PEER_REQUEST__CALL_STATE_READ:
     case PR__PEER_REQUEST__CALL_STATE_CLOSE:
         handle_state(call, peer->node_id);
+        break;
+    case PR__PEER_REQUEST__CALL_GROUP_TRANSFER:
+        handle_transfer(call);
         break;
     default:
         end_with(call, ERR_UNSUPPORTED);

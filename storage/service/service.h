@@ -107,6 +107,7 @@ struct service_call {
                                 see sessions.h */
     uint64_t session_id;
     uint64_t deadline_ms; /* absolute, monotonic */
+    void *context;        /* of whoever handles it, while it does */
 };
 
 /* Each ends the call: replies and frees it. `text` (for operators) may be NULL. */

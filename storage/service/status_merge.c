@@ -84,6 +84,12 @@ void status_merge(Pr__GroupRecord **records, size_t record_count,
         merged->n_wanted = record->n_replicas;
         merged->wanted = record->replicas;
         merge_states(merged, answers, answer_count, arena);
+        merged->version = record->version;
+        merged->placed_version = record->placed_version;
+        merged->n_planned = record->n_planned;
+        merged->planned = record->planned;
+        merged->leader_pinned = record->leader_pinned;
+        merged->unborn = record->birth_node_id != 0 && record->placed_version == 0;
         (*groups)[i] = merged;
     }
 }

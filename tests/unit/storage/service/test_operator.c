@@ -17,6 +17,7 @@
 #include "storage/service/join.h"
 #include "storage/service/limits.h"
 #include "storage/service/listing.h"
+#include "storage/service/members.h"
 #include "storage/service/operator.h"
 #include "storage/service/passwords.h"
 #include "storage/service/status.h"
@@ -228,6 +229,12 @@ NOT_HERE(cluster_token_call)
 NOT_HERE(cluster_status_call)
 NOT_HERE(cluster_upgrade_call)
 NOT_HERE(join_call)
+NOT_HERE(node_alter_call)
+NOT_HERE(group_add_call)
+NOT_HERE(group_lead_call)
+NOT_HERE(replication_read_call)
+NOT_HERE(replication_change_call)
+NOT_HERE(rebalance_call)
 NOT_HERE(node_list_call)
 NOT_HERE(group_list_call)
 NOT_HERE(account_show_call)

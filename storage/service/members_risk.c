@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "storage/service/members.h"
+
+void members_text_add(struct members_texts *texts, struct arena *arena, const char *format, ...)
+{
+    char line[512];
+    va_list values;
+
+    va_start(values, format);
+    vsnprintf(line, sizeof(line), format, values);
+    va_end(values);
+    if (texts->count == texts->room) {
+        texts->room = texts->room == 0 ? 8 : 2 * texts->room;
+        char **wider = arena_alloc(arena, texts->room * sizeof(*wider));
+        for (size_t i = 0; i < texts->count; i++)
+            wider[i] = texts->at[i];
+        texts->at = wider;
+    }
+    texts->at[texts->count++] = arena_string(arena, bytes_of(line));
+}
+
+static const Pr__Replica *replica_of(const Pr__GroupRecord *record, uint64_t node_id)
+{
+    for (size_t i = 0; i < record->n_replicas; i++)
+        if (record->replicas[i]->node_id == node_id)
+            return record->replicas[i];
+    return NULL;
+}
+
+size_t members_replicas(const struct placement_view *view, uint64_t node_id)
+{
+    size_t replicas = 0;
+
+    for (size_t g = 0; g < view->group_count; g++) {
+        const Pr__GroupRecord *record = view->groups[g];
+        if (record->group != 0 && record->n_replicas > 0)
+            replicas += placement_moving(record) || replica_of(record, node_id) != NULL;
+    }
+    return replicas;
+}
+
+struct room {
+    size_t data;    /* nodes that take mail */
+    size_t centers; /* that they stand in, with the witnesses' */
+};
+
+static struct room room_of(const struct placement_view *view, uint64_t without)
+{
+    struct room room = {0, 0};
+
+    for (size_t i = 0; i < view->node_count; i++) {
+        const struct placement_node *node = &view->nodes[i];
+        if (node->leaving || node->id == without)
+            continue;
+        room.data += !node->witness;
+        bool fresh = true;
+        for (size_t j = 0; j < i && fresh; j++)
+            fresh = view->nodes[j].leaving || view->nodes[j].id == without ||
+                    strcmp(view->nodes[j].data_center, node->data_center) != 0;
+        room.centers += fresh;
+    }
+    return room;
+}
+
+static size_t replicas_wanted(const struct placement_view *view)
+{
+    return view->policy != NULL && view->policy->replicas != 0 ? view->policy->replicas
+                                                               : PLACEMENT_MAIL_VOTERS;
+}
+
+/* How the group fares if the node does not come back. */
+static void risk_of_group(const struct placement_view *view, const Pr__GroupStatus *group,
+                          uint64_t node_id, struct arena *arena, struct members_texts *risks)
+{
+    size_t data = 0;
+    bool concerned = false;
+
+    for (size_t i = 0; i < group->n_wanted; i++) {
+        const struct placement_node *node = placement_node(view, group->wanted[i]->node_id);
+        concerned = concerned || group->wanted[i]->node_id == node_id;
+        data += node != NULL && !node->witness && group->wanted[i]->node_id != node_id;
+    }
+    if (!concerned)
+        return;
+    if (data == 0 && group->group != 0)
+        members_text_add(risks, arena,
+                         "group %u has no other replica: the mail of its %llu accounts is lost",
+                         (unsigned)group->group, (unsigned long long)group->accounts);
+    else if (group->leader == 0)
+        members_text_add(risks, arena,
+                         "group %u has no leader now: its replicas cannot be made elsewhere "
+                         "before it has one; if its majority is lost, see `postraft cluster "
+                         "recover`",
+                         (unsigned)group->group);
+}
+
+void members_risks(const struct placement_view *view, Pr__NodeRecord *const *nodes,
+                   Pr__GroupStatus *const *groups, uint64_t node_id, uint64_t by,
+                   bool reachable, struct arena *arena, struct members_texts *risks)
+{
+    const struct placement_node *node = placement_node(view, node_id);
+    const struct room before = room_of(view, 0);
+    const struct room after = room_of(view, node_id);
+    size_t wanted = replicas_wanted(view);
+
+    if (node == NULL)
+        return;
+    if (!reachable)
+        for (size_t g = 0; g < view->group_count; g++)
+            risk_of_group(view, groups[g], node_id, arena, risks);
+    if (by == 0 && !node->leaving && !node->witness && after.data < wanted &&
+        after.data < before.data)
+        members_text_add(risks, arena,
+                         "mail groups will have %zu replicas, not %zu: only %zu other nodes "
+                         "take mail; `postraft node add` first",
+                         after.data, before.data < wanted ? before.data : wanted, after.data);
+    if (view->policy != NULL && after.centers < view->policy->min_dcs &&
+        after.centers < before.centers)
+        members_text_add(risks, arena,
+                         "replicas will stand in %zu data centers, the policy wants %u: %s is "
+                         "the last node in %s",
+                         after.centers, view->policy->min_dcs, nodes[node - view->nodes]->name,
+                         node->data_center);
+}
+
+void members_policy_warnings(const struct placement_view *view, struct arena *arena,
+                             struct members_texts *warnings)
+{
+    const struct room room = room_of(view, 0);
+    unsigned min_dcs = view->policy != NULL ? view->policy->min_dcs : 0;
+
+    if (room.data < replicas_wanted(view) && replicas_wanted(view) > PLACEMENT_MAIL_VOTERS)
+        members_text_add(warnings, arena,
+                         "the policy wants %zu replicas of each mail group, but %zu nodes take "
+                         "mail",
+                         replicas_wanted(view), room.data);
+    for (size_t g = 0; g < view->group_count && min_dcs > 0; g++) {
+        const Pr__GroupRecord *record = view->groups[g];
+        unsigned centers = placement_centers(view, record->replicas, record->n_replicas);
+        if (record->group != 0 && centers < min_dcs)
+            members_text_add(warnings, arena,
+                             "group %u stands in %u data centers, the policy wants %u",
+                             (unsigned)record->group, centers, min_dcs);
+    }
+    for (size_t g = 0; g < view->group_count; g++)
+        if (view->groups[g]->n_replicas == 0)
+            members_text_add(warnings, arena,
+                             "group %u lost all its replicas: its %llu accounts cannot be "
+                             "reached",
+                             (unsigned)view->groups[g]->group,
+                             (unsigned long long)view->groups[g]->accounts);
+}
