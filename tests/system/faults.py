@@ -35,6 +35,10 @@ HEALTHY_S = 90
 EQUAL_S = 60
 LEADER = re.compile(r"raft group\b.*\bgroup=(\d+) term=(\d+) leader=([1-9]\d*)")
 
+# What a node never says, whatever is done to it: a program that dies by itself, a sanitizer's find, a state that is none.
+NEVER = re.compile(r"child ended.*signal=(?!9\b|15\b)\d+|check failed|Sanitizer|runtime error:|log and state do not fit"
+                   r"|log does not make sense|group stopped|a member needs entries that are trimmed")
+
 
 class Run:
     """One cluster's life. `words` collects what the line about it says."""
@@ -90,6 +94,8 @@ class Run:
         digests(load.history, cluster)
         workload.final_reads(load.history, cluster.nodes, users, cluster.password)
         self.violations += judge.check(self.history)
+        self.violations += [f"{name} ended by itself" for name in self.ended]
+        self.violations += never_said(cluster)
 
     def toothless(self):
         return not any(effect for _, effect in self.faults) or self.leader_changes == 0
@@ -105,7 +111,7 @@ class Run:
         happened = ", ".join(f"{text} [{effect}]" for text, effect in self.faults)
         return (f"{verdict}: seed {self.seed}, {self.delay_ms:g} ms; {ops}; unknown {unknown}, later {later}, of them there "
                 f"all the same {len(judge.ghosts(self.history))}; leaders elected {self.leader_changes}; service after "
-                f"{self.service_s:.1f} s; faults: {happened}" + (f"; ended by themselves: {self.ended}" if self.ended else ""))
+                f"{self.service_s:.1f} s; faults: {happened}")
 
     def save(self, cluster, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,6 +123,13 @@ class Run:
         for node in cluster.nodes:
             with contextlib.suppress(OSError):
                 shutil.copy(node.folder / "log", folder / f"{node.name}.log")
+
+
+def never_said(cluster):
+    for node in cluster.nodes:
+        for line in (node.folder / "log").read_text(errors="replace").splitlines():
+            if NEVER.search(line):
+                yield f"{node.name} said: {line[:300]}"
 
 
 def leaders(cluster):

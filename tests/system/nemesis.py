@@ -120,16 +120,26 @@ class KillProcess(Fault):
 
 
 class Stop(Fault):
-    """The whole node stands still, as a virtual machine that is moved does."""
+    """The whole node stands still, as a virtual machine that is moved does, or its store alone."""
 
     def draw(self, draw):
         self.seconds = draw.uniform(1, 10)
+        self.detail = draw.choice(("", "postraft-store"))
 
     def begin(self):
-        self.node.freeze()
+        if self.detail:
+            pid = self.node.child(self.detail)
+            self.found = pid is not None
+            if self.found:
+                lab.kill(pid, lab.signal.SIGSTOP)
+        else:
+            self.found = bool(self.node.freeze())
 
     def mend(self):
         self.node.thaw()
+
+    def effect(self):
+        return int(self.found)
 
 
 class PowerCut(Fault):
@@ -144,14 +154,19 @@ class PowerCut(Fault):
 
 
 class PowerCutAll(Fault):
+    """All nodes at once, or all but one: no majority is left."""
+
     def draw(self, draw):
-        self.seconds = draw.uniform(0.2, 1)
+        self.seconds = draw.uniform(0.2, 3)
+        spared = draw.choice((None, self.number))
+        self.nodes = [node for node in self.cluster.nodes if node.number != spared]
+        self.detail = "and all others" if spared is None else "spared"
 
     def begin(self):
-        power_off_all(self.cluster)
+        power_off_all(self.nodes)
 
     def mend(self):
-        for node in self.cluster.nodes:
+        for node in self.nodes:
             node.power_on()
 
 
@@ -228,11 +243,11 @@ BESIDE = (KillProcess, SlowDisk, DiskError, FullDisk, ClockJump)  # may come tog
 STRONG = (Isolate, KillNode, Stop, PowerCut, PowerCutAll)   # what takes a leader away; each plan has one at least
 
 
-def power_off_all(cluster):
+def power_off_all(nodes):
     """All at once: every process stands still before the first disk goes."""
-    for node in cluster.nodes:
+    for node in nodes:
         node.freeze()
-    for node in cluster.nodes:
+    for node in nodes:
         node.power_off()
 
 

@@ -29,7 +29,7 @@ def test():
         users = cluster.add_accounts([f"user{n}" for n in range(3)])
         load = workload.Load(cluster, users, "power", smtp_clients=4, imap_clients=2, pause_s=0.01).start()
         lab.wait_for("100 deliveries", lambda: load.history.count("deliver") >= 100, 60)
-        nemesis.power_off_all(cluster)
+        nemesis.power_off_all(cluster.nodes)
         for node in cluster.nodes:
             node.power_on()
         figures = [back(cluster, load, users, "all nodes")]
