@@ -47,9 +47,11 @@ struct replicator_config {
     bool cross_dc;     /* the durability policy */
     uint64_t inflight_bytes_max; /* node-wide, default 32 MiB; beyond it proposals wait */
     uint64_t cache_bytes_max;    /* entries kept in memory for followers, default 256 MiB */
-    uint64_t log_retain_bytes;   /* of a group's log; trimmed beyond that, but */
-    uint64_t log_hold_bytes; /* for a member that is behind it grows to this: default 8 times */
-    uint64_t log_hold_ms;    /* or until that one was silent for so long: default 24 h */
+    /* Of the logs of all groups, each an equal share. They are trimmed beyond that, but */
+    uint64_t log_retain_bytes;
+    uint64_t
+        log_hold_bytes;   /* for a member that is behind they grow to this: default 8 times */
+    uint64_t log_hold_ms; /* or until that one was silent for so long: default 24 h */
     const struct replicator_clock *clock;
     struct entry_log *log;       /* raft/log.h */
     struct transport *transport; /* raft/transport.h */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keeping the log short. The leader decides, because it alone knows what every member has on
- * disk. It keeps log_retain_bytes for all. For a member that is behind it keeps more, up to
- * log_hold_bytes, or until that member has been silent for log_hold_ms; whoever comes back
- * later than that gets the state of another replica instead. The leader tells the members where
- * to cut with its AppendEntries; each cuts there as soon as its own state is durable that far.
+ * disk. It keeps the group's share of log_retain_bytes for all. For a member that is behind it
+ * keeps more, up to that of log_hold_bytes, or until that member has been silent for
+ * log_hold_ms; whoever comes back later than that gets the state of another replica instead.
+ * The leader tells the members where to cut with its AppendEntries; each cuts there as soon as
+ * its own state is durable that far.
  */
 #include "raft/internal.h"
 
@@ -69,14 +70,15 @@ void trim_turn(struct group *group)
     const struct replicator_config *config = &group->owner->config;
     struct entry_log *log = config->log;
     uint64_t now = replicator_now(group->owner);
-    uint64_t retain = config->log_retain_bytes;
+    uint64_t retain = config->log_retain_bytes / group->owner->groups_count;
+    uint64_t hold = config->log_hold_bytes / group->owner->groups_count;
     uint64_t bytes = log->ops->bytes(log, group->id);
     if (retain == 0 || group->raft.last_stored < group->log_first ||
         bytes < retain + retain / 4)
         return;
     uint64_t target = cut_for(group, retain, bytes);
     uint64_t floor = members_floor(group, now);
-    uint64_t limit = cut_for(group, config->log_hold_bytes, bytes);
+    uint64_t limit = cut_for(group, hold, bytes);
     uint64_t pinned = pinned_from(group, now);
     if (floor < limit)
         floor = limit;

@@ -56,6 +56,8 @@ struct config {
     unsigned connections_address_max;
     uint64_t disk_reserve_bytes; /* 0: a part of the disk */
     uint64_t log_retain_bytes;   /* of the replication log, over all groups */
+    uint64_t log_hold_bytes;     /* the same, for nodes that are away; 0: eight times that */
+    unsigned log_hold_hours;     /* or until one has been away for so long */
     unsigned transfer_rate_mb;   /* of copies of groups' states that are received, a second */
     uint64_t map_bytes;          /* upper bound of one LMDB environment; 0: by the disk */
     unsigned election_ms;        /* 0: the default for the measured network */

@@ -80,6 +80,11 @@ const struct config_row config_rows[] = {
         "storage", "log_retain_bytes", CONFIG_U64, log_retain_bytes, GIB, 1024 * 1024,
         1024 * GIB,
         "How much of the replication log is kept for nodes that come back, over all groups."),
+    NUMBER("storage", "log_hold_bytes", CONFIG_U64, log_hold_bytes, 0, 0, 8192 * GIB,
+           "To how much the log may grow for a node that is away. After that, the node fetches "
+           "the state of its groups when it is back. 0: eight times log_retain_bytes."),
+    NUMBER("storage", "log_hold_hours", CONFIG_UNSIGNED, log_hold_hours, 24, 1, 8760,
+           "For how long a node that is away is waited for like that."),
     NUMBER(
         "storage", "transfer_rate_mb", CONFIG_UNSIGNED, transfer_rate_mb, 64, 1, 100000,
         "Megabytes a second that this node fetches of the states of groups, where the log of "
@@ -87,9 +92,10 @@ const struct config_row config_rows[] = {
     NUMBER("storage", "disk_reserve_bytes", CONFIG_U64, disk_reserve_bytes, 0, 0, 1024 * GIB,
            "With less than this left on the disk the node takes part in no writes. 0: a "
            "twentieth of the disk, between 64 MiB and 1 GiB."),
-    NUMBER("storage", "map_bytes", CONFIG_U64, map_bytes, 0, 0, 16384 * GIB,
-           "Upper bound of one database. Address space only, no disk is reserved. 0: eight times "
-           "the disk, so that the disk can grow without a stop."),
+    NUMBER(
+        "storage", "map_bytes", CONFIG_U64, map_bytes, 0, 0, 16384 * GIB,
+        "Upper bound of one database. Address space only, no disk is reserved. 0: eight times "
+        "the disk, so that the disk can grow without a stop."),
 };
 const unsigned config_rows_count = sizeof(config_rows) / sizeof(config_rows[0]);
 

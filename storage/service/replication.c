@@ -274,6 +274,8 @@ static enum err open_replicator(struct replication *replication)
         .grace_ms = config->durability_grace_s * 1000,
         .cross_dc = config->durability_cross_dc,
         .log_retain_bytes = config->log_retain_bytes,
+        .log_hold_bytes = config->log_hold_bytes,
+        .log_hold_ms = (uint64_t)config->log_hold_hours * 3600 * 1000,
         .clock = &replication->clock,
         .log = log_lmdb_interface(replication->log),
         .transport = transport_nng_interface(replication->transport),

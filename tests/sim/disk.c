@@ -8,7 +8,7 @@
 #include "raft/membership.h"
 #include "sim.h"
 
-enum { FAILING_PERMILLE = 3 };
+enum { FAILING_PERMILLE = 3, FAILING_FROM_MS = 2500 /* when groups have been made */ };
 
 static void group_reserve(struct disk_group *group, uint64_t count)
 {
@@ -155,7 +155,8 @@ static void written(struct world *world, struct event *event)
 {
     struct node *node = &world->nodes[event->node];
     struct disk *disk = &node->disk;
-    if (world->plan.failing && !world->calm && sim_chance(world, FAILING_PERMILLE)) {
+    if (world->plan.failing && !world->calm && world->now_ms > FAILING_FROM_MS &&
+        sim_chance(world, FAILING_PERMILLE)) {
         /* Nobody knows how much of it is there: as with a crash. */
         world->stats->write_errors++;
         replicator_log_written(node->replicator, sim_below(world, 2) == 0 ? ERR_IO : ERR_FULL);
