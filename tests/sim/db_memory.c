@@ -26,6 +26,7 @@ static void version_set(struct db_version *to, const struct db_version *from)
 
     for (unsigned i = 0; i < TABLE_COUNT; i++)
         to->tables[i] = tree_hold(from->tables[i]);
+    to->number = from->number;
     version_drop(&older);
 }
 
@@ -44,7 +45,7 @@ void db_close(struct db **db)
 
     if (closing == NULL)
         return;
-    CHECK(closing->reading == 0 && !closing->writing);
+    CHECK(closing->reading == 0 && !closing->writing && closing->watches == NULL);
     version_drop(&closing->committed);
     version_drop(&closing->durable);
     free(closing);
@@ -108,14 +109,17 @@ struct db_txn *db_read_begin(struct db *db)
 struct db_txn *db_write_begin(struct db *db)
 {
     CHECK(!db->writing); /* one thread: nobody would end the other */
+    struct db_txn *txn = txn_begin(db, true);
     db->writing = true;
-    return txn_begin(db, true);
+    txn->version.number++;
+    return txn;
 }
 
 /* A transaction that changed nothing writes no meta page, and makes nothing durable. */
 static bool txn_changed(const struct db_txn *txn)
 {
-    return memcmp(&txn->version, &txn->db->committed, sizeof(txn->version)) != 0;
+    return memcmp(txn->version.tables, txn->db->committed.tables,
+                  sizeof(txn->version.tables)) != 0;
 }
 
 enum err db_commit(struct db_txn **txn)
@@ -154,6 +158,11 @@ enum err db_note_error(struct db_txn *txn, enum err err)
     return err;
 }
 
+uint64_t db_txn_number(const struct db_txn *txn)
+{
+    return txn->version.number;
+}
+
 enum err db_error(const struct db_txn *txn)
 {
     return txn->err;
@@ -183,6 +192,7 @@ void db_reserve(struct db_txn *txn, enum db_table table, struct bytes key, size_
     *room = NULL;
     if (txn->err != ERR_OK)
         return;
+    db_watches_tell(txn, table, key);
     if (!txn->write)
         db_note_error(txn, ERR_DENIED);
     else if (key.len == 0 || key.len > DB_KEY_SIZE_MAX)
@@ -207,6 +217,7 @@ bool db_delete(struct db_txn *txn, enum db_table table, struct bytes key)
 
     if (txn->err != ERR_OK)
         return false;
+    db_watches_tell(txn, table, key);
     if (!txn->write || key.len == 0) {
         db_note_error(txn, txn->write ? ERR_TOOBIG : ERR_DENIED);
         return false;

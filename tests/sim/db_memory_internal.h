@@ -7,6 +7,7 @@
 
 /* All tables at one moment; whoever holds it holds its trees. */
 struct db_version {
+    uint64_t number; /* of the transaction that made it */
     struct tree *tables[TABLE_COUNT];
 };
 
@@ -16,6 +17,7 @@ struct db {
     struct db_version durable; /* what survives a power loss for sure */
     unsigned reading;
     bool writing;
+    struct db_watch *watches;
 };
 
 struct db_txn {
@@ -28,5 +30,8 @@ struct db_txn {
 
 /* Notes the error of a call, unless there was one. Returns it; NOTFOUND is only returned. */
 enum err db_note_error(struct db_txn *txn, enum err err);
+
+/* Before a key is written or deleted. */
+void db_watches_tell(struct db_txn *txn, enum db_table table, struct bytes key);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "sim.h"
 
-enum { STEP_RECORDS_MAX = 400, CALM_STEP_RECORDS = 2000, STEP_MS = 20 };
+enum { STEP_MS = 20 };
 
 struct copy {
     unsigned group;
@@ -37,8 +37,6 @@ static void copy_run(struct world *world, struct event *event)
     struct copy copy = *(struct copy *)event->data;
     struct node *node = &world->nodes[event->node];
     struct node *source = &world->nodes[copy.source];
-    unsigned amount =
-        world->calm ? CALM_STEP_RECORDS : 1 + (unsigned)sim_below(world, STEP_RECORDS_MAX);
     bool stopped = node->fetch_stopped[copy.group];
     bool resumed = false;
     if (stopped || !reachable(node, source) ||
@@ -57,12 +55,16 @@ static void copy_run(struct world *world, struct event *event)
         copy.source_life = source->life;
         world->stats->fetches++;
         world->stats->fetches_resumed += resumed;
-    } else if (machine_copy_step(&node->machine, &source->machine, copy.group, copy.target,
-                                 amount)) {
-        machine_copy_end(&node->machine, copy.group, copy.target);
-        world->stats->fetched++;
-        copy_ended(node, &copy, ERR_OK);
-        return;
+    } else {
+        enum err err = machine_copy_step(&node->machine, copy.group);
+        if (err == ERR_OK) {
+            copy.target = machine_copy_end(&node->machine, copy.group);
+            world->stats->fetched++;
+        }
+        if (err != ERR_BUSY) {
+            copy_ended(node, &copy, err == ERR_OK ? ERR_OK : ERR_UNAVAILABLE);
+            return;
+        }
     }
     copy_later(node, &copy);
     node_wake(node);

@@ -288,6 +288,9 @@ void machine_crash(struct machine_sim *machine)
         struct machine_group *group = &machine->groups[i];
         struct db_txn *txn = db_read_begin(machine_lane(machine, i));
         uint64_t index = machine_applied(txn, mail_group_number(i));
+        if (group->partial != machine_partial_read(machine, i))
+            sim_fail(machine->world, "node %u: group %u was %s when the power went",
+                     machine->node + 1, i, group->partial ? "partial" : "whole");
         if (index < group->durable)
             sim_fail(machine->world, "node %u called %llu of group %u durable, %llu is there",
                      machine->node + 1, (unsigned long long)group->durable, i,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/sim/machine_bugs.h"
 
+#include "storage/db/key.h"
 #include "storage/machine/account.h"
 #include "storage/machine/machine.h"
 #include "storage/schema/entry.h"

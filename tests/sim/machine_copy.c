@@ -1,24 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A group's tables from another machine: all that is different is written, row by row in the
- * order of keys, out of one snapshot of the source. The meta row, which says of which index the
- * tables are, goes last.
+ * A group's state from another node's machine, by the product's own storage/transfer/: what the
+ * service does with threads and RPC is done here in steps of virtual time, with limits so small
+ * that both sides go on working in between.
  */
 #include "storage/db/key.h"
+#include "storage/machine/local.h"
 #include "storage/machine/machine.h"
+#include "storage/transfer/sink.h"
+#include "storage/transfer/source.h"
 #include "tests/sim/mail.h"
 #include "tests/sim/sim.h"
 
-/* The meta table is behind the others. */
-static enum db_table copy_table(unsigned step)
+/* The sides measure how long they read, and stop early when it was long: it never is. */
+static uint64_t no_time(void)
 {
-    return step + 1 < TABLE_COUNT ? (enum db_table)(step + 1) : TABLE_META;
+    return 0;
+}
+
+/* Of bytes: between a few rows and all of them in one step. */
+static struct transfer_limits limits_random(struct world *world)
+{
+    size_t step = (size_t)512 << sim_below(world, 8);
+
+    return (struct transfer_limits){
+        .leaf_bytes = 256 + sim_below(world, step),
+        .read_bytes = 4 * step,
+        .rows_bytes = step,
+        .changes_bytes = step,
+        .last_bytes = step,
+        .write_bytes = 256 + sim_below(world, step),
+        .keys_bytes = sim_below(world, 16) == 0 ? step : transfer_limits.keys_bytes,
+        .read_ms = 1,
+    };
 }
 
 static void copy_fini(struct machine_copy *copy)
 {
-    db_abort(&copy->source);
-    *copy = (struct machine_copy){0};
+    transfer_source_free(&copy->source);
+    transfer_sink_free(&copy->sink);
 }
 
 void machine_copies_end(struct world *world, unsigned node)
@@ -31,115 +51,151 @@ void machine_copies_end(struct world *world, unsigned node)
         }
 }
 
+static bool source_begin(struct machine_copy *copy, const struct machine_sim *from,
+                         unsigned group, const uint8_t seed[TRANSFER_SEED_SIZE])
+{
+    struct transfer_tables tables;
+    struct buffer names = BUFFER_EMPTY;
+    struct transfer_source_config config = {
+        .db = machine_lane(from, group),
+        .group = mail_group_number(group),
+        .limits = &copy->limits,
+        .now_ms = no_time,
+    };
+    enum err err;
+
+    transfer_tables_own(&tables);
+    transfer_tables_encode(&tables, &names);
+    config.tables = buffer_bytes(&names);
+    memcpy(config.seed, seed, TRANSFER_SEED_SIZE);
+    err = transfer_source_new(&config, &copy->source);
+    buffer_fini(&names);
+    copy->from = from->node;
+    if (err != ERR_OK && err != ERR_NOTFOUND)
+        sim_fail(from->world, "node %u cannot send group %u: %s", from->node + 1, group,
+                 err_text(err));
+    return err == ERR_OK;
+}
+
 uint64_t machine_copy_begin(struct machine_sim *to, const struct machine_sim *from,
                             unsigned group, bool *resumed)
 {
+    struct world *world = to->world;
     struct machine_group *target = &to->groups[group];
     struct machine_copy *copy = &target->copy;
+    uint64_t seed[TRANSFER_SEED_SIZE / sizeof(uint64_t)];
+    struct transfer_sink_config config = {
+        .db = machine_lane(to, group),
+        .group = mail_group_number(group),
+        .source = from->node + 1,
+        .limits = &copy->limits,
+        .now_ms = no_time,
+        .wall_ms = world->now_ms,
+    };
 
-    if (!machine_whole(from, group))
-        return 0;
+    for (unsigned i = 0; i < sizeof(seed) / sizeof(*seed); i++)
+        seed[i] = sim_random(world);
     copy_fini(copy);
-    copy->source = db_read_begin(machine_lane(from, group));
-    copy->from = from->node;
+    copy->limits = limits_random(world);
+    if (!machine_whole(from, group) || !source_begin(copy, from, group, (const uint8_t *)seed))
+        return 0;
+    memcpy(config.seed, seed, sizeof(config.seed));
+    copy->sink = transfer_sink_new(&config);
+    CHECK(transfer_sink_begin(copy->sink) == ERR_OK);
+    machine_committed(to, group);
     *resumed = target->partial;
     target->partial = true;
-    return machine_applied(copy->source, mail_group_number(group));
+    return from->groups[group].committed;
 }
 
-/* Whether this node alone has rows of the table, or a planted bug forgets it. */
-static bool is_left_out(const struct machine_sim *to, enum db_table table)
+/* An error of the copy, which then begins anew; false when it must not be. */
+static bool may_fail(struct machine_sim *to, unsigned group, enum err err)
 {
-    return (to->world->bug == BUG_DEDUPE_FORGOTTEN && table == TABLE_DEDUPE) ||
-           bytes_equal(bytes_of(db_table_name(table)), BYTES("local"));
+    if (err == ERR_TOOBIG &&
+        to->groups[group].copy.limits.keys_bytes < transfer_limits.keys_bytes)
+        return true; /* more has changed than there is room to remember */
+    sim_fail(to->world, "node %u cannot copy group %u: %s", to->node + 1, group, err_text(err));
+    return false;
 }
 
-static int key_order(bool more_a, struct bytes a, bool more_b, struct bytes b)
-{
-    size_t both = a.len < b.len ? a.len : b.len;
-    int order;
-
-    if (!more_a || !more_b)
-        return more_a ? -1 : 1;
-    order = memcmp(a.at, b.at, both);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-/* From the copy's place on in one table, until `*amount` rows were looked at; true at the end.
- */
-static bool table_copy(struct machine_copy *copy, struct db_txn *txn, enum db_table table,
-                       struct bytes prefix, bool leave_out, unsigned *amount)
-{
-    struct db_cursor *source = db_cursor_open(copy->source, table, prefix);
-    struct db_cursor *target = db_cursor_open(txn, table, prefix);
-    struct bytes at =
-        copy->place.len > 0 ? bytes_from(copy->place.at, copy->place.len) : prefix;
-    struct bytes key;
-    struct bytes value;
-    struct bytes old_key;
-    struct bytes old;
-    bool more = db_cursor_seek(source, at, &key, &value) && !leave_out;
-    bool had = db_cursor_seek(target, at, &old_key, &old);
-
-    for (; (more || had) && *amount > 0; --*amount) {
-        int order = key_order(more, key, had, old_key);
-        if (order > 0) {
-            db_cursor_delete(target);
-        } else if (order < 0 || !bytes_equal(value, old)) {
-            db_put(txn, table, key, value);
-        }
-        if (order >= 0)
-            had = db_cursor_next(target, &old_key, &old);
-        if (order <= 0)
-            more = db_cursor_next(source, &key, &value);
-    }
-    if (more || had) {
-        struct bytes next = key_order(more, key, had, old_key) < 0 ? key : old_key;
-        copy->place.len = next.len;
-        memcpy(copy->place.at, next.at, next.len);
-    }
-    db_cursor_close(&source);
-    db_cursor_close(&target);
-    return !more && !had;
-}
-
-bool machine_copy_step(struct machine_sim *to, const struct machine_sim *from, unsigned group,
-                       uint64_t index, unsigned amount)
+/* One question, its answer, and the rows of it written. */
+static enum err copy_step(struct machine_sim *to, unsigned group)
 {
     struct machine_copy *copy = &to->groups[group].copy;
-    struct db_txn *txn = db_write_begin(machine_lane(to, group));
-    struct key prefix;
-    struct bytes start = key_group(&prefix, mail_group_number(group));
+    struct buffer question = BUFFER_EMPTY;
+    struct buffer answer = BUFFER_EMPTY;
+    bool more = true;
+    enum err err;
 
-    CHECK(copy->source != NULL && copy->from == from->node);
-    CHECK(machine_applied(copy->source, mail_group_number(group)) == index);
-    while (copy->step + 1 < TABLE_COUNT && amount > 0) {
-        enum db_table table = copy_table(copy->step);
-        if (!table_copy(copy, txn, table, start, is_left_out(to, table), &amount))
-            break;
-        copy->step++;
-        copy->place.len = 0;
+    if ((err = transfer_sink_question(copy->sink, &question)) == ERR_OK &&
+        (err = transfer_source_answer(copy->source, buffer_bytes(&question), &answer)) ==
+            ERR_OK)
+        err = transfer_sink_receive(copy->sink, buffer_bytes(&answer));
+    while (err == ERR_OK && more) {
+        err = transfer_sink_write(copy->sink, &more);
+        machine_committed(to, group);
     }
-    CHECK(db_commit(&txn) == ERR_OK);
-    machine_committed(to, group);
-    return copy->step + 1 == TABLE_COUNT;
+    buffer_fini(&question);
+    buffer_fini(&answer);
+    return err;
 }
 
-void machine_copy_end(struct machine_sim *to, unsigned group, uint64_t index)
+enum err machine_copy_step(struct machine_sim *to, unsigned group)
 {
-    struct machine_group *target = &to->groups[group];
-    struct db *db = machine_lane(to, group);
-    struct db_txn *txn = db_write_begin(db);
-    struct key prefix;
-    unsigned all = UINT32_MAX;
+    struct machine_copy *copy = &to->groups[group].copy;
+    uint64_t index;
+    enum err err;
 
-    CHECK(table_copy(&target->copy, txn, TABLE_META,
-                     key_group(&prefix, mail_group_number(group)), false, &all));
-    CHECK(machine_applied(txn, mail_group_number(group)) == index);
+    CHECK(copy->source != NULL && copy->sink != NULL);
+    if ((err = copy_step(to, group)) != ERR_OK) {
+        may_fail(to, group, err);
+        copy_fini(copy);
+        return err;
+    }
+    return transfer_sink_done(copy->sink, &index) ? ERR_OK : ERR_BUSY;
+}
+
+/* Planted: request ids are not part of what is copied. */
+static void dedupe_forget(struct machine_sim *to, unsigned group)
+{
+    struct db_txn *txn = db_write_begin(machine_lane(to, group));
+    struct key prefix;
+    struct bytes key;
+    struct bytes value;
+    struct db_cursor *cursor =
+        db_cursor_open(txn, TABLE_DEDUPE, key_group(&prefix, mail_group_number(group)));
+
+    for (bool more = db_cursor_first(cursor, &key, &value); more;
+         more = db_cursor_next(cursor, &key, &value))
+        db_cursor_delete(cursor);
+    db_cursor_close(&cursor);
     CHECK(db_commit(&txn) == ERR_OK);
     machine_committed(to, group);
-    CHECK(db_sync(db) == ERR_OK);
+}
+
+bool machine_partial_read(const struct machine_sim *machine, unsigned group)
+{
+    struct db_txn *txn = db_read_begin(machine_lane(machine, group));
+    bool partial = local_partial(txn, mail_group_number(group), NULL);
+
+    db_abort(&txn);
+    return partial;
+}
+
+uint64_t machine_copy_end(struct machine_sim *to, unsigned group)
+{
+    struct machine_group *target = &to->groups[group];
+    uint64_t index = 0;
+
+    CHECK(transfer_sink_done(target->copy.sink, &index));
     copy_fini(&target->copy);
+    if (to->world->bug == BUG_DEDUPE_FORGOTTEN)
+        dedupe_forget(to, group);
+    CHECK(db_sync(machine_lane(to, group)) == ERR_OK);
+    machine_committed(to, group);
+    CHECK(!machine_partial_read(to, group));
     target->partial = false;
     target->committed = target->applied = target->durable = index;
+    machine_check_digest(to, group);
+    return index;
 }

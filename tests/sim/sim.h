@@ -15,7 +15,7 @@
 #include "raft/machine.h"
 #include "raft/replicator.h"
 #include "raft/transport.h"
-#include "storage/db/key.h"
+#include "storage/transfer/format.h"
 
 enum {
     NODES_MAX = 5,
@@ -116,12 +116,12 @@ struct truth_record {
     uint64_t digest; /* of the group's tables behind it, 0: nobody has looked */
 };
 
-/* Of a group's tables from another node's machine, under way. */
+/* Of a group's state from another node's machine, under way. */
 struct machine_copy {
-    struct db_txn *source; /* the snapshot */
+    struct transfer_source *source;
+    struct transfer_sink *sink;
     unsigned from;
-    unsigned step;
-    struct key place; /* goes on here */
+    struct transfer_limits limits;
 };
 
 struct machine_group {
@@ -332,15 +332,17 @@ bool machine_holds(const struct machine_sim *machine, unsigned group, uint64_t i
 
 /*
  * Copying a group's state from one machine to another, as fetch.c does it over virtual time.
- * begin: returns the index that the copy will be of, 0 when `from` has no whole state; `to` is
- * partial from now on, with `resumed` set when it was before. step: copies a little more, true
- * when all is there. end: `to` is whole and durable at `index`.
+ * begin: returns what `from` has applied, 0 when it has no whole state; `to` is partial from
+ * now on, with `resumed` set when it was before. step: copies a little more; ERR_OK when all is
+ * there, ERR_BUSY while it is not, else the copy has failed. end: `to` is whole and durable at
+ * the index that is returned, at least that of the beginning.
  */
 uint64_t machine_copy_begin(struct machine_sim *to, const struct machine_sim *from,
                             unsigned group, bool *resumed);
-bool machine_copy_step(struct machine_sim *to, const struct machine_sim *from, unsigned group,
-                       uint64_t index, unsigned amount);
-void machine_copy_end(struct machine_sim *to, unsigned group, uint64_t index);
+enum err machine_copy_step(struct machine_sim *to, unsigned group);
+uint64_t machine_copy_end(struct machine_sim *to, unsigned group);
+/* As the tables say. */
+bool machine_partial_read(const struct machine_sim *machine, unsigned group);
 
 /* Copies from and to a node that dies are void. */
 void machine_copies_end(struct world *world, unsigned node);

@@ -21,6 +21,8 @@ struct play {
     struct db_cursor *cursors[CURSORS];
     bool standing[CURSORS];
     struct reader readers[READERS];
+    struct db_watch *watch;
+    uint64_t number; /* of the first transaction */
 };
 
 /* Prefixes: none, some that end in 0xff, one that nothing begins with. */
@@ -72,12 +74,32 @@ static struct bytes random_key(struct play *play, uint8_t *room)
         len++;
     for (unsigned i = 0; i < len; i++)
         room[i] = letters[below(play, sizeof(letters))];
+    if (len >= 4 && below(play, 4) == 0)
+        memcpy(room, "abba", 4);
     return bytes_from(room, len);
 }
 
 static enum db_table random_table(struct play *play)
 {
     return (enum db_table)(below(play, TABLES) * 5);
+}
+
+static void changed(void *context, uint64_t txn_number, enum db_table table, struct bytes key)
+{
+    struct play *play = context;
+
+    note(play, txn_number - play->number);
+    note(play, table);
+    note_bytes(play, key);
+}
+
+/* Of the keys that begin with "abba". */
+static void watch_step(struct play *play)
+{
+    if (play->watch != NULL)
+        db_watch_free(&play->watch);
+    else
+        CHECK(db_watch_new(play->db, 0x61626261, changed, play, &play->watch) == ERR_OK);
 }
 
 static void cursors_close(struct play *play)
@@ -111,6 +133,7 @@ static void reader_step(struct play *play)
         return;
     }
     note_all(play, reader->txn);
+    note(play, db_txn_number(reader->txn) - play->number);
     if (below(play, 2) == 0)
         note(play, db_commit(&reader->txn));
     else
@@ -210,10 +233,15 @@ void db_play(const char *folder, uint64_t seed, unsigned steps, struct buffer *a
     struct db_txn *txn;
 
     CHECK(db_open(folder, MAP_BYTES, &play.db) == ERR_OK);
+    txn = db_read_begin(play.db);
+    play.number = db_txn_number(txn);
+    db_abort(&txn);
     for (unsigned i = 0; i < steps; i++) {
         unsigned what = below(&play, 100);
         if (what < 3)
             reader_step(&play);
+        else if (play.txn == NULL && what < 30)
+            watch_step(&play);
         else if (play.txn == NULL)
             play.txn = db_write_begin(play.db);
         else if (what < 5)
@@ -227,6 +255,7 @@ void db_play(const char *folder, uint64_t seed, unsigned steps, struct buffer *a
         txn_end(&play);
     for (unsigned i = 0; i < READERS; i++)
         db_abort(&play.readers[i].txn);
+    db_watch_free(&play.watch);
     txn = db_read_begin(play.db);
     note_all(&play, txn);
     note(&play, db_commit(&txn));
