@@ -96,6 +96,41 @@ static bool some_more(struct cluster *cluster)
     return acknowledged(cluster) > acknowledged_before + 500;
 }
 
+static uint64_t group_acknowledged(struct cluster *cluster, unsigned group)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        sum += cluster->shared->nodes[i].groups[group].acknowledged;
+    return sum;
+}
+
+/* Kills it, and sees how long the groups that it led take nothing. */
+static bool kill_and_watch(struct cluster *cluster, pid_t pid, unsigned victim)
+{
+    uint64_t before[CLUSTER_GROUPS_MAX] = {0};
+    bool led[CLUSTER_GROUPS_MAX] = {false};
+    unsigned left = 0;
+    for (unsigned g = 0; g < cluster->options.groups; g++) {
+        led[g] = cluster->shared->nodes[victim].groups[g].leader == victim + 1;
+        left += led[g];
+    }
+    unsigned count = left;
+    uint64_t start = now_ms();
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    for (unsigned g = 0; g < cluster->options.groups; g++)
+        before[g] = group_acknowledged(cluster, g);
+    for (uint64_t end = start + DEADLINE_MS; left > 0 && now_ms() < end; pause_ms(1))
+        for (unsigned g = 0; g < cluster->options.groups; g++)
+            if (led[g] && group_acknowledged(cluster, g) > before[g]) {
+                led[g] = false;
+                left--;
+            }
+    printf("%u groups led by node %u took commands again after %llu ms\n", count, victim + 1,
+           (unsigned long long)(now_ms() - start));
+    return left == 0;
+}
+
 static bool load_and_kill(struct cluster *cluster, pid_t *pids)
 {
     for (unsigned i = 0; i < KILLS; i++) {
@@ -110,10 +145,9 @@ static bool load_and_kill(struct cluster *cluster, pid_t *pids)
                 victim = n;
         printf("kill node %u after %llu acknowledged\n", victim + 1,
                (unsigned long long)acknowledged(cluster));
-        kill(pids[victim], SIGKILL);
-        waitpid(pids[victim], NULL, 0);
+        bool on = kill_and_watch(cluster, pids[victim], victim);
         acknowledged_before = acknowledged(cluster);
-        if (!wait_for(cluster, some_more)) {
+        if (!on || !wait_for(cluster, some_more)) {
             printf("FAILED: the others do not go on\n");
             return false;
         }

@@ -19,6 +19,7 @@ struct shared_group {
     _Atomic uint64_t commands;
     _Atomic uint64_t leader;
     _Atomic unsigned voters;
+    _Atomic uint64_t acknowledged;
 };
 
 struct shared_node {

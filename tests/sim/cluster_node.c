@@ -135,6 +135,7 @@ static void proposed(void *context, enum err err, uint64_t index, struct bytes r
     if (err == ERR_OK) {
         uint64_t at = atomic_load(&shared->latencies_count);
         atomic_fetch_add(&shared->acknowledged, 1);
+        atomic_fetch_add(&shared->groups[request->group].acknowledged, 1);
         if (at < LATENCIES_MAX) {
             shared->latencies_us[at] = (uint32_t)(now_us() - request->start_us);
             atomic_store(&shared->latencies_count, at + 1);
@@ -248,8 +249,6 @@ static void node_open(struct node *node, const struct replicator_clock *clock)
     struct replicator_config config = {
         .node_id = node->number + 1,
         .seed = now_us() ^ (uint64_t)getpid() << 32,
-        .election_timeout_ms = 1000,
-        .heartbeat_ms = 100,
         .cross_dc = true,
         .grace_ms = 2000,
         .log_retain_bytes = (uint64_t)1 << 40,
