@@ -15,8 +15,9 @@ import lab
 
 SIZE = 150 * 1024 * 1024
 MIB = 1024 * 1024
-# What a process may have on its heap beyond what it had before. The store keeps entries on their way to the log.
-ROOM = {"postraft-smtp": 24 * MIB, "postraft-imap": 24 * MIB, "postraft-store": 96 * MIB}
+# What a process may have on its heap beyond what it had before. The store keeps the newest entries of the log for its
+# followers: raft/replicator.h, cache_bytes_max, 256 MiB for all messages together.
+ROOM = {"postraft-smtp": 8 * MIB, "postraft-imap": 8 * MIB, "postraft-store": (256 + 32) * MIB}
 
 
 class Memory:
