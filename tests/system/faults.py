@@ -29,6 +29,7 @@ import nemesis
 import workload
 
 DELAYS_MS = (2.0, 20.0)
+SHORT_LOG = "storage { log_retain_bytes = 1048576 }"    # every second pair of runs: who was away fetches states
 USERS = 6
 GROUPS = 4
 HEALTHY_S = 90
@@ -43,8 +44,9 @@ NEVER = re.compile(r"child ended.*signal=(?!9\b|15\b)\d+|check failed|Sanitizer|
 class Run:
     """One cluster's life. `words` collects what the line about it says."""
 
-    def __init__(self, seed, seconds, delay_ms, build, kinds=nemesis.KINDS):
+    def __init__(self, seed, seconds, delay_ms, build, kinds=nemesis.KINDS, extra=""):
         self.seed = seed
+        self.extra = extra
         self.seconds = seconds
         self.delay_ms = delay_ms
         self.build = build
@@ -55,12 +57,13 @@ class Run:
         self.ended = []
         self.plan = ""
         self.leader_changes = 0
+        self.copied = 0
         self.service_s = 0.0
 
     def go(self, keep=None):
         """Violations are there afterwards; what breaks the run itself is one too."""
         with contextlib.ExitStack() as stack:
-            cluster = lab_disk.FaultCluster(3, self.delay_ms, self.build, groups=GROUPS)
+            cluster = lab_disk.FaultCluster(3, self.delay_ms, self.build, groups=GROUPS, extra=self.extra)
             stack.callback(cluster.end)
             try:
                 cluster.create()
@@ -91,6 +94,8 @@ class Run:
         self.service_s = max(row["seconds"] for row in self.history if row["op"] == "probe")
         cluster.wait_healthy(HEALTHY_S)
         self.leader_changes = len(leaders(cluster) - terms)
+        self.copied = sum((node.folder / "log").read_text(errors="replace").count("the state of a group was copied")
+                          for node in cluster.nodes)
         digests(load.history, cluster)
         workload.final_reads(load.history, cluster.nodes, users, cluster.password)
         self.violations += judge.check(self.history)
@@ -110,8 +115,8 @@ class Run:
         verdict = f"{len(self.violations)} VIOLATIONS" if self.violations else "TOOTHLESS" if self.toothless() else "ok"
         happened = ", ".join(f"{text} [{effect}]" for text, effect in self.faults)
         return (f"{verdict}: seed {self.seed}, {self.delay_ms:g} ms; {ops}; unknown {unknown}, later {later}, of them there "
-                f"all the same {len(judge.ghosts(self.history))}; leaders elected {self.leader_changes}; service after "
-                f"{self.service_s:.1f} s; faults: {happened}")
+                f"all the same {len(judge.ghosts(self.history))}; leaders elected {self.leader_changes}; states fetched {self.copied}; "
+                f"service after {self.service_s:.1f} s; faults: {happened}")
 
     def save(self, cluster, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -225,7 +230,9 @@ def main():
     kinds = kinds_of(options.only) if options.only else nemesis.KINDS
     wrong, toothless, totals = [], [], {}
     for number in range(options.first, options.first + options.runs):
-        run = Run(f"{options.seed}/{number}", options.seconds, DELAYS_MS[(number - 1) % len(DELAYS_MS)], options.build, kinds)
+        delay_ms = DELAYS_MS[(number - 1) % len(DELAYS_MS)]
+        extra = SHORT_LOG if (number - 1) // 2 % 2 else ""
+        run = Run(f"{options.seed}/{number}", options.seconds, delay_ms, options.build, kinds, extra)
         folder = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"postraft-faults-{options.seed}-{number}"
         start = time.monotonic()
         try:

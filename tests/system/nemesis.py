@@ -96,10 +96,18 @@ class Lossy(Fault):
 
 
 class KillNode(Fault):
+    """Sometimes large mail flows meanwhile, and the logs no longer reach back to where the node was."""
+
+    def draw(self, draw):
+        self.detail = draw.choice(("", "misses much"))
+
     def begin(self):
         self.node.kill_tree()
+        if self.detail:
+            self.cluster.load.large.set()
 
     def mend(self):
+        self.cluster.load.large.clear()
         self.node.start()
 
 
