@@ -152,9 +152,25 @@ static void recovered(void *context, enum err err)
     free(order);
 }
 
+static void recover(struct world *world, struct event *event);
+
+static void recover_later(struct node *node)
+{
+    struct world *world = node->world;
+    sim_at(world, (struct event){.at_ms = world->now_ms + RECOVERY_WAIT_MS +
+                                          sim_below(world, RECOVERY_WAIT_MS),
+                                 .run = recover,
+                                 .node = node->number});
+}
+
 static void recover(struct world *world, struct event *event)
 {
     struct node *node = &world->nodes[event->node];
+    /* It may still have been about to die. */
+    if (!node->up || node->dying || node->failed) {
+        recover_later(node);
+        return;
+    }
     for (unsigned g = 0; g < world->plan.groups; g++) {
         struct replicator_status status;
         uint64_t member = node->number + 1;
@@ -182,9 +198,5 @@ void operator_disaster(struct world *world)
     if (!survivor->up)
         node_start(survivor);
     replicator_quiesce(survivor->replicator, false);
-    sim_at(world, (struct event){.at_ms = world->now_ms + RECOVERY_WAIT_MS +
-                                          sim_below(world, RECOVERY_WAIT_MS),
-                                 .run = recover,
-                                 .node = survivor->number,
-                                 .life = survivor->life});
+    recover_later(survivor);
 }

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What keeps libraft from things that it would do: seldom, and then for long. */
+#include "one_node_peer.h"
+
+static void pass(struct fixture *fixture, uint64_t ms)
+{
+    for (uint64_t end = fixture->now_ms + ms; fixture->now_ms < end; fixture->now_ms += 10)
+        turns(fixture);
+}
+
+/* A leader, alone, with node 2 as a standby that has everything. Returns the last index. */
+static uint64_t lead_with_standby(struct fixture *fixture, uint64_t *term)
+{
+    struct replicator_status status;
+    struct answer change = {0};
+    bootstrap(fixture);
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    replicator_change(fixture->replicator, 0, 2, REPLICATOR_STANDBY, false, on_simple, &change);
+    turns(fixture);
+    assert_int_equal(change.err, ERR_OK);
+    assert_int_equal(change.count, 1);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    *term = status.term;
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = status.term};
+    message.append_result.last_index = status.last_index;
+    receive(fixture, &message);
+    turns(fixture);
+    frames_drop(fixture);
+    return status.last_index;
+}
+
+/* How many entries were sent since, and of which the first lies where. */
+static unsigned entries_sent(struct fixture *fixture, uint64_t *first)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < fixture->frames_count; i++) {
+        struct wire_reader reader = {0};
+        struct wire_message message;
+        assert_int_equal(wire_reader_start(&reader, frame_bytes(fixture->frames[i])), ERR_OK);
+        while (wire_reader_next(&reader, &message) == ERR_OK) {
+            if (message.type != WIRE_APPEND || message.append.count == 0)
+                continue;
+            if (count == 0)
+                *first = message.append.prev_index + 1;
+            count += message.append.count;
+        }
+        wire_reader_fini(&reader);
+    }
+    frames_drop(fixture);
+    return count;
+}
+
+/*
+ * A refusal of what a member has acknowledged, after it was silent for a while: libraft would
+ * go back behind that, and send it no entries any more.
+ */
+static void test_refusal_below_match(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t term;
+    uint64_t first = 0;
+    uint64_t last = lead_with_standby(fixture, &term);
+    pass(fixture, 1500);
+    frames_drop(fixture);
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = term};
+    message.append_result.rejected = last;
+    message.append_result.last_index = last - 1;
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(propose(fixture, BYTES("next")).err, ERR_OK);
+    pass(fixture, 300);
+    assert_true(entries_sent(fixture, &first) > 0);
+    assert_int_equal(first, last + 1);
+}
+
+/* A stale answer to a pre-vote reaches a leader: libraft would look at what is no candidate. */
+static void test_vote_result_for_a_leader(void **state)
+{
+    struct fixture *fixture = *state;
+    struct replicator_status status;
+    uint64_t term;
+    lead_with_standby(fixture, &term);
+    for (unsigned i = 0; i < 4; i++) {
+        struct wire_message message = {
+            .type = WIRE_VOTE_RESULT, .term = term + 1, .vote_result = {i & 1, i & 2}};
+        receive(fixture, &message);
+        turns(fixture);
+        assert_true(replicator_status(fixture->replicator, 0, &status));
+        assert_int_equal(status.state, REPLICATOR_LEADER);
+        assert_int_equal(status.term, term);
+    }
+}
+
+/* What came over the older connection, and was not looked at yet, is of no use. */
+static void test_older_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    struct replicator_status status;
+    uint64_t term;
+    uint64_t last = lead_with_standby(fixture, &term);
+    assert_int_equal(propose(fixture, BYTES("next")).err, ERR_OK);
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = term};
+    message.append_result.last_index = last + 1;
+    receive(fixture, &message);
+    replicator_peer_up(fixture->replicator, 2, false);
+    replicator_peer_up(fixture->replicator, 2, true);
+    turns(fixture);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.match[1], last);
+    receive(fixture, &message);
+    turns(fixture);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.match[1], last + 1);
+}
+
+/* The link takes nothing for a while, and libraft says the same again and again. */
+static void test_slow_link(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t term;
+    uint64_t first = 0;
+    uint64_t last = lead_with_standby(fixture, &term);
+    fixture->link_up = false; /* no room */
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(propose(fixture, BYTES("more")).err, ERR_OK);
+    pass(fixture, 3000);
+    assert_int_equal(propose(fixture, BYTES("last")).err, ERR_OK);
+    pass(fixture, 500);
+    assert_int_equal(fixture->frames_count, 0);
+    fixture->link_up = true;
+    turns(fixture);
+    /* Each once; the newest may wait for the first answer. */
+    assert_in_range(entries_sent(fixture, &first), 20, 21);
+    assert_int_equal(first, last + 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_refusal_below_match, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vote_result_for_a_leader, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_older_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_slow_link, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
