@@ -30,7 +30,7 @@ HOMES = {
     "openssl/": {"node/runtime"},
     "confuse.h": {"node/runtime"},
     "zstd.h": {"storage/client", "storage/query"},
-    "sodium.h": {"storage/service", "storage/client", "storage/machine", "storage/transfer"},
+    "sodium.h": {"storage/service", "storage/client", "storage/machine", "storage/query", "storage/transfer"},
     "jansson.h": {"admin"},
     "libsmartcols": {"admin"},
     "utf8proc.h": {"node/mail"},

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "node/base/check.h"
 #include "node/base/file_ahead.h"
@@ -127,6 +128,37 @@ enum err db_sync(struct db *db)
     return err_from_lmdb(mdb_env_sync(db->env, 1));
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Under the lock. */
+static void reading_add(struct db *db, struct db_txn *txn)
+{
+    txn->begun_ms = now_ms();
+    txn->previous = NULL;
+    txn->next = db->first_read;
+    if (txn->next != NULL)
+        txn->next->previous = txn;
+    db->first_read = txn;
+    db->reading++;
+}
+
+static void reading_remove(struct db *db, struct db_txn *txn)
+{
+    if (txn->previous != NULL)
+        txn->previous->next = txn->next;
+    else
+        db->first_read = txn->next;
+    if (txn->next != NULL)
+        txn->next->previous = txn->previous;
+    db->reading--;
+}
+
+/* One that is idle, or a new one. */
 static struct db_txn *idle_take(struct db *db)
 {
     struct db_txn *txn;
@@ -136,8 +168,12 @@ static struct db_txn *idle_take(struct db *db)
     if (txn != NULL) {
         db->idle = txn->next;
         db->idle_count--;
+    } else {
+        txn = calloc(1, sizeof(*txn));
+        CHECK(txn != NULL);
+        txn->db = db;
     }
-    db->reading++;
+    reading_add(db, txn);
     pthread_mutex_unlock(&db->lock);
     return txn;
 }
@@ -146,14 +182,10 @@ struct db_txn *db_read_begin(struct db *db)
 {
     struct db_txn *txn = idle_take(db);
 
-    if (txn != NULL) {
+    if (txn->txn != NULL)
         txn->err = err_from_lmdb(mdb_txn_renew(txn->txn));
-        return txn;
-    }
-    txn = calloc(1, sizeof(*txn));
-    CHECK(txn != NULL);
-    txn->db = db;
-    txn->err = err_from_lmdb(mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn->txn));
+    else
+        txn->err = err_from_lmdb(mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn->txn));
     return txn;
 }
 
@@ -189,7 +221,7 @@ static void read_end(struct db_txn *txn)
     if (txn->txn != NULL)
         mdb_txn_reset(txn->txn);
     pthread_mutex_lock(&db->lock);
-    db->reading--;
+    reading_remove(db, txn);
     if (txn->txn != NULL && txn->err == ERR_OK && db->idle_count < IDLE_READERS_MAX) {
         txn->next = db->idle;
         db->idle = txn;
@@ -235,6 +267,28 @@ void db_abort(struct db_txn **txn)
     free(ending);
 }
 
+/* The rows of LMDB's own table of free pages, number 0: each begins with how many it lists. */
+static uint64_t free_pages(struct db *db)
+{
+    struct db_txn *txn = db_read_begin(db);
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    MDB_val value;
+    uint64_t pages = 0;
+
+    if (txn->err == ERR_OK && mdb_cursor_open(txn->txn, 0, &cursor) == MDB_SUCCESS) {
+        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+            size_t count = 0;
+            if (value.mv_size >= sizeof(count))
+                memcpy(&count, value.mv_data, sizeof(count));
+            pages += count;
+        }
+        mdb_cursor_close(cursor);
+    }
+    db_abort(&txn);
+    return pages;
+}
+
 void db_statistics(struct db *db, struct db_statistics *statistics)
 {
     MDB_envinfo info;
@@ -246,4 +300,25 @@ void db_statistics(struct db *db, struct db_statistics *statistics)
     statistics->map_bytes = info.me_mapsize;
     statistics->used_bytes = (info.me_last_pgno + 1) * stat.ms_psize;
     statistics->readers = info.me_numreaders;
+    statistics->free_bytes = free_pages(db) * stat.ms_psize;
+    pthread_mutex_lock(&db->lock);
+    statistics->reading = db->reading;
+    for (const struct db_txn *txn = db->first_read; txn != NULL; txn = txn->next)
+        if (txn->next == NULL)
+            statistics->oldest_read_ms = now_ms() - txn->begun_ms;
+    pthread_mutex_unlock(&db->lock);
+}
+
+void db_table_statistics(struct db *db, enum db_table table, uint64_t *rows, uint64_t *bytes)
+{
+    struct db_txn *txn = db_read_begin(db);
+    MDB_stat stat = {0};
+
+    *rows = *bytes = 0;
+    if (txn->err == ERR_OK && mdb_stat(txn->txn, db->tables[table], &stat) == MDB_SUCCESS) {
+        *rows = stat.ms_entries;
+        *bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) *
+                 stat.ms_psize;
+    }
+    db_abort(&txn);
 }

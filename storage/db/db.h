@@ -133,7 +133,12 @@ struct db_statistics {
     uint64_t map_bytes;
     uint64_t used_bytes; /* of the file, pages free again included */
     uint64_t readers;
+    uint64_t free_bytes;     /* pages in it that can be used again */
+    uint64_t reading;        /* read transactions under way */
+    uint64_t oldest_read_ms; /* how long the first of them has been: it pins old pages */
 };
 void db_statistics(struct db *db, struct db_statistics *statistics);
+/* How many rows a table has, of all groups, and the bytes of its pages. */
+void db_table_statistics(struct db *db, enum db_table table, uint64_t *rows, uint64_t *bytes);
 
 #endif

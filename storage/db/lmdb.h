@@ -15,7 +15,8 @@ struct db {
     struct db_txn *idle;  /* read transactions that were reset, to be renewed */
     unsigned idle_count;
     unsigned reading;
-    struct db_watch *watches; /* touched by who has LMDB's write lock */
+    struct db_txn *first_read; /* those under way, newest first */
+    struct db_watch *watches;  /* touched by who has LMDB's write lock */
 };
 
 struct db_txn {
@@ -25,6 +26,8 @@ struct db_txn {
     bool write;
     unsigned cursors; /* open ones; none may be left at the end */
     struct db_txn *next;
+    struct db_txn *previous;
+    uint64_t begun_ms; /* of a read transaction */
 };
 
 enum err err_from_lmdb(int code);
