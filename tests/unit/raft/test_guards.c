@@ -135,6 +135,92 @@ static void test_slow_link(void **state)
     assert_int_equal(first, last + 1);
 }
 
+enum { TERM = 5 };
+
+static size_t voters_fill(unsigned count, uint8_t *payload)
+{
+    struct membership membership = {.count = count};
+    for (unsigned i = 0; i < count; i++)
+        membership.members[i] = (struct membership_member){.id = i + 1, .role = 1};
+    return membership_encode(&membership, payload);
+}
+
+/* A follower of node 2 in a group of `voters`; entry 2 is the last, and committed. */
+static void follow(struct fixture *fixture, unsigned voters)
+{
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct entry entries[2] = {
+        {.term = 1, .type = ENTRY_CHANGE, .data = {members, voters_fill(voters, members)}},
+        {.term = TERM, .type = ENTRY_COMMAND, .data = BYTES("first")}};
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    replicator_peer_up(fixture->replicator, 3, true);
+    assert_int_equal(replicator_group_join(fixture->replicator, 0), ERR_OK);
+    struct wire_message message = append_of(TERM, 0, 0, entries, 2, 2);
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(fixture->applied, 2);
+    frames_drop(fixture);
+}
+
+/*
+ * A new leader that knows everything to be committed makes no entry of its own. Before it
+ * changes members one must be committed: else two leaders could each change them behind the
+ * other's back.
+ */
+static void test_own_term_before_change(void **state)
+{
+    struct fixture *fixture = *state;
+    struct replicator_status status;
+    struct wire_message message;
+    struct answer change = {0};
+    follow(fixture, 3);
+    replicator_peer_up(fixture->replicator, 2, false);
+    pass(fixture, 300);
+    for (unsigned i = 0; i < 2; i++) {
+        struct wire_message granted = {
+            .type = WIRE_VOTE_RESULT, .term = TERM + 1, .vote_result = {true, i == 0}};
+        receive_from(fixture, 3, &granted);
+        turns(fixture);
+    }
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.state, REPLICATOR_LEADER);
+    assert_int_equal(status.last_index, 2);
+    replicator_change(fixture->replicator, 0, 4, REPLICATOR_STANDBY, false, on_simple, &change);
+    pass(fixture, 50);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.last_index, 3);
+    assert_int_equal(fixture->entries[3].type, ENTRY_BARRIER);
+    message = (struct wire_message){.type = WIRE_APPEND_RESULT, .term = TERM + 1};
+    message.append_result.last_index = 3;
+    receive_from(fixture, 3, &message);
+    pass(fixture, 50);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.last_index, 4);
+    assert_int_equal(fixture->entries[4].type, ENTRY_CHANGE);
+    assert_int_equal(change.count, 0);
+}
+
+/* It is made the only voter: when it leads, then in a term of its own, and that is on disk. */
+static void test_sole_voter_takes_a_term(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t members[MEMBERSHIP_SIZE_MAX];
+    struct replicator_status status;
+    struct entry change = {
+        .term = TERM, .type = ENTRY_CHANGE, .data = {members, voters_fill(1, members)}};
+    follow(fixture, 2);
+    struct wire_message message = append_of(TERM, 2, TERM, &change, 1, 3);
+    receive(fixture, &message);
+    turns(fixture);
+    pass(fixture, 5000); /* two timeouts */
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.state, REPLICATOR_LEADER);
+    assert_int_equal(status.term, TERM + 1);
+    assert_int_equal(fixture->state.term, TERM + 1);
+    assert_int_equal(fixture->state.vote, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +228,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_vote_result_for_a_leader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_link, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_term_before_change, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sole_voter_takes_a_term, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
