@@ -122,6 +122,15 @@ void imap_session_answered(struct imap_session *session, uint64_t ticket, enum e
         return;
     session->answered = NULL;
     session->ticket = 0;
+    if (session->write_wanted && (err == ERR_TIMEOUT || err == ERR_CLOSED)) {
+        /*
+         * Our own store is gone or hangs, and may have passed the change on before: neither OK
+         * nor NO would be true. The client looks at what is there when it comes back.
+         */
+        imap_session_bye(session, "[UNAVAILABLE] It is not known whether the last command was "
+                                  "carried out, look before trying again");
+        return;
+    }
     err = error_of(err, reply);
     if (err == ERR_NOSESSION)
         imap_session_bye(session, "[UNAVAILABLE] The session has ended, log in again");

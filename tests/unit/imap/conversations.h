@@ -8,8 +8,9 @@
 /*
  * What a client sends and what it is told, behind the greeting. Lines with '!' are events that
  * others cause: "!deliver 1" (to mailbox 1, INBOX), "!expunge UID", "!seen UID", "!fail ERR"
- * (the next call), "!quota BYTES MESSAGES", "!later N" (not the next N calls), "!page N"
- * (messages in one answer). INBOX holds UIDs 1 (seen), 2 and 3 (deleted).
+ * (the next call), "!lost ERR" (the next call's answer on its way), "!quota BYTES MESSAGES",
+ * "!later N" (not the next N calls), "!page N" (messages in one answer). INBOX holds UIDs 1
+ * (seen), 2 and 3 (deleted).
  */
 struct conversation {
     const char *name;

@@ -215,6 +215,24 @@ const struct conversation conversations_message[] = {
               "* ESEARCH (TAG \"i\") COUNT 0\r\n"
               "i OK Done\r\n",
      false},
+    {"a write whose answer is lost",
+     SELECT "!lost 8\n"
+            "c FETCH 1 FLAGS\r\n"
+            "!lost 8\n"
+            "d STORE 1 +FLAGS \\Seen\r\n"
+            "e NOOP\r\n",
+     SELECTED "c NO [UNAVAILABLE] The mail store does not answer, try again later\r\n"
+              "* BYE [UNAVAILABLE] It is not known whether the last command was carried out, "
+              "look before trying again\r\n"
+              "<CLOSE>",
+     false},
+    {"a write whose answer is cut off",
+     SELECT "!lost 14\n"
+            "d STORE 1 +FLAGS \\Seen\r\n",
+     SELECTED "* BYE [UNAVAILABLE] It is not known whether the last command was carried out, "
+              "look before trying again\r\n"
+              "<CLOSE>",
+     false},
     {"errors of the store",
      SELECT "!fail 10\n"
             "c FETCH 1 FLAGS\r\n"

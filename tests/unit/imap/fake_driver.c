@@ -54,7 +54,9 @@ static void perform_call(struct fake_driver *driver, const struct imap_action *a
     if (!driver->logged_in && action->request->call_case != PR__REQUEST__CALL_LOGIN)
         driver->call_without_login = true;
     Pr__Reply *reply = fake_store_answer(&driver->store, action->request, &arena);
-    imap_session_answered(driver->session, action->ticket, ERR_OK, reply);
+    enum err lost = driver->store.lost;
+    driver->store.lost = ERR_OK;
+    imap_session_answered(driver->session, action->ticket, lost, lost == ERR_OK ? reply : NULL);
     arena_fini(&arena);
 }
 

@@ -44,6 +44,7 @@ struct fake_store {
     uint64_t modseq;
     size_t page;         /* messages in one answer to Fetch; 0: all */
     enum err fail;       /* what the next call answers instead */
+    enum err lost;       /* what becomes of the next call's answer on its way */
     unsigned fail_after; /* that many calls go well before */
     struct body_codec *codec;
     Pr__AccountQuota *quota; /* NULL: no limits */

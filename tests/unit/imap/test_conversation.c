@@ -45,6 +45,9 @@ static void happen(struct fake_driver *driver, const char *line)
     } else if (sscanf(line, "!fail %u", &number) == 1) {
         driver->store.fail = (enum err)number;
         return;
+    } else if (sscanf(line, "!lost %u", &number) == 1) {
+        driver->store.lost = (enum err)number;
+        return;
     } else if (sscanf(line, "!later %u", &number) == 1) {
         driver->store.fail_after = number;
         return;
