@@ -176,6 +176,7 @@ static void members(struct world *world, struct event *event)
 void client_setup(struct world *world)
 {
     sim_at(world, (struct event){.at_ms = world->now_ms + 50, .run = proposer});
+    mail_handovers_setup(world);
     sim_at(world, (struct event){.at_ms = world->now_ms + 60, .run = reader});
     sim_at(world, (struct event){.at_ms = world->now_ms + 70, .run = members});
 }

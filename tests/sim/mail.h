@@ -88,6 +88,11 @@ enum mail_kind {
     MAIL_SUBSCRIBE,
     MAIL_PURGE,
     MAIL_CANCEL,
+    MAIL_HANDOVER, /* the delivery in the other group, under the same request id */
+    MAIL_HANDED,
+    MAIL_FORMAT,
+    MAIL_UNDELETE,
+    MAIL_FORGET, /* what was expunged, for good */
     MAIL_KINDS
 };
 
@@ -98,6 +103,10 @@ struct mail_op {
     unsigned account;
     unsigned recipients; /* of a delivery: bits */
     unsigned found;      /* those in whose account it was seen */
+    unsigned hand_group; /* with other recipients, to whom it is handed over */
+    unsigned hand_recipients;
+    unsigned hand_found;
+    bool handing; /* somebody is about it */
     uint32_t mailbox;
     uint32_t target;
     uint32_t uids[MAIL_UIDS_MAX];
@@ -106,9 +115,11 @@ struct mail_op {
     uint64_t flags;
     unsigned instances; /* messages with its body, ever */
     unsigned copies;    /* operations that may have made more of them */
-    struct mail_op *of; /* what a CANCEL cancels, what an upload is for */
-    unsigned blocks;    /* of an upload, */
-    unsigned block;     /* and which this is */
+    struct mail_op *of; /* what a CANCEL cancels, an upload is for, a HANDOVER hands over */
+    uint64_t handover;  /* its number in the group that it comes from */
+    uint64_t expunged_ms[MAIL_UIDS_MAX]; /* of an UNDELETE's messages */
+    unsigned blocks;                     /* of an upload, */
+    unsigned block;                      /* and which this is */
     uint8_t upload_id[16];
     uint8_t request_id[16];
     bool has_id;
@@ -173,6 +184,14 @@ struct mail_op *mail_op_new(struct world *world, enum mail_kind kind, unsigned g
 /* Makes the command and sends it, until it is answered or given up. */
 void mail_op_begin(struct world *world, struct mail_op *op);
 
+/* ---- mail_handover.c ---- */
+
+/* Leaders do what lies in their hand-over tables, again and again. */
+void mail_handovers_setup(struct world *world);
+/* A HANDOVER or HANDED has ended, one way or the other. */
+void mail_handover_ended(struct world *world, struct mail_op *op);
+bool mail_handovers_left(struct world *world, unsigned node, unsigned group);
+
 /* ---- mail_result.c ---- */
 
 /* What is possible from now on. */
@@ -200,8 +219,8 @@ bool mail_message_stayed(const struct mail_account *account, const struct mail_m
 /* Whether a look that began at `begun` and ends now may see these flags. */
 bool mail_flags_possible(const struct mail_message *message, uint64_t flags, uint64_t begun);
 /* Somebody was told of a message, or sees it: it must be the one that it was before. */
-bool mail_message_is(struct world *world, struct mail_op *body, unsigned account,
-                     struct mail_mailbox *mailbox, uint32_t uid);
+bool mail_message_is(struct world *world, struct mail_op *body, unsigned group,
+                     unsigned account, struct mail_mailbox *mailbox, uint32_t uid);
 
 /* ---- mail_look.c ---- */
 
@@ -209,6 +228,8 @@ bool mail_message_is(struct world *world, struct mail_op *body, unsigned account
  * into those that were seen before, too. */
 void mail_account_look(struct world *world, unsigned node, unsigned group, unsigned account,
                        uint64_t begun, bool bodies);
+/* Finds up to MAIL_UIDS_MAX messages of the mailbox that can be brought back, at some node. */
+void mail_expunged_find(struct world *world, struct mail_op *op);
 /* Learns which mailbox has the value, from the node that named it. NULL when it is gone. */
 struct mail_mailbox *mail_mailbox_find(struct world *world, unsigned node,
                                        const struct mail_op *op, uint32_t uid_validity);

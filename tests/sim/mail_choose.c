@@ -8,9 +8,10 @@ static const struct wish {
     enum mail_kind kind;
     unsigned weight;
 } wishes[] = {
-    {MAIL_DELIVER, 34}, {MAIL_APPEND, 12}, {MAIL_FLAGS, 22},    {MAIL_COPY, 6},
-    {MAIL_MOVE, 5},     {MAIL_EXPUNGE, 9}, {MAIL_CREATE, 4},    {MAIL_DELETE, 2},
-    {MAIL_RENAME, 2},   {MAIL_PURGE, 1},   {MAIL_SUBSCRIBE, 2}, {MAIL_UPLOAD_DROP, 1},
+    {MAIL_DELIVER, 34}, {MAIL_APPEND, 12},  {MAIL_FLAGS, 22},      {MAIL_COPY, 6},
+    {MAIL_MOVE, 5},     {MAIL_EXPUNGE, 9},  {MAIL_CREATE, 4},      {MAIL_DELETE, 2},
+    {MAIL_RENAME, 2},   {MAIL_PURGE, 1},    {MAIL_SUBSCRIBE, 2},   {MAIL_FORMAT, 1},
+    {MAIL_FORGET, 1},   {MAIL_UNDELETE, 3}, {MAIL_UPLOAD_DROP, 1},
 };
 
 static enum mail_kind kind_choose(struct world *world)
@@ -91,6 +92,10 @@ static void deliver_choose(struct world *world, struct mail_op *op,
         op->recipients |= 1U << sim_below(world, MAIL_ACCOUNTS);
     if (sim_below(world, 5) == 0)
         op->mailbox = mailbox_choose(world, account)->id;
+    if (sim_below(world, 6) == 0 && world->plan.groups > 1 && op->blocks == 1) {
+        op->hand_group = (op->group + 1) % world->plan.groups;
+        op->hand_recipients = 1 + (unsigned)sim_below(world, (1U << MAIL_ACCOUNTS) - 1);
+    }
 }
 
 /* Fills in what the wish needs; false when it makes no sense now. */
@@ -122,6 +127,9 @@ static bool wish_fill(struct world *world, struct mail_op *op)
         if (sim_below(world, 3) != 0)
             messages_choose(world, op, mailbox);
         return true;
+    case MAIL_UNDELETE:
+        mail_expunged_find(world, op);
+        return op->uid_count > 0;
     case MAIL_DELETE: /* no default one, so that it is not the INBOX too often */
         return mailbox->id > MAIL_DEFAULT_MAILBOXES;
     default:

@@ -2,6 +2,7 @@
 /* Operations as log entries. Bodies are a few bytes that nobody opens; which message it is, its
  * digest says. */
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 #include "storage/schema/request_id.h"
 #include "tests/sim/mail.h"
 
@@ -33,7 +34,8 @@ static Pr__Body *body_make(struct world *world, struct mail_op *op, struct arena
     uint8_t *digest = arena_alloc(arena, 32);
 
     pr__body__init(body);
-    memcpy(digest, &op->number, sizeof(op->number));
+    memcpy(digest, op->kind == MAIL_HANDOVER ? &op->of->number : &op->number,
+           sizeof(op->number));
     body->digest = field(digest, 32);
     body->summary = field_of_bytes(BYTES("summary"));
     body->block_count = op->blocks;
@@ -75,6 +77,39 @@ static uint64_t account_id(const struct mail_op *op)
     return op->account + 1;
 }
 
+/* Now and then, and seldom one that is used up. */
+static Pr__AccountQuota *quota_make(struct world *world, struct arena *arena)
+{
+    Pr__AccountQuota *quota;
+
+    if (sim_below(world, 8) != 0)
+        return NULL;
+    quota = arena_alloc(arena, sizeof(*quota));
+    pr__account_quota__init(quota);
+    quota->messages = 1 + sim_below(world, 300);
+    return quota;
+}
+
+static void handover_add(const struct mail_op *op, struct arena *arena, Pr__Deliver *call)
+{
+    Pr__Handover *handover = arena_alloc(arena, sizeof(*handover));
+
+    pr__handover__init(handover);
+    handover->group = mail_group_number(op->hand_group);
+    handover->recipients = arena_alloc(arena, MAIL_ACCOUNTS * sizeof(*handover->recipients));
+    for (unsigned i = 0; i < MAIL_ACCOUNTS; i++) {
+        Pr__Recipient *recipient;
+        if (!(op->hand_recipients >> i & 1))
+            continue;
+        recipient = arena_alloc(arena, sizeof(*recipient));
+        pr__recipient__init(recipient);
+        recipient->account_id = i + 1;
+        handover->recipients[handover->n_recipients++] = recipient;
+    }
+    call->handovers = arena_alloc(arena, sizeof(*call->handovers));
+    call->handovers[call->n_handovers++] = handover;
+}
+
 static void deliver_make(struct world *world, struct mail_op *op, struct arena *arena,
                          Pr__Command *command)
 {
@@ -91,8 +126,12 @@ static void deliver_make(struct world *world, struct mail_op *op, struct arena *
         pr__recipient__init(recipient);
         recipient->account_id = i + 1;
         recipient->mailbox_id = op->mailbox;
+        if (op->kind == MAIL_DELIVER) /* what is handed over was accepted before */
+            recipient->quota = quota_make(world, arena);
         call->recipients[call->n_recipients++] = recipient;
     }
+    if (op->hand_recipients != 0)
+        handover_add(op, arena, call);
     command->call_case = PR__COMMAND__CALL_DELIVER;
     command->deliver = call;
 }
@@ -112,6 +151,7 @@ static void append_make(struct world *world, struct mail_op *op, struct arena *a
     call->mailbox_id = op->mailbox;
     call->body = body_make(world, op, arena);
     call->flags = op->flags;
+    call->quota = quota_make(world, arena);
 }
 
 static void upload_make(struct world *world, struct mail_op *op, struct arena *arena,
@@ -169,11 +209,11 @@ static void expunge_make(struct world *world, struct mail_op *op, struct arena *
                          Pr__Command *command)
 {
     CALL(expunge, EXPUNGE, Expunge);
-    (void)world;
     call->account_id = account_id(op);
     call->mailbox_id = op->mailbox;
     call->uids = ranges_make(op, arena);
     call->n_uids = op->uid_count;
+    call->keep = sim_below(world, 2) == 0;
 }
 
 static void create_make(struct world *world, struct mail_op *op, struct arena *arena,
@@ -188,9 +228,9 @@ static void delete_make(struct world *world, struct mail_op *op, struct arena *a
                         Pr__Command *command)
 {
     CALL(mailbox_delete, MAILBOX_DELETE, MailboxDelete);
-    (void)world;
     call->account_id = account_id(op);
     call->mailbox_id = op->mailbox;
+    call->keep = sim_below(world, 2) == 0;
 }
 
 static void rename_make(struct world *world, struct mail_op *op, struct arena *arena,
@@ -227,15 +267,63 @@ static void cancel_make(struct world *world, struct mail_op *op, struct arena *a
     call->cancelled_id = field(op->of->request_id, sizeof(op->of->request_id));
 }
 
+static void handed_make(struct world *world, struct mail_op *op, struct arena *arena,
+                        Pr__Command *command)
+{
+    CALL(handover_done, HANDOVER_DONE, HandoverDone);
+    (void)world;
+    call->handover_id = op->handover;
+}
+
+static void format_make(struct world *world, struct mail_op *op, struct arena *arena,
+                        Pr__Command *command)
+{
+    CALL(format_raise, FORMAT_RAISE, FormatRaise);
+    (void)world;
+    (void)op;
+    call->format = FORMAT_NEWEST;
+}
+
+static void undelete_make(struct world *world, struct mail_op *op, struct arena *arena,
+                          Pr__Command *command)
+{
+    CALL(undelete, UNDELETE, Undelete);
+    static char elsewhere[] = "Back again";
+    call->account_id = account_id(op);
+    call->messages = arena_alloc(arena, op->uid_count * sizeof(*call->messages));
+    for (unsigned i = 0; i < op->uid_count; i++) {
+        Pr__ExpungedId *id = arena_alloc(arena, sizeof(*id));
+        pr__expunged_id__init(id);
+        id->time_ms = op->expunged_ms[i];
+        id->mailbox_id = op->mailbox;
+        id->uid = op->uids[i];
+        call->messages[call->n_messages++] = id;
+    }
+    if (sim_below(world, 4) == 0)
+        call->to = elsewhere;
+}
+
+static void forget_make(struct world *world, struct mail_op *op, struct arena *arena,
+                        Pr__Command *command)
+{
+    CALL(expunged_purge, EXPUNGED_PURGE, ExpungedPurge);
+    call->account_id = sim_below(world, 2) == 0 ? account_id(op) : 0;
+    call->before_ms = wall_ms(world) - sim_below(world, 20000);
+    call->limit = 1 + (uint32_t)sim_below(world, 50);
+}
+
 static void (*const makers[MAIL_KINDS])(struct world *world, struct mail_op *op,
                                         struct arena *arena, Pr__Command *command) = {
-    [MAIL_DELIVER] = deliver_make, [MAIL_APPEND] = append_make,
-    [MAIL_UPLOAD] = upload_make,   [MAIL_UPLOAD_DROP] = upload_drop_make,
-    [MAIL_FLAGS] = flags_make,     [MAIL_COPY] = copy_make,
-    [MAIL_MOVE] = copy_make,       [MAIL_EXPUNGE] = expunge_make,
-    [MAIL_CREATE] = create_make,   [MAIL_DELETE] = delete_make,
-    [MAIL_RENAME] = rename_make,   [MAIL_SUBSCRIBE] = subscribe_make,
-    [MAIL_PURGE] = purge_make,     [MAIL_CANCEL] = cancel_make,
+    [MAIL_DELIVER] = deliver_make,  [MAIL_APPEND] = append_make,
+    [MAIL_UPLOAD] = upload_make,    [MAIL_UPLOAD_DROP] = upload_drop_make,
+    [MAIL_FLAGS] = flags_make,      [MAIL_COPY] = copy_make,
+    [MAIL_MOVE] = copy_make,        [MAIL_EXPUNGE] = expunge_make,
+    [MAIL_CREATE] = create_make,    [MAIL_DELETE] = delete_make,
+    [MAIL_RENAME] = rename_make,    [MAIL_SUBSCRIBE] = subscribe_make,
+    [MAIL_PURGE] = purge_make,      [MAIL_CANCEL] = cancel_make,
+    [MAIL_HANDOVER] = deliver_make, [MAIL_HANDED] = handed_make,
+    [MAIL_FORMAT] = format_make,    [MAIL_UNDELETE] = undelete_make,
+    [MAIL_FORGET] = forget_make,
 };
 
 void mail_command(struct world *world, struct mail_op *op)
@@ -251,6 +339,8 @@ void mail_command(struct world *world, struct mail_op *op)
         struct request_id id;
         memcpy(random, &op->number, sizeof(op->number));
         id = request_id_make(command.time_ms, random);
+        if (op->kind == MAIL_HANDOVER)
+            memcpy(id.bytes, op->of->request_id, sizeof(id.bytes));
         memcpy(op->request_id, id.bytes, sizeof(op->request_id));
         command.request_id = field(op->request_id, sizeof(op->request_id));
     }

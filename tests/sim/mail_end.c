@@ -80,6 +80,11 @@ static void op_end(struct world *world, const struct mail_op *op)
     if (op->state != MAIL_DONE || (op->kind != MAIL_DELIVER && op->kind != MAIL_APPEND))
         return;
     for (unsigned i = 0; i < MAIL_ACCOUNTS; i++)
+        if ((op->hand_recipients >> i & 1) != 0 && (op->hand_found >> i & 1) == 0 &&
+            mailboxes_stayed(&world->mail->groups[op->hand_group].accounts[i], op->begun))
+            sim_fail(world, "LOST: message %llu was not handed over to account %u of group %u",
+                     LLU(op->number), i, op->hand_group);
+    for (unsigned i = 0; i < MAIL_ACCOUNTS; i++)
         if ((op->recipients >> i & 1) != 0 && (op->found >> i & 1) == 0 &&
             mailboxes_stayed(&group->accounts[i], op->begun))
             sim_fail(world, "LOST: message %llu never came to account %u of group %u",
@@ -117,6 +122,8 @@ static void replica_end(struct world *world, unsigned node, unsigned group)
         return;
     }
     machine_check_digest(machine, group);
+    if (mail_handovers_left(world, node, group))
+        sim_fail(world, "LIVENESS: group %u has messages to hand over", group);
     for (unsigned i = 0; i < MAIL_ACCOUNTS; i++)
         mail_account_look(world, node, group, i, begun, true);
 }

@@ -159,19 +159,37 @@ bool mail_message_stayed(const struct mail_account *account, const struct mail_m
            !(mailbox->sweepers > 0 && (message->deletable || message->any_flags));
 }
 
-bool mail_message_is(struct world *world, struct mail_op *body, unsigned account,
-                     struct mail_mailbox *mailbox, uint32_t uid)
+/* Notes that it was seen there; false when it was not to come there. */
+static bool found_in(struct mail_op *body, unsigned group, unsigned account)
+{
+    if (group == body->group && (body->recipients >> account & 1) != 0) {
+        body->found |= 1U << account;
+        return true;
+    }
+    if (group == body->hand_group && (body->hand_recipients >> account & 1) != 0) {
+        body->hand_found |= 1U << account;
+        return true;
+    }
+    return false;
+}
+
+bool mail_message_is(struct world *world, struct mail_op *body, unsigned group,
+                     unsigned account, struct mail_mailbox *mailbox, uint32_t uid)
 {
     struct mail_message *message = mail_message(mailbox, uid);
 
     if (message->known && message->token != body->number) {
         sim_fail(world,
                  "UID: %u of mailbox %u of account %u of group %u was message %llu and is %llu",
-                 uid, mailbox->id, account, body->group, (unsigned long long)message->token,
+                 uid, mailbox->id, account, group, (unsigned long long)message->token,
                  (unsigned long long)body->number);
         return false;
     }
-    body->found |= 1U << account;
+    if (!found_in(body, group, account)) {
+        sim_fail(world, "STRAY: message %llu is in account %u of group %u",
+                 (unsigned long long)body->number, account, group);
+        return false;
+    }
     if (message->known)
         return true;
     message->known = true;
@@ -184,10 +202,9 @@ bool mail_message_is(struct world *world, struct mail_op *body, unsigned account
     if (body->state == MAIL_NEVER)
         sim_fail(world, "GHOST: message %llu was never to be, and is there",
                  (unsigned long long)body->number);
-    if (body->recipients >> account == 0 || !(body->recipients >> account & 1))
-        sim_fail(world, "STRAY: message %llu is in account %u of group %u",
-                 (unsigned long long)body->number, account, body->group);
-    if (body->instances > (unsigned)__builtin_popcount(body->recipients) + body->copies)
+    if (body->instances > (unsigned)__builtin_popcount(body->recipients) +
+                              (unsigned)__builtin_popcount(body->hand_recipients) +
+                              body->copies)
         sim_fail(world, "TWICE: message %llu has come %u times",
                  (unsigned long long)body->number, body->instances);
     return true;

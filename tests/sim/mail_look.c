@@ -3,6 +3,7 @@
 #include "storage/db/key.h"
 #include "storage/machine/account.h"
 #include "storage/machine/blob.h"
+#include "storage/machine/expunged.h"
 #include "tests/sim/mail.h"
 
 #define LLU(value) (unsigned long long)(value)
@@ -88,7 +89,7 @@ static void look_message(struct look *look, struct mail_mailbox *mailbox, uint32
                  uid, mailbox->id);
         return;
     }
-    if (!mail_message_is(world, body, look->account, mailbox, uid))
+    if (!mail_message_is(world, body, look->group, look->account, mailbox, uid))
         return;
     message->blob = row->blob;
     if (message->gone_end < look->begun)
@@ -298,4 +299,35 @@ struct mail_mailbox *mail_mailbox_find(struct world *world, unsigned node,
     db_cursor_close(&cursor);
     look_end(&look);
     return found;
+}
+
+void mail_expunged_find(struct world *world, struct mail_op *op)
+{
+    const struct node *node = client_node(world, op->group, true);
+    struct mail_account *account = mail_account(world, op);
+    struct look look;
+    struct key prefix;
+    struct bytes key;
+    struct bytes value;
+    struct db_cursor *cursor;
+
+    if (node == NULL)
+        return;
+    look_begin(&look, world, node->number, op->group, op->account, 0);
+    cursor = db_cursor_open(look.txn, TABLE_EXPUNGED,
+                            key_number(&prefix, look.row.group, look.row.id));
+    for (bool more = db_cursor_first(cursor, &key, &value);
+         more && op->uid_count < MAIL_UIDS_MAX; more = db_cursor_next(cursor, &key, &value)) {
+        struct expunged expunged;
+        CHECK(expunged_decode(key, value, &expunged));
+        if (op->uid_count > 0 && expunged.mailbox_id != op->mailbox)
+            continue;
+        if (!mail_message(mail_mailbox(account, expunged.mailbox_id), expunged.uid)->known)
+            continue; /* it went with its mailbox before anybody had seen it */
+        op->mailbox = expunged.mailbox_id;
+        op->expunged_ms[op->uid_count] = expunged.time_ms;
+        op->uids[op->uid_count++] = expunged.uid;
+    }
+    db_cursor_close(&cursor);
+    look_end(&look);
 }

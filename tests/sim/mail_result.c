@@ -51,7 +51,7 @@ void mail_begun(struct world *world, struct mail_op *op)
         if (op->kind == MAIL_FLAGS) {
             mail_write_add(message, op);
             message->deletable = message->deletable || is_flags_deleted(op);
-        } else {
+        } else if (message->known) {
             body_of(world, message)->copies += op->kind != MAIL_EXPUNGE;
         }
     }
@@ -62,28 +62,35 @@ void mail_resolved(struct world *world, struct mail_op *op)
     removers_count(world, op, UINT_MAX);
 }
 
+/* A hand-over that was carried out before is answered with what came out then. */
+static uint64_t effect_begun(const struct mail_op *op)
+{
+    return op->kind == MAIL_HANDOVER ? op->of->begun : op->begun;
+}
+
 /* A new message, by who made it. */
 static void message_added(struct world *world, struct mail_op *op, struct mail_op *body,
                           struct mail_mailbox *mailbox, uint32_t uid)
 {
     struct mail_message *message;
 
-    if (uid < mail_floor(&mailbox->uid_next, op->begun))
+    if (uid < mail_floor(&mailbox->uid_next, effect_begun(op)))
         sim_fail(world, "UID: %u is given out by %llu in mailbox %u, after %llu", uid,
-                 LLU(op->number), mailbox->id, LLU(mail_floor(&mailbox->uid_next, op->begun)));
-    if (!mail_message_is(world, body, op->account, mailbox, uid))
+                 LLU(op->number), mailbox->id,
+                 LLU(mail_floor(&mailbox->uid_next, effect_begun(op))));
+    if (!mail_message_is(world, body, op->group, op->account, mailbox, uid))
         return;
     message = mail_message(mailbox, uid);
     earlier(&message->added_end, world->mail->moment);
     mail_floor_raise(&mailbox->uid_next, world->mail->moment, (uint64_t)uid + 1);
-    message->any_flags = op != body;
-    message->flags = op->flags;
+    message->any_flags = op->kind == MAIL_COPY || op->kind == MAIL_MOVE;
+    message->flags = body->flags;
 }
 
 static void modseq_told(struct world *world, struct mail_op *op, struct mail_mailbox *mailbox,
                         uint64_t modseq, bool changed)
 {
-    uint64_t floor = mail_floor(&mailbox->modseq, op->begun);
+    uint64_t floor = mail_floor(&mailbox->modseq, effect_begun(op));
 
     if (modseq < floor || (changed && modseq == floor))
         sim_fail(world, "MODSEQ: %llu after %llu in mailbox %u", LLU(modseq), LLU(floor),
@@ -94,10 +101,13 @@ static void modseq_told(struct world *world, struct mail_op *op, struct mail_mai
 static void add_done(struct world *world, struct mail_op *op, unsigned node,
                      const Pr__Outcome *outcome)
 {
+    const struct mail_account *account = mail_account(world, op);
     struct mail_mailbox *mailbox;
 
-    if (outcome->n_uids == 0 && op->kind == MAIL_DELIVER && op->recipients != 1U << op->account)
+    if (outcome->n_uids == 0 && op->kind != MAIL_APPEND && op->recipients != 1U << op->account)
         return; /* more than one recipient: none is told */
+    if (outcome->n_uids == 0 && account->gone_begin != MAIL_LATER)
+        return; /* only to be handed over */
     mailbox = mail_mailbox_find(world, node, op, outcome->uid_validity);
     if (mailbox == NULL)
         return;
@@ -105,7 +115,8 @@ static void add_done(struct world *world, struct mail_op *op, unsigned node,
         sim_fail(world, "message %llu has not one UID", LLU(op->number));
         return;
     }
-    message_added(world, op, op, mailbox, outcome->uids[0]->first);
+    message_added(world, op, op->kind == MAIL_HANDOVER ? op->of : op, mailbox,
+                  outcome->uids[0]->first);
     modseq_told(world, op, mailbox, outcome->modseq, true);
 }
 
@@ -244,6 +255,10 @@ static bool refusal_possible(struct world *world, const struct mail_op *op, enum
         return op->kind == MAIL_CREATE || op->kind == MAIL_RENAME;
     case ERR_CONFLICT:
         return op->kind == MAIL_PURGE;
+    case ERR_QUOTA: /* goes with some, as small as it likes */
+        return op->kind == MAIL_DELIVER || op->kind == MAIL_APPEND;
+    case ERR_UNSUPPORTED: /* the group's format is not raised yet */
+        return op->kind == MAIL_UNDELETE || op->kind == MAIL_FORGET;
     default:
         return false;
     }
@@ -278,7 +293,7 @@ void mail_done(struct world *world, struct mail_op *op, unsigned node,
     world->stats->settled += op->kind == MAIL_CANCEL && outcome->err == ERR_OK;
     if (op->mailbox > 0)
         mailbox = mail_mailbox(account, op->mailbox);
-    if (op->kind == MAIL_DELIVER || op->kind == MAIL_APPEND)
+    if (op->kind == MAIL_DELIVER || op->kind == MAIL_APPEND || op->kind == MAIL_HANDOVER)
         add_done(world, op, node, outcome);
     else if (op->kind == MAIL_FLAGS)
         flags_done(world, op, mailbox, outcome);

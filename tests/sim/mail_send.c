@@ -59,7 +59,8 @@ struct mail_op *mail_op_new(struct world *world, enum mail_kind kind, unsigned g
     op->ended = MAIL_LATER;
     op->attempts_max = 1 + (unsigned)sim_below(world, ATTEMPTS_MAX);
     op->has_id = kind != MAIL_UPLOAD && kind != MAIL_UPLOAD_DROP && kind != MAIL_CANCEL &&
-                 kind != MAIL_PURGE && kind != MAIL_SUBSCRIBE;
+                 kind != MAIL_PURGE && kind != MAIL_SUBSCRIBE && kind != MAIL_HANDED &&
+                 kind != MAIL_FORMAT && kind != MAIL_FORGET;
     return op;
 }
 
@@ -73,7 +74,7 @@ static void op_give_up(struct world *world, struct mail_op *op)
         mail_resolved(world, op);
         if (op->kind == MAIL_CANCEL)
             op->of->state = MAIL_UNKNOWN;
-    } else if (op->has_id) {
+    } else if (op->has_id && op->kind != MAIL_HANDOVER) {
         cancel = mail_op_new(world, MAIL_CANCEL, op->group, op->account);
         cancel->of = op;
         mail_op_begin(world, cancel);
@@ -82,6 +83,8 @@ static void op_give_up(struct world *world, struct mail_op *op)
         if (op->kind == MAIL_CANCEL)
             op->of->state = MAIL_UNKNOWN;
     }
+    if (op->kind == MAIL_HANDOVER || op->kind == MAIL_HANDED)
+        mail_handover_ended(world, op);
 }
 
 static void op_again(struct world *world, struct event *event)
@@ -128,6 +131,23 @@ static void upload_go_on(struct world *world, struct mail_op *block)
     mail_op_begin(world, next);
 }
 
+/* One request id has one answer. But who cancels what was cancelled before is told so. */
+static bool is_same_answer(struct bytes first, struct bytes reply)
+{
+    struct bytes both[] = {first, reply};
+    unsigned cancelled = 0;
+
+    if (bytes_equal(first, reply))
+        return true;
+    for (unsigned i = 0; i < 2; i++) {
+        Pr__Outcome *outcome = pr__outcome__unpack(NULL, both[i].len, both[i].at);
+        cancelled += outcome != NULL && outcome->err == ERR_CANCELLED;
+        if (outcome != NULL)
+            pr__outcome__free_unpacked(outcome, NULL);
+    }
+    return cancelled == 2;
+}
+
 static void op_answered(struct world *world, struct mail_op *op, unsigned node,
                         struct bytes reply)
 {
@@ -136,9 +156,9 @@ static void op_answered(struct world *world, struct mail_op *op, unsigned node,
     Pr__Outcome *outcome;
 
     if (buffer_len(&op->reply) > 0) {
-        if (op->has_id && !bytes_equal(reply, buffer_bytes(&op->reply)))
-            sim_fail(world, "DEDUPE: operation %llu got two different answers",
-                     (unsigned long long)op->number);
+        if (op->has_id && !is_same_answer(buffer_bytes(&op->reply), reply))
+            sim_fail(world, "DEDUPE: operation %llu of kind %d got two different answers",
+                     (unsigned long long)op->number, (int)op->kind);
         world->stats->repeated += op->has_id;
         return;
     }
@@ -155,6 +175,8 @@ static void op_answered(struct world *world, struct mail_op *op, unsigned node,
         mail_done(world, op, node, outcome);
         if (op->kind == MAIL_UPLOAD && op->state == MAIL_DONE)
             upload_go_on(world, op);
+        if (op->kind == MAIL_HANDOVER || op->kind == MAIL_HANDED)
+            mail_handover_ended(world, op);
         if (op->kind == MAIL_CANCEL)
             op_answered(world, op->of, node, reply); /* with what it would answer itself */
         op->again = op->state == MAIL_DONE && op->has_id && sim_below(world, 8) == 0;
