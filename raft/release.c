@@ -93,3 +93,13 @@ void release_turn(struct group *group, uint64_t now)
         call->reply.at = call->reply_copy;
     }
 }
+
+void replicator_durability(struct replicator *replicator, bool cross_dc, unsigned grace_ms)
+{
+    if (replicator->config.cross_dc == cross_dc && replicator->config.grace_ms == grace_ms)
+        return;
+    replicator->config.cross_dc = cross_dc;
+    replicator->config.grace_ms = grace_ms;
+    for (unsigned i = 0; i < replicator->groups_count; i++)
+        group_touch(replicator->groups[i]);
+}

@@ -127,6 +127,10 @@ void replicator_change(struct replicator *replicator, uint32_t group, uint64_t n
                        enum replicator_role role, bool remove,
                        void (*done)(void *context, enum err err), void *context);
 
+/* The durability policy, from here on. What waits for another data center is looked at again.
+ */
+void replicator_durability(struct replicator *replicator, bool cross_dc, unsigned grace_ms);
+
 /* Hands leadership to `node_id` (0: to the most advanced voter that can lead). Proposals wait
  * meanwhile. ERR_NOTLEADER, ERR_NOTFOUND (also: it has no whole state), ERR_BUSY, ERR_TIMEOUT.
  */
@@ -182,6 +186,7 @@ struct replicator_status {
     uint64_t leader; /* node id, 0 when unknown */
     uint64_t first_index;
     uint64_t last_index;
+    uint64_t last_term; /* of the entry there; 0: it is not known any more */
     uint64_t commit_index;
     uint64_t applied_index;
     bool single_site; /* acknowledges without a replica in another data center, after the grace

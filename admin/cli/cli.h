@@ -163,7 +163,8 @@ enum cli_exit cli_node_add(struct cli *cli), cli_node_show(struct cli *cli),
 enum cli_exit cli_group_add(struct cli *cli), cli_group_show(struct cli *cli),
     cli_group_move_leader(struct cli *cli);
 /* policy.c, rebalance.c, recover.c */
-enum cli_exit cli_cluster_policy(struct cli *cli), cli_cluster_rebalance(struct cli *cli);
+enum cli_exit cli_cluster_policy(struct cli *cli), cli_cluster_rebalance(struct cli *cli),
+    cli_cluster_recover(struct cli *cli);
 enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),
     cli_tenant_show(struct cli *cli), cli_tenant_remove(struct cli *cli);
 enum cli_exit cli_domain_add(struct cli *cli), cli_domain_list(struct cli *cli),

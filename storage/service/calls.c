@@ -52,6 +52,8 @@ static const struct call_row rows[] = {
     {CALL(REPLICATION_READ), OPERATOR, false, true, operator_handle},
     {CALL(REPLICATION_CHANGE), OPERATOR, false, true, operator_handle},
     {CALL(REBALANCE), OPERATOR, false, true, operator_handle},
+    {CALL(RECOVER_LOOK), OPERATOR, false, true, operator_handle},
+    {CALL(RECOVER_RUN), OPERATOR, false, true, operator_handle},
     {CALL(TENANT_ADD), OPERATOR, false, true, operator_handle},
     {CALL(TENANT_LIST), OPERATOR, false, true, operator_handle},
     {CALL(TENANT_REMOVE), OPERATOR, false, true, operator_handle},

@@ -56,5 +56,7 @@ int main(int argc, char **argv)
     service_close(&service);
     mail_charsets_close(&charsets);
     status = process_end(&process);
+    if (service.fenced)
+        return 2;
     return err == ERR_OK ? status : err == ERR_INVALID || err == ERR_MALFORMED ? 2 : 1;
 }

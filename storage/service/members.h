@@ -10,7 +10,10 @@ void group_add_call(struct service_call *call);          /* groups.c */
 void group_lead_call(struct service_call *call);         /* groups.c */
 void replication_read_call(struct service_call *call);   /* replication_policy.c */
 void replication_change_call(struct service_call *call); /* replication_policy.c */
-void rebalance_call(struct service_call *call);          /* rebalance.c */
+/* Takes over what the directory says of durability: at start, and when the directory changes.
+ */
+void replication_policy_apply(struct service *service);
+void rebalance_call(struct service_call *call); /* rebalance.c */
 
 /* ---- members_risk.c: pure ---- */
 

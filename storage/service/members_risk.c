@@ -71,30 +71,35 @@ static size_t replicas_wanted(const struct placement_view *view)
                                                                : PLACEMENT_MAIL_VOTERS;
 }
 
-/* How the group fares if the node does not come back. */
-static void risk_of_group(const struct placement_view *view, const Pr__GroupStatus *group,
-                          uint64_t node_id, struct arena *arena, struct members_texts *risks)
+/* What becomes of the node's groups if it does not come back. */
+static void risks_of_groups(const struct placement_view *view, Pr__GroupStatus *const *groups,
+                            uint64_t node_id, struct arena *arena, struct members_texts *risks)
 {
-    size_t data = 0;
-    bool concerned = false;
+    const char *silent = "";
 
-    for (size_t i = 0; i < group->n_wanted; i++) {
-        const struct placement_node *node = placement_node(view, group->wanted[i]->node_id);
-        concerned = concerned || group->wanted[i]->node_id == node_id;
-        data += node != NULL && !node->witness && group->wanted[i]->node_id != node_id;
+    for (size_t g = 0; g < view->group_count; g++) {
+        const Pr__GroupStatus *group = groups[g];
+        size_t data = 0;
+        bool concerned = false;
+        for (size_t i = 0; i < group->n_wanted; i++) {
+            const struct placement_node *node = placement_node(view, group->wanted[i]->node_id);
+            concerned = concerned || group->wanted[i]->node_id == node_id;
+            data += node != NULL && !node->witness && group->wanted[i]->node_id != node_id;
+        }
+        if (concerned && data == 0 && group->group != 0)
+            members_text_add(risks, arena,
+                             "group %u has no other replica: the mail of its %llu accounts is "
+                             "lost",
+                             (unsigned)group->group, (unsigned long long)group->accounts);
+        else if (concerned && group->leader == 0)
+            silent = arena_printf(arena, "%s %u", silent, (unsigned)group->group);
     }
-    if (!concerned)
-        return;
-    if (data == 0 && group->group != 0)
+    if (silent[0] != '\0')
         members_text_add(risks, arena,
-                         "group %u has no other replica: the mail of its %llu accounts is lost",
-                         (unsigned)group->group, (unsigned long long)group->accounts);
-    else if (group->leader == 0)
-        members_text_add(risks, arena,
-                         "group %u has no leader now: its replicas cannot be made elsewhere "
-                         "before it has one; if its majority is lost, see `postraft cluster "
-                         "recover`",
-                         (unsigned)group->group);
+                         "without a leader are now groups%s: their replicas cannot be made "
+                         "elsewhere before they have one; if their majority is lost, see "
+                         "`postraft cluster recover`",
+                         silent);
 }
 
 void members_risks(const struct placement_view *view, Pr__NodeRecord *const *nodes,
@@ -109,8 +114,7 @@ void members_risks(const struct placement_view *view, Pr__NodeRecord *const *nod
     if (node == NULL)
         return;
     if (!reachable)
-        for (size_t g = 0; g < view->group_count; g++)
-            risk_of_group(view, groups[g], node_id, arena, risks);
+        risks_of_groups(view, groups, node_id, arena, risks);
     if (by == 0 && !node->leaving && !node->witness && after.data < wanted &&
         after.data < before.data)
         members_text_add(risks, arena,

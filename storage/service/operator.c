@@ -9,6 +9,7 @@
 #include "storage/service/join.h"
 #include "storage/service/limits.h"
 #include "storage/service/members.h"
+#include "storage/service/recover.h"
 #include "storage/service/status.h"
 
 #define CALL(name) PR__REQUEST__CALL_##name
@@ -27,6 +28,8 @@ const struct operator_row operator_rows[] = {
     {CALL(REPLICATION_READ), replication_read_call, true},
     {CALL(REPLICATION_CHANGE), replication_change_call, true},
     {CALL(REBALANCE), rebalance_call, true},
+    {CALL(RECOVER_LOOK), recover_look_call, true},
+    {CALL(RECOVER_RUN), recover_run_call, true},
     {CALL(TENANT_ADD), tenant_add_call, true},
     {CALL(TENANT_LIST), tenant_list_call, true},
     {CALL(TENANT_REMOVE), tenant_remove_call, true},

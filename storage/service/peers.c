@@ -7,8 +7,10 @@
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
+#include "storage/service/fence.h"
 #include "storage/service/join.h"
 #include "storage/service/mail_read.h"
+#include "storage/service/recover.h"
 #include "storage/service/state_serve.h"
 #include "storage/service/status.h"
 
@@ -46,6 +48,24 @@ static void end_with(struct peer_call *call, enum err err)
     Pr__PeerReply reply = PR__PEER_REPLY__INIT;
 
     reply.err = err;
+    end(call, &reply);
+}
+
+static void end_stranger(struct peer_call *call, uint64_t node_id)
+{
+    Pr__PeerReply reply = PR__PEER_REPLY__INIT;
+
+    reply.err = ERR_DENIED;
+    reply.removed = fence_is_removed(call->service, node_id);
+    reply.recovery_epoch = fence_recovery_epoch(call->service);
+    end(call, &reply);
+}
+
+static void handle_hello(struct peer_call *call)
+{
+    Pr__PeerReply reply = PR__PEER_REPLY__INIT;
+
+    reply.recovery_epoch = fence_recovery_epoch(call->service);
     end(call, &reply);
 }
 
@@ -132,6 +152,11 @@ static void on_transferred(void *context, enum err err)
     end_with(context, err);
 }
 
+static void handle_recover(struct peer_call *call)
+{
+    recover_here(call->service, call->request->group_recover, on_transferred, call);
+}
+
 static void handle_transfer(struct peer_call *call)
 {
     const Pr__GroupTransfer *asked = call->request->group_transfer;
@@ -213,7 +238,10 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
     if (call->request == NULL || service_node(call->service, peer->node_id) == NULL) {
         /* A certificate of this cluster, but of a node that was removed, or is not known here
          * yet. */
-        end_with(call, call->request == NULL ? ERR_MALFORMED : ERR_DENIED);
+        if (call->request == NULL)
+            end_with(call, ERR_MALFORMED);
+        else
+            end_stranger(call, peer->node_id);
         return;
     }
     switch (call->request->call_case) {
@@ -233,6 +261,12 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
     case PR__PEER_REQUEST__CALL_STATE_READ:
     case PR__PEER_REQUEST__CALL_STATE_CLOSE:
         handle_state(call, peer->node_id);
+        break;
+    case PR__PEER_REQUEST__CALL_GROUP_RECOVER:
+        handle_recover(call);
+        break;
+    case PR__PEER_REQUEST__CALL_PEER_HELLO:
+        handle_hello(call);
         break;
     case PR__PEER_REQUEST__CALL_GROUP_TRANSFER:
         handle_transfer(call);

@@ -38,7 +38,7 @@ static const char *const step_names[] = {
     [PLACEMENT_PUT] = "put",           [PLACEMENT_JOIN] = "join",
     [PLACEMENT_BOOTSTRAP] = "begin",   [PLACEMENT_CHANGE] = "change",
     [PLACEMENT_TRANSFER] = "transfer", [PLACEMENT_PLACED] = "placed",
-    [PLACEMENT_FORGET] = "forget",
+    [PLACEMENT_DROP] = "drop",         [PLACEMENT_FORGET] = "forget",
 };
 
 struct placement {
@@ -239,6 +239,11 @@ static void do_action(struct placement *placement, const struct placement_action
         break;
     case PLACEMENT_FORGET:
         do_forget(placement, action);
+        break;
+    case PLACEMENT_DROP:
+        slot_of(placement, action->group)->changing = true;
+        placement_drop(placement->service, action->group, step_done,
+                       step_new(placement, action));
         break;
     case PLACEMENT_PLACED:
         do_placed(placement, action);

@@ -14,4 +14,9 @@ struct placement;
 struct placement *placement_new(struct service *service);
 void placement_free(struct placement **placement);
 
+/* placement_drop.c: drops the replica here if the directory, asked afresh, has given it up.
+ * `done` once, from the loop: ERR_CONFLICT when it has not. */
+void placement_drop(struct service *service, uint32_t group,
+                    void (*done)(void *context, enum err err), void *context);
+
 #endif

@@ -69,6 +69,13 @@ static bool names_node(Pr__Replica *const *replicas, size_t count, uint64_t node
     return false;
 }
 
+/* Versions begin with 1: before them nobody says what has been placed. */
+bool placement_gave_up(const Pr__GroupRecord *record, uint64_t node_id)
+{
+    return record->group != 0 && record->version > 0 && !placement_moving(record) &&
+           record->n_replicas > 0 && !names_node(record->replicas, record->n_replicas, node_id);
+}
+
 /* Nothing is on the node any more, nor on its way away from it. */
 static bool is_empty(const struct placement_view *view, uint64_t node_id)
 {

@@ -81,6 +81,7 @@ enum placement_kind {
     PLACEMENT_CHANGE,    /* one step of membership */
     PLACEMENT_TRANSFER,  /* leadership to `node_id` */
     PLACEMENT_PLACED,    /* tell the directory that members are what `record` wants */
+    PLACEMENT_DROP,      /* the replica here went elsewhere */
     PLACEMENT_FORGET,    /* take `node_id` out of the directory */
 };
 
@@ -108,6 +109,8 @@ bool placement_moving(const Pr__GroupRecord *record);
 /* The group's first node has not begun it yet. */
 bool placement_unborn(const Pr__GroupRecord *record);
 
+/* The group's replica on that node is not wanted, and its leader has seen it go. */
+bool placement_gave_up(const Pr__GroupRecord *record, uint64_t node_id);
 /* A node that takes replicas of mail groups. */
 bool placement_takes_mail(const struct placement_node *node);
 const struct placement_node *placement_node(const struct placement_view *view,

@@ -177,14 +177,20 @@ static bool members_agree(const Pr__GroupRecord *record, const struct replicator
     return true;
 }
 
-/* Without a replica here one is begun where it is wanted. */
+/* Without a replica here one is begun where it is wanted; one that went elsewhere is dropped.
+ */
 static bool step_replica(const struct placement_view *view, size_t position,
                          struct placement_action *action)
 {
     const Pr__GroupRecord *record = view->groups[position];
+    const struct placement_local *local = &view->local[position];
 
-    if (view->local[position].present)
-        return false;
+    if (local->present) {
+        action->kind = PLACEMENT_DROP;
+        action->node_id = view->self;
+        return placement_gave_up(record, view->self) && !local->changing &&
+               local->status.state != REPLICATOR_LEADER && !is_resting(local, view->self);
+    }
     if (placement_unborn(record)) {
         action->kind = PLACEMENT_BOOTSTRAP;
         return record->birth_node_id == view->self;

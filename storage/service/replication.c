@@ -308,6 +308,7 @@ enum err replication_open(struct service *service)
             .applied = on_applied,
             .fetch = on_fetch,
             .fetch_stop = on_fetch_stop,
+            .witness = service->identity->witness,
             .context = replication,
         };
         replication->applier = applier_new(&applier);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/query/directory.h"
 #include "storage/service/audit.h"
 #include "storage/service/members.h"
 
@@ -34,6 +35,28 @@ static void policy_answer(struct status_round *round)
 void replication_read_call(struct service_call *call)
 {
     status_round_start(call, policy_answer);
+}
+
+void replication_policy_apply(struct service *service)
+{
+    const struct config *config = service->config;
+    bool cross_dc = config->durability_cross_dc;
+    unsigned grace_s = config->durability_grace_s;
+    struct arena look_arena;
+    struct db_txn *txn = service_directory_begin(service);
+
+    if (txn == NULL)
+        return;
+    arena_init(&look_arena);
+    const Pr__ClusterRecord *cluster = directory_cluster(txn, &look_arena);
+    const Pr__ClusterPolicy *policy = cluster != NULL ? cluster->replication : NULL;
+    if (policy != NULL && policy->durability != PR__CLUSTER_POLICY__DURABILITY__LOCAL) {
+        cross_dc = policy->durability == PR__CLUSTER_POLICY__DURABILITY__CROSS_DC;
+        grace_s = policy->grace_s;
+    }
+    db_abort(&txn);
+    arena_fini(&look_arena);
+    replicator_durability(service->replicator, cross_dc, grace_s * 1000);
 }
 
 static const char *policy_text(const Pr__ClusterPolicy *policy, struct arena *arena)

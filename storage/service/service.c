@@ -10,14 +10,16 @@
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
 #include "storage/service/endpoints.h"
+#include "storage/service/fence.h"
 #include "storage/service/formats.h"
-#include "storage/service/space.h"
 #include "storage/service/identity.h"
 #include "storage/service/join.h"
 #include "storage/service/login.h"
+#include "storage/service/members.h"
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
 #include "storage/service/sessions.h"
+#include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
 #include "storage/service/state_serve.h"
 #include "storage/service/watch.h"
@@ -197,8 +199,11 @@ void service_nodes_refresh(struct service *service)
 
 void service_events(struct service *service, const struct machine_events *events)
 {
-    if (events->directory_changed)
+    if (events->directory_changed) {
         service_nodes_refresh(service);
+        fence_directory_changed(service);
+        replication_policy_apply(service);
+    }
     watch_events(service, events);
     if (service->duties != NULL)
         duties_events(service, events);
@@ -219,9 +224,11 @@ enum err service_start_cluster(struct service *service)
     if (err != ERR_OK)
         return err;
     service_nodes_refresh(service);
+    replication_policy_apply(service);
     service->placement = placement_new(service);
     service->duties = duties_new(service);
     service->formats = formats_new(service);
+    service->fence = fence_new(service);
     service->space = space_new(service);
     peers_watch_start(service);
     log_info(NULL, "node started",
@@ -275,6 +282,9 @@ enum err service_open(struct service *service)
         return err;
     }
     if (err == ERR_OK) {
+        err = fence_check(service);
+        if (err != ERR_OK)
+            return err;
         err = service_start_cluster(service);
         if (err == ERR_OK)
             err = check_directory(service);
@@ -297,6 +307,7 @@ void service_close(struct service *service)
     endpoints_close(service);
     peers_watch_stop(service);
     space_free(&service->space);
+    fence_free(&service->fence);
     formats_free(&service->formats);
     duties_free(&service->duties);
     placement_free(&service->placement);

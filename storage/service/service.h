@@ -89,9 +89,11 @@ struct service {
     struct state_sessions *state_sessions; /* copies of groups' states that others make */
     struct state_fetches *state_fetches;   /* and that this node makes */
     struct formats *formats;
+    struct fence *fence;
     struct space *space;
     struct loop_timer *peers_watch;
     bool stopping;
+    bool fenced; /* removed from the cluster: starting again would not help */
 };
 
 /* ---- a call of a front end or an operator (endpoints.c) ---- */

@@ -38,6 +38,7 @@ static Pr__GroupStatus *group_status(uint32_t group, const struct replicator_sta
     words->single_site = status->single_site;
     words->first_index = status->first_index;
     words->last_index = status->last_index;
+    words->last_term = status->last_term;
     words->state = arena_string(arena, bytes_of(state_names[status->state]));
     words->members = arena_alloc(arena, status->member_count * sizeof(*words->members));
     for (unsigned i = 0; i < status->member_count; i++) {
@@ -101,7 +102,7 @@ void status_local(struct service *service, struct arena *arena, Pr__GroupStatus 
     }
 }
 
-static Pr__NodeStatus **node_statuses(struct status_round *round)
+Pr__NodeStatus **status_round_nodes(struct status_round *round)
 {
     struct arena *arena = &round->arena;
     Pr__NodeStatus **statuses = arena_alloc(arena, round->node_count * sizeof(*statuses));
@@ -159,7 +160,7 @@ static void answer_status(struct status_round *round)
     answer.cluster_name = round->cluster->name;
     answer.node_id = service_self(round->call->service);
     answer.n_nodes = round->node_count;
-    answer.nodes = node_statuses(round);
+    answer.nodes = status_round_nodes(round);
     answer.n_groups = round->record_count;
     answer.groups = round->groups;
     answer.healthy = status_healthy(round->groups, round->record_count) && is_settled(round);
@@ -180,7 +181,7 @@ static void answer_nodes(struct status_round *round)
     Pr__NodeListAnswer answer = PR__NODE_LIST_ANSWER__INIT;
 
     answer.n_nodes = round->node_count;
-    answer.nodes = node_statuses(round);
+    answer.nodes = status_round_nodes(round);
     reply.answer_case = PR__REPLY__ANSWER_NODE_LIST;
     reply.node_list = &answer;
     call_reply(round->call, &reply);

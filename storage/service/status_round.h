@@ -34,6 +34,8 @@ struct placement_view status_round_view(struct status_round *round);
 /* By name, any case, or by number; its position, or -1 with the call refused by a text that
  * names those there are. */
 int status_round_node(struct status_round *round, const char *named);
+/* status.c: the nodes as they are listed. */
+Pr__NodeStatus **status_round_nodes(struct status_round *round);
 bool status_round_reachable(const struct status_round *round, uint64_t node_id);
 
 #endif

@@ -135,6 +135,9 @@ static inline const char *action_text(const struct placement_action *action, cha
     case PLACEMENT_BOOTSTRAP:
         snprintf(text, 64, "begin");
         break;
+    case PLACEMENT_DROP:
+        snprintf(text, 64, "drop");
+        break;
     case PLACEMENT_PLACED:
         snprintf(text, 64, "placed");
         break;

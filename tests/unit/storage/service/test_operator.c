@@ -20,6 +20,7 @@
 #include "storage/service/members.h"
 #include "storage/service/operator.h"
 #include "storage/service/passwords.h"
+#include "storage/service/recover.h"
 #include "storage/service/status.h"
 
 /*
@@ -235,6 +236,8 @@ NOT_HERE(group_lead_call)
 NOT_HERE(replication_read_call)
 NOT_HERE(replication_change_call)
 NOT_HERE(rebalance_call)
+NOT_HERE(recover_look_call)
+NOT_HERE(recover_run_call)
 NOT_HERE(node_list_call)
 NOT_HERE(group_list_call)
 NOT_HERE(account_show_call)

@@ -196,6 +196,44 @@ static void test_placed_is_told(void **state)
     }
 }
 
+static void test_dropped_when_it_went_elsewhere(void **state)
+{
+    static const struct {
+        const char *wanted;
+        unsigned version;
+        unsigned placed;
+        enum replicator_state state;
+        bool drops;
+    } rows[] = {
+        {"2v 3v", 2, 2, REPLICATOR_FOLLOWER, true},
+        {"2v 3v", 2, 2, REPLICATOR_CANDIDATE, true},
+        {"2v 3v", 2, 1, REPLICATOR_FOLLOWER, false}, /* the others may not have it yet */
+        {"2v 3v", 2, 2, REPLICATOR_LEADER, false},
+        {"2v 3v", 0, 0, REPLICATOR_FOLLOWER, false}, /* of before there were versions */
+        {"1v 3v", 2, 2, REPLICATOR_FOLLOWER, false},
+        {"", 2, 2, REPLICATOR_FOLLOWER, false}, /* the last one there may be */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world world;
+        struct placement_action action;
+
+        world_init(&world, "1a 2b 3c");
+        add_group(&world, "1v 2v 3v");
+        add_group(&world, rows[i].wanted);
+        world.groups[1]->version = rows[i].version;
+        world.groups[1]->placed_version = rows[i].placed;
+        lead(&world, "1v 2v 3v")->status.state = rows[i].state;
+        bool found = placement_step(&world.view, 1, &action) && action.kind == PLACEMENT_DROP;
+        assert_int_equal(found, rows[i].drops);
+        world.local[1].resting[world.local[1].resting_count++] = 1;
+        found = placement_step(&world.view, 1, &action) && action.kind == PLACEMENT_DROP;
+        assert_false(found);
+        arena_fini(&world.arena);
+    }
+}
+
 static void test_removed_when_nothing_is_left(void **state)
 {
     static const struct {
@@ -260,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_leaving_hands_over_at_once),
         cmocka_unit_test(test_witness_passes_on),
         cmocka_unit_test(test_placed_is_told),
+        cmocka_unit_test(test_dropped_when_it_went_elsewhere),
         cmocka_unit_test(test_removed_when_nothing_is_left),
         cmocka_unit_test(test_only_the_directory_puts),
     };
