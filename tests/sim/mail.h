@@ -46,6 +46,11 @@ struct mail_message {
     uint64_t modseq;      /* as seen last */
     uint64_t modseq_at;
     uint64_t modseq_flags;
+    uint64_t there_at; /* the look that saw it last, and what it saw */
+    uint64_t there_flags;
+    uint64_t there_modseq;
+    bool client_has; /* a client remembers it (mail_changes.c), */
+    uint64_t client_flags;
     struct mail_op **writes; /* of its flags */
     unsigned write_count;
     unsigned write_room;
@@ -61,6 +66,8 @@ struct mail_mailbox {
     unsigned sweepers;           /* EXPUNGEs under way of all that has \Deleted */
     struct mail_floors uid_next; /* more than any uid that was shown */
     struct mail_floors modseq;
+    uint64_t client_at; /* a client looked, 0: never, and remembers */
+    uint64_t client_modseq;
     struct mail_message *messages; /* of uid n + 1 */
     unsigned message_room;
 };
@@ -221,6 +228,13 @@ bool mail_flags_possible(const struct mail_message *message, uint64_t flags, uin
 /* Somebody was told of a message, or sees it: it must be the one that it was before. */
 bool mail_message_is(struct world *world, struct mail_op *body, unsigned group,
                      unsigned account, struct mail_mailbox *mailbox, uint32_t uid);
+
+/* ---- mail_changes.c ---- */
+
+/* After a look at all messages of a mailbox, by somebody who asked at `begun`. */
+void mail_changes_look(struct world *world, struct db_txn *txn, uint32_t group,
+                       uint64_t account, struct mail_mailbox *mailbox,
+                       const struct mailbox_record *row, uint64_t begun);
 
 /* ---- mail_look.c ---- */
 

@@ -101,6 +101,9 @@ static void look_message(struct look *look, struct mail_mailbox *mailbox, uint32
         sim_fail(world, "FLAGS: node %u shows %llx at %u of mailbox %u, which cannot be",
                  look->node + 1, LLU(row->flags), uid, mailbox->id);
     look_modseq(look, mailbox, uid, message, row);
+    message->there_at = world->mail->moment;
+    message->there_flags = row->flags;
+    message->there_modseq = row->modseq;
 }
 
 /* Messages between two that are there: none of them may have to be there. */
@@ -182,6 +185,8 @@ static void look_mailbox(struct look *look, struct mail_mailbox *mailbox,
     mail_floor_raise(&mailbox->uid_next, world->mail->moment, row->uid_next);
     mail_floor_raise(&mailbox->modseq, world->mail->moment, row->modseq);
     look_messages(look, mailbox, row);
+    mail_changes_look(world, look->txn, look->row.group, look->row.id, mailbox, row,
+                      look->begun);
 }
 
 /* Mailboxes between two that are there. */
