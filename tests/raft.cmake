@@ -12,6 +12,7 @@ unit_test(raft log_lmdb USES pr_raft Threads::Threads)
 unit_test(raft follower USES pr_raft)
 unit_test(raft operations USES pr_raft)
 unit_test(raft guards USES pr_raft)
+unit_test(raft trim USES pr_raft)
 unit_test(raft replicator USES pr_raft)
 fuzz_target(raft_wire USES pr_raft)
 # The transport alone, over wires that break.

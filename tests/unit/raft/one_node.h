@@ -37,6 +37,10 @@ struct fixture {
     const struct log_write *writes;
     unsigned writes_count;
     unsigned resets;
+    uint64_t entry_bytes; /* what it says that one weighs */
+    uint64_t retain_bytes;
+    uint64_t hold_bytes;
+    uint64_t hold_ms;
     bool writes_wait; /* a write stays under way until the test ends it */
     /* the machine */
     uint64_t applied;
@@ -83,8 +87,10 @@ static inline void write_end(struct fixture *fixture, enum err err)
         }
         if (write->reset) {
             fixture->resets++;
-            fixture->state.first_index = write->trim_before;
             fixture->state.last_index = write->trim_before - 1;
+        }
+        if (write->trim_before != 0) {
+            fixture->state.first_index = write->trim_before;
             fixture->state.base_term = write->base_term;
             fixture->state.base_members_index = write->base_members_index;
             fixture->state.base_members_size = (unsigned)write->base_members.len;
@@ -165,9 +171,9 @@ static unsigned log_scan(struct entry_log *log, uint32_t group, uint64_t first, 
 
 static uint64_t log_bytes(struct entry_log *log, uint32_t group)
 {
-    (void)log;
     (void)group;
-    return 0;
+    const struct fixture *fixture = of_log(log);
+    return fixture->entry_bytes * (fixture->state.last_index + 1 - fixture->state.first_index);
 }
 
 static const struct entry_log_ops log_ops = {log_write, log_groups, log_read, log_scan,
@@ -281,6 +287,9 @@ static inline void start(struct fixture *fixture)
                                        .grace_ms = 5000,
                                        .cross_dc = fixture->cross_dc,
                                        .inflight_bytes_max = 4000,
+                                       .log_retain_bytes = fixture->retain_bytes,
+                                       .log_hold_bytes = fixture->hold_bytes,
+                                       .log_hold_ms = fixture->hold_ms,
                                        .clock = &fixture->clock,
                                        .log = &fixture->log,
                                        .transport = &fixture->transport,

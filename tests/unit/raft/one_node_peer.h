@@ -84,4 +84,32 @@ static inline bool sent_type(struct fixture *fixture, enum wire_type type,
     return any;
 }
 
+static inline void pass(struct fixture *fixture, uint64_t ms)
+{
+    for (uint64_t end = fixture->now_ms + ms; fixture->now_ms < end; fixture->now_ms += 10)
+        turns(fixture);
+}
+
+/* A leader, alone, with node 2 as a standby that has everything. Returns the last index. */
+static inline uint64_t lead_with_standby(struct fixture *fixture, uint64_t *term)
+{
+    struct replicator_status status;
+    struct answer change = {0};
+    bootstrap(fixture);
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    replicator_change(fixture->replicator, 0, 2, REPLICATOR_STANDBY, false, on_simple, &change);
+    turns(fixture);
+    assert_int_equal(change.err, ERR_OK);
+    assert_int_equal(change.count, 1);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    *term = status.term;
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = status.term};
+    message.append_result.last_index = status.last_index;
+    receive(fixture, &message);
+    turns(fixture);
+    frames_drop(fixture);
+    return status.last_index;
+}
+
 #endif

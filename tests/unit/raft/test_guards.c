@@ -2,34 +2,6 @@
 /* What keeps libraft from things that it would do: seldom, and then for long. */
 #include "one_node_peer.h"
 
-static void pass(struct fixture *fixture, uint64_t ms)
-{
-    for (uint64_t end = fixture->now_ms + ms; fixture->now_ms < end; fixture->now_ms += 10)
-        turns(fixture);
-}
-
-/* A leader, alone, with node 2 as a standby that has everything. Returns the last index. */
-static uint64_t lead_with_standby(struct fixture *fixture, uint64_t *term)
-{
-    struct replicator_status status;
-    struct answer change = {0};
-    bootstrap(fixture);
-    fixture->link_up = true;
-    replicator_peer_up(fixture->replicator, 2, true);
-    replicator_change(fixture->replicator, 0, 2, REPLICATOR_STANDBY, false, on_simple, &change);
-    turns(fixture);
-    assert_int_equal(change.err, ERR_OK);
-    assert_int_equal(change.count, 1);
-    assert_true(replicator_status(fixture->replicator, 0, &status));
-    *term = status.term;
-    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = status.term};
-    message.append_result.last_index = status.last_index;
-    receive(fixture, &message);
-    turns(fixture);
-    frames_drop(fixture);
-    return status.last_index;
-}
-
 /* How many entries were sent since, and of which the first lies where. */
 static unsigned entries_sent(struct fixture *fixture, uint64_t *first)
 {
@@ -135,6 +107,37 @@ static void test_slow_link(void **state)
     assert_int_equal(first, last + 1);
 }
 
+/* A change of members leaves when it is on the leader's own disk; other entries at once. */
+static void test_change_leaves_when_durable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct answer change = {0};
+    uint64_t term;
+    uint64_t first = 0;
+    uint64_t last = lead_with_standby(fixture, &term);
+    fixture->writes_wait = true;
+    replicator_change(fixture->replicator, 0, 3, REPLICATOR_STANDBY, false, on_simple, &change);
+    pass(fixture, 50);
+    assert_int_equal(entries_sent(fixture, &first), 0);
+    fixture->writes_wait = false;
+    write_end(fixture, ERR_OK);
+    pass(fixture, 50);
+    assert_true(entries_sent(fixture, &first) > 0);
+    assert_int_equal(first, last + 1);
+    fixture->writes_wait = true;
+    replicator_propose(fixture->replicator, 0, BYTES("at once"), on_done, &change);
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = term};
+    message.append_result.last_index = last + 1;
+    receive(fixture, &message);
+    pass(fixture, 50);
+    assert_true(entries_sent(fixture, &first) > 0);
+    assert_int_equal(first, last + 2);
+    fixture->writes_wait = false;
+    write_end(fixture, ERR_OK);
+    pass(fixture, 50);
+    assert_int_equal(change.count, 2);
+}
+
 enum { TERM = 5 };
 
 static size_t voters_fill(unsigned count, uint8_t *payload)
@@ -227,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusal_below_match, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vote_result_for_a_leader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_change_leaves_when_durable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_link, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_term_before_change, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sole_voter_takes_a_term, setup, teardown),

@@ -32,12 +32,6 @@ static void follow(struct fixture *fixture)
     assert_int_equal(replicator_leader(fixture->replicator, 0), 2);
 }
 
-static void pass(struct fixture *fixture, uint64_t ms)
-{
-    for (uint64_t end = fixture->now_ms + ms; fixture->now_ms < end; fixture->now_ms += 10)
-        turns(fixture);
-}
-
 /* The election timeout here is a second: long before it the node asks the others. */
 static void test_lost_leader(void **state)
 {
