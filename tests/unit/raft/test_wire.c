@@ -36,7 +36,7 @@ static size_t frame_fill(uint8_t *frame)
     messages[0].append.count = 3;
     messages[0].append.entries = entries;
     messages[1] = (struct wire_message){
-        .type = WIRE_APPEND_RESULT, .group = 8, .term = 6, .append_result = {12, 11}};
+        .type = WIRE_APPEND_RESULT, .group = 8, .term = 6, .append_result = {12, 11, 0}};
     messages[2] = (struct wire_message){
         .type = WIRE_VOTE, .group = 9, .term = 8, .vote = {100, 7, true, false}};
     messages[3] = (struct wire_message){
