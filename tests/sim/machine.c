@@ -12,7 +12,7 @@
 #include "tests/sim/mail.h"
 #include "tests/sim/sim.h"
 
-enum { IDLE_SYNC_MS = 1000, BATCH_MS = 6, DIGEST_EVERY = 512 };
+enum { IDLE_SYNC_MS = 1000, BATCH_MS = 6, DIGEST_EVERY = 512, FAILING_PERMILLE = 2 };
 
 /* batch->memory */
 struct batch_memory {
@@ -171,6 +171,13 @@ static void applied(struct world *world, struct event *event)
     struct machine_batch *batch = application->batch;
     unsigned lane = batch->lane;
 
+    if (world->plan.failing && !world->calm && sim_chance(world, FAILING_PERMILLE)) {
+        /* The transaction cannot be written, and the process ends. */
+        world->stats->state_errors++;
+        node->failed = true;
+        node_wake(node);
+        return;
+    }
     if (world->bug != BUG_ACK_BEFORE_APPLY)
         batch_carry_out(&node->machine, batch);
     lane_show(&node->machine, lane);

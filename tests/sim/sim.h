@@ -230,6 +230,7 @@ struct truth {
     X(recoveries, true)                                                                        \
     X(unrecovered, false) /* no whole state was left */                                        \
     X(lost, false)        /* entries, with a data center, and not promised */                  \
+    X(state_errors, true)                                                                      \
     X(write_errors, true)                                                                      \
     X(jumps, true)                                                                             \
     X(pauses, true)                                                                            \
