@@ -213,14 +213,15 @@ class DiskError(Call):
 
 
 class FullDisk(Fault):
-    """Files are written ahead of their use, so it takes some megabytes of mail to notice; the effect is how often a program
-    did and ended."""
+    """Files are written ahead of their use, so it may take some megabytes of mail to notice; the effect is how often the
+    node did: it makes no new promises, or its store ends."""
 
     def draw(self, draw):
         self.seconds = draw.uniform(5, 10)
 
     def noticed(self):
-        return (self.node.folder / "log").read_text(errors="replace").count("disk failed")
+        text = (self.node.folder / "log").read_text(errors="replace")
+        return text.count("disk failed") + text.count("too little room on the disk")
 
     def begin(self):
         self.before = self.noticed()
