@@ -109,6 +109,9 @@ static bool is_write(const Pr__Request *request)
     case PR__REQUEST__CALL_DOMAIN_REMOVE:
     case PR__REQUEST__CALL_ACCOUNT_CREATE:
     case PR__REQUEST__CALL_ACCOUNT_REMOVE:
+    case PR__REQUEST__CALL_ACCOUNT_RESTORE:
+    case PR__REQUEST__CALL_QUOTA_SET:
+    case PR__REQUEST__CALL_POLICY_SET:
     case PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD:
         return true;
     default:

@@ -144,7 +144,8 @@ enum err apply_expunged_purge(struct apply *apply)
         account_load(apply->txn, apply->group, id, &account);
         if (account.state != ACCOUNT_THERE || account.record.place != PLACE_HERE) {
             if (call->account_id != 0)
-                return ERR_OK;
+                return account.state == ACCOUNT_GONE ? ERR_OK
+                                                     : account_writable(apply, &account);
             from = id + 1; /* the purge of the account frees it, or its new group does */
             continue;
         }
