@@ -17,6 +17,7 @@ struct step {
     uint32_t group;
     uint64_t before_ms; /* expunged before that, or due by then */
     struct read_job job;
+    bool look_expunged;
     /* what the look has found */
     bool doomed;
     bool expunged;
@@ -32,7 +33,8 @@ struct purges {
     struct step *step;
     struct loop_timer *timer; /* to the next step, when there is more to do */
     uint64_t next_ms;
-    uint64_t after; /* the directory's: an account whose group did not answer */
+    uint64_t expunged_ms; /* when to look for expunged mail again */
+    uint64_t after;       /* the directory's: an account whose group did not answer */
 };
 
 struct purges *purges_new(struct service *service, uint32_t group)
@@ -189,7 +191,7 @@ static void look_work(struct read_job *job, struct db_txn *txn)
         return;
     }
     step->doomed = query_tick_due(txn, step->group);
-    if (!step->doomed)
+    if (!step->doomed && step->look_expunged)
         step->expunged =
             query_expunged_due(txn, step->group, step->before_ms, &step->from_account);
 }
@@ -209,6 +211,8 @@ static void looked(struct read_job *job, enum err err, uint64_t index)
         expunged_send(step);
     else {
         step->owner->after = 0;
+        if (step->look_expunged)
+            step->owner->expunged_ms = clock_monotonic_ms() + PURGES_EXPUNGED_LOOK_MS;
         step_end(step, PURGES_LOOK_MS);
     }
 }
@@ -229,6 +233,7 @@ void purges_tick(struct purges *purges, uint64_t now_ms)
     step->service = service;
     step->group = purges->group;
     step->after = purges->after;
+    step->look_expunged = now_ms >= purges->expunged_ms;
     step->before_ms = wall_ms;
     days = purges->group == DIRECTORY_GROUP ? 0 : limits_undelete_days(service);
     step->before_ms -= days * DAY_MS < wall_ms ? days * DAY_MS : wall_ms;

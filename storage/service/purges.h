@@ -13,7 +13,9 @@
 struct purges;
 
 enum {
-    PURGES_LOOK_MS = 2000,         /* between looks that found nothing */
+    PURGES_LOOK_MS = 2000, /* between looks that found nothing */
+    /* The same for expunged mail: a look passes all accounts. */
+    PURGES_EXPUNGED_LOOK_MS = 20000,
     PURGES_STEP_MS = 50,           /* between commands, while there is something */
     PURGES_EXPUNGED_ROWS = 500,    /* a command: so many messages, at most 20 times a second */
     PURGES_DOOMED_ROWS = 2048,     /* a command */

@@ -149,7 +149,7 @@ def freed_in_time(cluster, user):
     expunge_all(node, user)
     lab.check(show(node, user)["expunged"] == 1, "kept")
     node.cli("cluster", "policy", "--undelete-days", "0")
-    lab.wait_for("the purge", lambda: show(node, user)["expunged"] == 0)
+    lab.wait_for("the purge", lambda: show(node, user)["expunged"] == 0, 60)
     deliver(node, [user], "gone too")
     expunge_all(node, user)
     lab.check(show(node, user)["expunged"] == 0, "nothing is kept any more")
