@@ -3,7 +3,7 @@
 
 check() returns the violations, as text. The checks, by their numbers in the test plan:
    1 durability    what was promised is there, what was refused is not
-   2 once          as many copies as were made, no more
+   2 once          as many copies as were made, no more; a message for several users is with all or none
    3 UIDs          one message a UID for ever, ascending in the order of promises, UIDNEXT never falls
    4 UIDVALIDITY   another one only for a mailbox that was made anew, and then a larger one
    5 flags         a read shows a flag as some write left it that no later one had overwritten by then
@@ -30,7 +30,7 @@ def check(history):
     rows = sorted(history, key=lambda row: row["t0"])
     look = Look(rows)
     found = []
-    for each in (copies, uids, uid_order, uid_validity, gone, promised_is_seen, flags, sessions, counts, replicas,
+    for each in (copies, whole, uids, uid_order, uid_validity, gone, promised_is_seen, flags, sessions, counts, replicas,
                  service, alone):
         found += [f"{each.__name__}: {text}" for text in itertools.islice(each(look), 20)]
     return found
@@ -149,6 +149,16 @@ def verdict(places, possible, rows):
             return "DUPLICATED OR RESURRECTED"
         return "REFUSED BUT THERE" if all(row["result"] == "no" for row in rows) else "DUPLICATED"
     return "WRONG PLACE"
+
+
+def whole(look):
+    """A message for several users is with all of them or with none, whatever its sender was told."""
+    touched = {(row["user"], row["token"]) for op in ("copy", "move", "expunge") for row in look.by_op[op]}
+    there = {(read["user"], row[1]) for read in look.final for row in read["rows"]}
+    for row in look.by_op["deliver"]:
+        found = {(user, row["token"]) in there for user in row["users"] if (user, row["token"]) not in touched}
+        if len(found) > 1 and look.final:
+            yield f"HALF: {short(row)} is not with {[user for user in row['users'] if (user, row['token']) not in there]}"
 
 
 def uids(look):
