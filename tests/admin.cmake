@@ -3,6 +3,9 @@ set(placement SOURCES storage/service/placement_plan.c storage/service/placement
     storage/service/placement_want.c storage/service/placement_rebalance.c USES pr_schema pr_base)
 unit_test(storage/service placement_plan ${placement})
 unit_test(storage/service placement_want ${placement})
+unit_test(storage/service members_risk ${placement} SOURCES storage/service/members_risk.c)
+unit_test(storage/service recover_plan SOURCES storage/service/recover_plan.c
+          USES pr_schema pr_base)
 unit_test(storage/service identity
           SOURCES storage/service/identity.c storage/service/cluster_folder.c storage/service/token.c
           USES pr_runtime pr_schema pr_base PkgConfig::SODIUM)

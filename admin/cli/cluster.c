@@ -9,6 +9,7 @@ const struct output_column output_nodes[] = {
     {"name", "NAME", OUTPUT_TEXT},
     {"data_center", "DATA CENTER", OUTPUT_TEXT},
     {"state", "STATE", OUTPUT_TEXT},
+    {"witness", "WITNESS", OUTPUT_YES},
     {"reachable", "REACHABLE", OUTPUT_YES},
     {"replicas", "REPLICAS", OUTPUT_NUMBER},
     {"groups_led", "LEADS", OUTPUT_NUMBER},

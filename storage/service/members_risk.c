@@ -42,27 +42,34 @@ size_t members_replicas(const struct placement_view *view, uint64_t node_id)
     return replicas;
 }
 
-struct room {
-    size_t data;    /* nodes that take mail */
-    size_t centers; /* that they stand in, with the witnesses' */
-};
-
-static struct room room_of(const struct placement_view *view, uint64_t without)
+/* In how many data centers nodes take part in mail groups. */
+static size_t centers_of(const struct placement_view *view)
 {
-    struct room room = {0, 0};
+    size_t centers = 0;
 
     for (size_t i = 0; i < view->node_count; i++) {
-        const struct placement_node *node = &view->nodes[i];
-        if (node->leaving || node->id == without)
-            continue;
-        room.data += !node->witness;
-        bool fresh = true;
+        bool fresh = !view->nodes[i].leaving;
         for (size_t j = 0; j < i && fresh; j++)
-            fresh = view->nodes[j].leaving || view->nodes[j].id == without ||
-                    strcmp(view->nodes[j].data_center, node->data_center) != 0;
-        room.centers += fresh;
+            fresh = view->nodes[j].leaving ||
+                    strcmp(view->nodes[j].data_center, view->nodes[i].data_center) != 0;
+        centers += fresh;
     }
-    return room;
+    return centers;
+}
+
+/* The same cluster, with the node leaving. */
+static struct placement_view view_without(const struct placement_view *view, uint64_t node_id,
+                                          struct arena *arena)
+{
+    struct placement_node *nodes = arena_alloc(arena, view->node_count * sizeof(*nodes));
+    struct placement_view after = *view;
+
+    for (size_t i = 0; i < view->node_count; i++) {
+        nodes[i] = view->nodes[i];
+        nodes[i].leaving = nodes[i].leaving || nodes[i].id == node_id;
+    }
+    after.nodes = nodes;
+    return after;
 }
 
 static size_t replicas_wanted(const struct placement_view *view)
@@ -107,40 +114,41 @@ void members_risks(const struct placement_view *view, Pr__NodeRecord *const *nod
                    bool reachable, struct arena *arena, struct members_texts *risks)
 {
     const struct placement_node *node = placement_node(view, node_id);
-    const struct room before = room_of(view, 0);
-    const struct room after = room_of(view, node_id);
-    size_t wanted = replicas_wanted(view);
+    const struct placement_view later = view_without(view, node_id, arena);
+    const struct placement_voters before = placement_voters(view);
+    const struct placement_voters after = placement_voters(&later);
 
     if (node == NULL)
         return;
     if (!reachable)
         risks_of_groups(view, groups, node_id, arena, risks);
-    if (by == 0 && !node->leaving && !node->witness && after.data < wanted &&
-        after.data < before.data)
+    if (by == 0 && (after.data < before.data || after.witnesses < before.witnesses))
         members_text_add(risks, arena,
-                         "mail groups will have %zu replicas, not %zu: only %zu other nodes "
-                         "take mail; `postraft node add` first",
-                         after.data, before.data < wanted ? before.data : wanted, after.data);
-    if (view->policy != NULL && after.centers < view->policy->min_dcs &&
-        after.centers < before.centers)
+                         "mail groups will have %zu replicas%s, not %zu%s: too few other nodes "
+                         "are there; `postraft node add` first",
+                         after.data, after.witnesses > 0 ? " and a witness" : "", before.data,
+                         before.witnesses > 0 ? " and a witness" : "");
+    if (view->policy != NULL && centers_of(&later) < view->policy->min_dcs &&
+        centers_of(&later) < centers_of(view))
         members_text_add(risks, arena,
                          "replicas will stand in %zu data centers, the policy wants %u: %s is "
                          "the last node in %s",
-                         after.centers, view->policy->min_dcs, nodes[node - view->nodes]->name,
-                         node->data_center);
+                         centers_of(&later), view->policy->min_dcs,
+                         nodes[node - view->nodes]->name, node->data_center);
 }
 
 void members_policy_warnings(const struct placement_view *view, struct arena *arena,
                              struct members_texts *warnings)
 {
-    const struct room room = room_of(view, 0);
+    const struct placement_voters voters = placement_voters(view);
     unsigned min_dcs = view->policy != NULL ? view->policy->min_dcs : 0;
 
-    if (room.data < replicas_wanted(view) && replicas_wanted(view) > PLACEMENT_MAIL_VOTERS)
+    if (voters.data + voters.witnesses < replicas_wanted(view) &&
+        replicas_wanted(view) > PLACEMENT_MAIL_VOTERS)
         members_text_add(warnings, arena,
                          "the policy wants %zu replicas of each mail group, but %zu nodes take "
-                         "mail",
-                         replicas_wanted(view), room.data);
+                         "part",
+                         replicas_wanted(view), voters.data + voters.witnesses);
     for (size_t g = 0; g < view->group_count && min_dcs > 0; g++) {
         const Pr__GroupRecord *record = view->groups[g];
         unsigned centers = placement_centers(view, record->replicas, record->n_replicas);

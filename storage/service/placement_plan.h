@@ -125,6 +125,13 @@ Pr__GroupRecord *placement_want(const struct placement_view *view, struct arena 
 bool placement_step(const struct placement_view *view, size_t position,
                     struct placement_action *action);
 
+/* How many voters of which kind a mail group shall have, with the nodes that there are. */
+struct placement_voters {
+    size_t data;
+    size_t witnesses; /* 0 or 1 */
+};
+struct placement_voters placement_voters(const struct placement_view *view);
+
 /* ---- moving what is there: placement_rebalance.c ---- */
 
 struct placement_move {

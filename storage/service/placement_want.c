@@ -13,12 +13,6 @@ struct want {
     bool gives_up; /* a replica that was wanted is not any more */
 };
 
-/* How many voters of which kind a mail group shall have. */
-struct target {
-    size_t data;
-    size_t witnesses; /* 0 or 1 */
-};
-
 static const struct placement_node *node_of(const struct want *want, size_t member)
 {
     return placement_node(want->view, want->members[member].node_id);
@@ -231,11 +225,11 @@ static bool center_has_data(const struct placement_view *view, const char *data_
     return false;
 }
 
-static struct target target_of(const struct placement_view *view)
+struct placement_voters placement_voters(const struct placement_view *view)
 {
     size_t voters = view->policy != NULL && view->policy->replicas != 0 ? view->policy->replicas
                                                                         : PLACEMENT_MAIL_VOTERS;
-    struct target target = {0, 0};
+    struct placement_voters target = {0, 0};
     size_t centers = 0;
     bool witness = false;
     bool third_place = false;
@@ -332,7 +326,7 @@ static void spread_mail(struct want *want)
 
 static void want_mail(struct want *want)
 {
-    struct target target = target_of(want->view);
+    const struct placement_voters target = placement_voters(want->view);
 
     fill_voters(want, target.data, false);
     trim_voters(want, target.data, false);
