@@ -59,6 +59,7 @@ enum cli_exit {
     X(INHERIT, "inherit", NULL, "take the limits of the domain, or the tenant")                \
     X(UNDELETE_DAYS, "undelete-days", "DAYS", "how long expunged mail can be brought back")    \
     X(OVER_QUOTA, "over-quota", "HOW", "mail to a full account: refuse for now or for good")   \
+    X(STATUS, "status", NULL, "only show how far it is, or how it ended")                      \
     X(YES, "yes", NULL, "do not ask")
 
 #define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
@@ -155,6 +156,7 @@ enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cl
     cli_cluster_upgrade(struct cli *cli);
 enum cli_exit cli_node_list(struct cli *cli), cli_group_list(struct cli *cli),
     cli_metrics(struct cli *cli);
+enum cli_exit cli_storage_stat(struct cli *cli), cli_storage_check(struct cli *cli);
 /* members.c */
 enum cli_exit cli_node_add(struct cli *cli), cli_node_show(struct cli *cli),
     cli_node_drain(struct cli *cli), cli_node_remove(struct cli *cli),

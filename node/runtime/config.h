@@ -58,6 +58,8 @@ struct config {
     uint64_t log_retain_bytes;   /* of the replication log, over all groups */
     uint64_t log_hold_bytes;     /* the same, for nodes that are away; 0: eight times that */
     unsigned log_hold_hours;     /* or until one has been away for so long */
+    unsigned scrub_rate_mb;      /* of bodies compared with their digests, a second */
+    unsigned scrub_days;         /* between the beginnings; 0: only when asked */
     unsigned transfer_rate_mb;   /* of copies of groups' states that are received, a second */
     uint64_t map_bytes;          /* upper bound of one LMDB environment; 0: by the disk */
     unsigned election_ms;        /* 0: the default for the measured network */

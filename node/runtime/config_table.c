@@ -89,6 +89,10 @@ const struct config_row config_rows[] = {
         "storage", "transfer_rate_mb", CONFIG_UNSIGNED, transfer_rate_mb, 64, 1, 100000,
         "Megabytes a second that this node fetches of the states of groups, where the log of "
         "the others does not reach back far enough."),
+    NUMBER("storage", "scrub_rate_mb", CONFIG_UNSIGNED, scrub_rate_mb, 8, 1, 100000,
+           "Megabytes a second that are read to compare stored bodies with their digests."),
+    NUMBER("storage", "scrub_days", CONFIG_UNSIGNED, scrub_days, 7, 0, 3650,
+           "All bodies are compared so often. 0: only by `postraft storage check`."),
     NUMBER("storage", "disk_reserve_bytes", CONFIG_U64, disk_reserve_bytes, 0, 0, 1024 * GIB,
            "With less than this left on the disk the node takes part in no writes. 0: a "
            "twentieth of the disk, between 64 MiB and 1 GiB."),

@@ -43,7 +43,12 @@
     X(STATE_COPY_READ_LONGEST, "state_copy_read_longest_ms",                                   \
       "the longest read transaction of a copy")                                                \
     X(STATE_COPY_WRITE_LONGEST, "state_copy_write_longest_ms",                                 \
-      "the longest write transaction of a copy")
+      "the longest write transaction of a copy")                                               \
+    X(SCRUB_BYTES, "scrub_bytes_total", "bytes of bodies compared with their digests")         \
+    X(SCRUB_DAMAGED, "scrub_damaged_total", "bodies that were found damaged")                  \
+    X(SCRUB_REPAIRED, "scrub_repaired_total", "of these, repaired from another replica")       \
+    X(READS_LONG, "reads_long_total", "queries whose read transaction took over two seconds")  \
+    X(READ_LONGEST, "read_longest_ms", "the longest read transaction of a query")
 
 #define METRIC_ENUM(name, text, help) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };

@@ -72,6 +72,8 @@ static const struct call_row rows[] = {
     {CALL(POLICY_SHOW), OPERATOR, false, true, operator_handle},
     {CALL(POLICY_SET), OPERATOR, false, true, operator_handle},
     {CALL(METRICS_READ), OPERATOR, false, false, operator_handle},
+    {CALL(STORAGE_STAT), OPERATOR, false, true, operator_handle},
+    {CALL(STORAGE_CHECK), OPERATOR, false, true, operator_handle},
 };
 
 const struct call_row *call_find(Pr__Request__CallCase call)

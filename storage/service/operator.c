@@ -48,6 +48,8 @@ const struct operator_row operator_rows[] = {
     {CALL(POLICY_SHOW), policy_show_call, true},
     {CALL(POLICY_SET), policy_set_call, true},
     {CALL(METRICS_READ), metrics_call, false},
+    {CALL(STORAGE_STAT), storage_stat_call, true},
+    {CALL(STORAGE_CHECK), storage_check_call, true},
 };
 
 const size_t operator_row_count = sizeof(operator_rows) / sizeof(operator_rows[0]);

@@ -44,6 +44,9 @@ void account_undelete_call(struct service_call *call);
 void account_restore_call(struct service_call *call);
 void account_purge_call(struct service_call *call);
 void metrics_call(struct service_call *call);
+/* storage_stat.c, scrubs.c */
+void storage_stat_call(struct service_call *call);
+void storage_check_call(struct service_call *call);
 
 /* The address as it is looked up. False: the call has been refused. */
 bool operator_address(struct service_call *call, const char *typed, struct bytes *address);

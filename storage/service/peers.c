@@ -11,6 +11,7 @@
 #include "storage/service/join.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/recover.h"
+#include "storage/service/scrubs.h"
 #include "storage/service/state_serve.h"
 #include "storage/service/status.h"
 
@@ -256,6 +257,11 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         break;
     case PR__PEER_REQUEST__CALL_REMOTE_WATCH:
         handle_remote_watch(call);
+        break;
+    case PR__PEER_REQUEST__CALL_BODY_BLOCKS:
+        scrub_serve(call->service, call->rpc, call->request->body_blocks);
+        arena_fini(&call->call_arena);
+        free(call);
         break;
     case PR__PEER_REQUEST__CALL_STATE_OPEN:
     case PR__PEER_REQUEST__CALL_STATE_READ:

@@ -2,8 +2,12 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "node/base/log.h"
+#include "node/runtime/metrics.h"
 #include "storage/machine/local.h"
 #include "storage/service/service.h"
+
+enum { READ_LONG_MS = 2000 };
 
 /* A read is: wait until the replica is new enough, ask in a pool thread, come back. */
 
@@ -22,9 +26,21 @@ bool read_is_local(const struct service *service, uint32_t group)
     return false;
 }
 
+/* A long one pins old pages, and the file grows instead of reusing them. */
+static void report_life(const struct read_job *job, uint64_t took_ms)
+{
+    metric_raise(METRIC_READ_LONGEST, took_ms);
+    if (took_ms < READ_LONG_MS)
+        return;
+    metric_add(METRIC_READS_LONG, 1);
+    log_warn(NULL, "a query held its read transaction for long",
+             LOG_FIELDS(LOG_U64("group", job->group), LOG_U64("took_ms", took_ms)));
+}
+
 static void in_pool(void *context)
 {
     struct read_job *job = context;
+    uint64_t begun_ms = clock_monotonic_ms();
     struct db_txn *txn = db_read_begin(service_db(job->service, job->group));
 
     /* In the same transaction: a copy of the state may have begun while the job waited. */
@@ -34,6 +50,7 @@ static void in_pool(void *context)
         job->work(job, txn);
     job->err = db_error(txn);
     db_abort(&txn);
+    report_life(job, clock_monotonic_ms() - begun_ms);
 }
 
 static void back_in_loop(void *context)

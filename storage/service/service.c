@@ -18,6 +18,7 @@
 #include "storage/service/members.h"
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
+#include "storage/service/scrubs.h"
 #include "storage/service/sessions.h"
 #include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
@@ -227,6 +228,7 @@ enum err service_start_cluster(struct service *service)
     replication_policy_apply(service);
     service->placement = placement_new(service);
     service->duties = duties_new(service);
+    service->scrubs = scrubs_new(service);
     service->formats = formats_new(service);
     service->fence = fence_new(service);
     service->space = space_new(service);
@@ -314,6 +316,7 @@ void service_close(struct service *service)
     peers_close(service);
     for (unsigned i = 0; i < service->node_count; i++)
         rpc_client_free(&service->nodes[i]->rpc);
+    scrubs_free(&service->scrubs);
     state_sessions_free(&service->state_sessions);
     state_fetches_free(&service->state_fetches);
     replication_close(service);

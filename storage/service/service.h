@@ -88,6 +88,7 @@ struct service {
     struct duties *duties;
     struct state_sessions *state_sessions; /* copies of groups' states that others make */
     struct state_fetches *state_fetches;   /* and that this node makes */
+    struct scrubs *scrubs;
     struct formats *formats;
     struct fence *fence;
     struct space *space;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "admin/cli/output.h"
+#include "admin/cli/progress.h"
+#include "node/base/check.h"
+
+static const struct output_column environments[] = {
+    {"name", "NAME", OUTPUT_TEXT},
+    {"file_bytes", "ON DISK", OUTPUT_BYTES},
+    {"used_bytes", "USED", OUTPUT_BYTES},
+    {"free_bytes", "FREE IN IT", OUTPUT_BYTES},
+    {"map_bytes", "AT MOST", OUTPUT_BYTES},
+    {"reading", "READERS", OUTPUT_NUMBER},
+    {"oldest_read_ms", "OLDEST, ms", OUTPUT_NUMBER},
+};
+
+static const struct output_column tables[] = {
+    {"environment", "IN", OUTPUT_TEXT},
+    {"name", "TABLE", OUTPUT_TEXT},
+    {"rows", "ROWS", OUTPUT_NUMBER},
+    {"bytes", "SIZE", OUTPUT_BYTES},
+};
+
+static const struct output_column check_columns[] = {
+    {"running", "running", OUTPUT_YES},
+    {"begun_ms", "begun", OUTPUT_TIME},
+    {"ended_ms", "ended", OUTPUT_TIME},
+    {"groups", "groups", OUTPUT_NUMBER},
+    {"groups_done", "of these done", OUTPUT_NUMBER},
+    {"bodies", "bodies", OUTPUT_NUMBER},
+    {"bytes", "read", OUTPUT_BYTES},
+    {"damaged", "damaged", OUTPUT_NUMBER},
+    {"repaired", "repaired", OUTPUT_NUMBER},
+    {"lost", "lost", OUTPUT_NUMBER},
+};
+
+static json_int_t number(uint64_t value)
+{
+    return (json_int_t)value;
+}
+
+static void add_environment(json_t *environment_rows, json_t *table_rows,
+                            const Pr__StorageEnvironment *row)
+{
+    json_t *made =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", row->name, "file_bytes",
+                  number(row->file_bytes), "used_bytes", number(row->used_bytes), "free_bytes",
+                  number(row->free_bytes), "map_bytes", number(row->map_bytes), "reading",
+                  number(row->reading), "oldest_read_ms", number(row->oldest_read_ms));
+
+    CHECK(made != NULL && json_array_append_new(environment_rows, made) == 0);
+    for (size_t i = 0; i < row->n_tables; i++) {
+        made = json_pack("{s:s, s:s, s:I, s:I}", "environment", row->name, "name",
+                         row->tables[i]->name, "rows", number(row->tables[i]->rows), "bytes",
+                         number(row->tables[i]->bytes));
+        CHECK(made != NULL && json_array_append_new(table_rows, made) == 0);
+    }
+}
+
+enum cli_exit cli_storage_stat(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__StorageStat ask = PR__STORAGE_STAT__INIT;
+
+    request.call_case = PR__REQUEST__CALL_STORAGE_STAT;
+    request.storage_stat = &ask;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    if (reply->answer_case != PR__REPLY__ANSWER_STORAGE_STAT)
+        return cli_fail("the store gave another answer");
+    json_t *environment_rows = json_array();
+    json_t *table_rows = json_array();
+    for (size_t i = 0; i < reply->storage_stat->n_environments; i++)
+        add_environment(environment_rows, table_rows, reply->storage_stat->environments[i]);
+    if (!cli_has(cli, OPTION_JSON)) {
+        output_table(environment_rows, environments, OUTPUT_COUNT(environments));
+        fputc('\n', stdout);
+        json_decref(environment_rows);
+        return output_list(cli, "tables", table_rows, tables, OUTPUT_COUNT(tables));
+    }
+    return output_done(
+        cli, json_pack("{s:o, s:o}", "environments", environment_rows, "tables", table_rows),
+        "%s", "");
+}
+
+static const Pr__StorageCheckAnswer *ask_check(struct cli *cli, bool start)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__StorageCheck ask = PR__STORAGE_CHECK__INIT;
+
+    ask.start = start;
+    request.call_case = PR__REQUEST__CALL_STORAGE_CHECK;
+    request.storage_check = &ask;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return NULL;
+    if (reply->answer_case == PR__REPLY__ANSWER_STORAGE_CHECK)
+        return reply->storage_check;
+    cli_fail("the store gave another answer");
+    return NULL;
+}
+
+enum cli_exit cli_storage_check(struct cli *cli)
+{
+    struct progress progress;
+    const Pr__StorageCheckAnswer *answer = ask_check(cli, !cli_has(cli, OPTION_STATUS));
+    bool waits = !cli_has(cli, OPTION_STATUS) && !cli_has(cli, OPTION_NO_WAIT);
+
+    if (waits)
+        progress_begin(&progress, cli, "groups to look at", "postraft storage check --status");
+    while (answer != NULL && waits && answer->running) {
+        progress_show(&progress, answer->groups - answer->groups_done, "");
+        progress_wait(cli);
+        answer = ask_check(cli, false);
+    }
+    if (waits)
+        progress_end(&progress);
+    if (answer == NULL)
+        return CLI_FAILED;
+    enum cli_exit ended = output_record(
+        cli,
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "running",
+                  (int)answer->running, "begun_ms", number(answer->begun_ms), "ended_ms",
+                  number(answer->ended_ms), "groups", number(answer->groups), "groups_done",
+                  number(answer->groups_done), "bodies", number(answer->bodies), "bytes",
+                  number(answer->bytes), "damaged", number(answer->damaged), "repaired",
+                  number(answer->repaired), "lost", number(answer->lost)),
+        check_columns, OUTPUT_COUNT(check_columns));
+    return ended == CLI_OK && answer->lost > 0 ? CLI_FAILED : ended;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "node/base/log.h"
+#include "node/runtime/metrics.h"
+#include "storage/machine/local.h"
+#include "storage/service/operator.h"
+#include "storage/service/scrubs_internal.h"
+
+enum {
+    STEP_BYTES = 2 * 1024 * 1024,
+    FIRST_MS = 60 * 60 * 1000, /* a process that has just started has other things to do */
+    DAY_MS = 24 * 60 * 60 * 1000,
+};
+
+static void on_timer(void *context);
+
+static void scrubs_after(struct scrubs *scrubs, uint64_t delay_ms)
+{
+    loop_timer_stop(&scrubs->timer);
+    scrubs->timer = loop_timer_start(scrubs->service->loop, delay_ms, 0, on_timer, scrubs);
+}
+
+/* ---- a pass ---- */
+
+static void pass_begin(struct scrubs *scrubs)
+{
+    scrubs->counts = (Pr__StorageCheckAnswer)PR__STORAGE_CHECK_ANSWER__INIT;
+    scrubs->running = true;
+    scrubs->begun_wall_ms = clock_wall_ms();
+    scrubs->ended_wall_ms = 0;
+    scrubs->group_at = 0;
+    scrubs->group_count =
+        replicator_groups(scrubs->service->replicator, scrubs->groups, REPLICATOR_GROUPS_MAX);
+    scrubs->counts.groups = scrubs->group_count;
+    log_info(NULL, "bodies are compared with their digests",
+             LOG_FIELDS(LOG_U64("groups", scrubs->group_count)));
+    scrubs_after(scrubs, 0);
+}
+
+static void pass_end(struct scrubs *scrubs)
+{
+    const Pr__StorageCheckAnswer *counts = &scrubs->counts;
+    uint64_t days = scrubs->service->config->scrub_days;
+    uint64_t took_ms;
+
+    scrubs->running = scrubs->hurried = false;
+    scrubs->ended_wall_ms = clock_wall_ms();
+    took_ms = scrubs->ended_wall_ms > scrubs->begun_wall_ms
+                  ? scrubs->ended_wall_ms - scrubs->begun_wall_ms
+                  : 0;
+    log_info(NULL, "bodies were compared with their digests",
+             LOG_FIELDS(LOG_U64("bodies", counts->bodies), LOG_U64("bytes", counts->bytes),
+                        LOG_U64("damaged", counts->damaged),
+                        LOG_U64("repaired", counts->repaired), LOG_U64("lost", counts->lost),
+                        LOG_U64("took_ms", took_ms)));
+    if (days > 0)
+        scrubs_after(scrubs, took_ms < days * DAY_MS ? days * DAY_MS - took_ms : 0);
+}
+
+/* ---- steps ---- */
+
+static void in_pool(void *context)
+{
+    struct scrubs *scrubs = context;
+    uint32_t group = scrubs->groups[scrubs->group_at];
+    struct db_txn *txn = db_read_begin(service_db(scrubs->service, group));
+
+    /* A state that is being copied is somebody else's business. */
+    scrubs->state = local_partial(txn, group, NULL)
+                        ? SCRUB_END
+                        : scrub_step(scrubs->scrub, txn, STEP_BYTES);
+    scrubs->err = db_error(txn);
+    db_abort(&txn);
+}
+
+static void on_stepped(void *context)
+{
+    struct scrubs *scrubs = context;
+    struct scrub_counts now;
+    uint64_t bytes;
+
+    scrubs->busy = false;
+    scrub_counts(scrubs->scrub, &now);
+    bytes = now.bytes - scrubs->seen.bytes;
+    metric_add(METRIC_SCRUB_BYTES, bytes);
+    scrubs->counts.bytes += bytes;
+    scrubs->counts.bodies += now.blobs - scrubs->seen.blobs;
+    scrubs->seen = now;
+    if (scrubs->err == ERR_OK && scrubs->state == SCRUB_BAD) {
+        scrubs->busy = true;
+        scrubs->blob = scrub_blob(scrubs->scrub);
+        scrubs->counts.damaged++;
+        metric_add(METRIC_SCRUB_DAMAGED, 1);
+        scrub_repair_start(scrubs);
+        return;
+    }
+    if (scrubs->err != ERR_OK || scrubs->state == SCRUB_END) {
+        scrub_free(&scrubs->scrub);
+        scrubs->group_at++;
+        scrubs->counts.groups_done++;
+    }
+    scrubs_after(scrubs,
+                 scrubs->hurried ? 0 : bytes / 1000 / scrubs->service->config->scrub_rate_mb);
+}
+
+void scrubs_go_on(struct scrubs *scrubs)
+{
+    scrubs->busy = false;
+    scrubs_after(scrubs, 0);
+}
+
+static void on_timer(void *context)
+{
+    struct scrubs *scrubs = context;
+
+    scrubs->timer = NULL;
+    if (!scrubs->running) {
+        pass_begin(scrubs);
+        return;
+    }
+    if (scrubs->group_at == scrubs->group_count) {
+        pass_end(scrubs);
+        return;
+    }
+    if (scrubs->scrub == NULL) {
+        scrubs->scrub = scrub_new(scrubs->groups[scrubs->group_at]);
+        scrubs->seen = (struct scrub_counts){0};
+    }
+    scrubs->busy = true;
+    pool_jobs_run(scrubs->jobs, in_pool, on_stepped, scrubs);
+}
+
+/* ---- from outside ---- */
+
+void storage_check_call(struct service_call *call)
+{
+    struct scrubs *scrubs = call->service->scrubs;
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    if (call->request->storage_check->start) {
+        scrubs->hurried = true;
+        if (!scrubs->running)
+            pass_begin(scrubs);
+        else if (!scrubs->busy)
+            scrubs_after(scrubs, 0);
+    }
+    Pr__StorageCheckAnswer answer = scrubs->counts;
+    answer.running = scrubs->running;
+    answer.begun_ms = scrubs->begun_wall_ms;
+    answer.ended_ms = scrubs->ended_wall_ms;
+    reply.answer_case = PR__REPLY__ANSWER_STORAGE_CHECK;
+    reply.storage_check = &answer;
+    call_reply(call, &reply);
+}
+
+struct scrubs *scrubs_new(struct service *service)
+{
+    struct scrubs *scrubs = calloc(1, sizeof(*scrubs));
+
+    CHECK(scrubs != NULL);
+    scrubs->service = service;
+    scrubs->jobs = pool_jobs_new(service->loop);
+    scrubs->counts = (Pr__StorageCheckAnswer)PR__STORAGE_CHECK_ANSWER__INIT;
+    scrubs->groups = calloc(REPLICATOR_GROUPS_MAX, sizeof(*scrubs->groups));
+    CHECK(scrubs->groups != NULL);
+    if (service->config->scrub_days > 0)
+        scrubs_after(scrubs, FIRST_MS);
+    return scrubs;
+}
+
+void scrubs_free(struct scrubs **scrubs)
+{
+    struct scrubs *ending = *scrubs;
+
+    if (ending == NULL)
+        return;
+    *scrubs = NULL;
+    loop_timer_stop(&ending->timer);
+    pool_jobs_end(&ending->jobs);
+    scrub_free(&ending->scrub);
+    scrub_repair_free(&ending->repair);
+    buffer_fini(&ending->packed);
+    free(ending->groups);
+    free(ending);
+}
