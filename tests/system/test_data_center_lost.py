@@ -88,7 +88,7 @@ def without_witness():
         for node in cluster.nodes[:2]:
             node.start()
         lab.wait_for("the survivor to have turned them away",
-                     lambda: all(b"removed" in (node.folder / "log").read_bytes() for node in cluster.nodes[:2]), 60)
+                     lambda: all(b"was taken out of the cluster" in (node.folder / "log").read_bytes() for node in cluster.nodes[:2]), 60)
         for node in cluster.nodes[:2]:
             try:
                 with node.smtp(10) as client:
