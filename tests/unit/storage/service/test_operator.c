@@ -247,6 +247,8 @@ NOT_HERE(account_purge_call)
 NOT_HERE(quota_set_call)
 NOT_HERE(policy_show_call)
 NOT_HERE(policy_set_call)
+NOT_HERE(storage_stat_call)
+NOT_HERE(storage_check_call)
 
 /* ---- asking ---- */
 
