@@ -298,7 +298,8 @@ void machine_crash(struct machine_sim *machine)
         if (group->partial != machine_partial_read(machine, i))
             sim_fail(machine->world, "node %u: group %u was %s when the power went",
                      machine->node + 1, i, group->partial ? "partial" : "whole");
-        if (index < group->durable)
+        /* Half a copy is of no index: the next one may be from a node that is behind. */
+        if (!group->partial && index < group->durable)
             sim_fail(machine->world, "node %u called %llu of group %u durable, %llu is there",
                      machine->node + 1, (unsigned long long)group->durable, i,
                      (unsigned long long)index);
