@@ -3,6 +3,7 @@
 
 static struct {
     unsigned calls;
+    bool removing;        /* n3 has been asked to go */
     char asked[TEXT_MAX]; /* "tenant_add example id=16;" */
 } store;
 
@@ -158,12 +159,26 @@ static void answer_metrics(const Pr__Request *request, Pr__Reply *reply, struct 
     reply->metrics->text = text(arena, "# HELP postraft_a what\npostraft_a 12\npostraft_b 3\n");
 }
 
+#include "tests/unit/admin/fake_members.h"
+
 static const struct {
     Pr__Request__CallCase call;
     void (*answer)(const Pr__Request *request, Pr__Reply *reply, struct arena *arena);
 } answers[] = {
     {PR__REQUEST__CALL_CLUSTER_STATUS, answer_status},
     {PR__REQUEST__CALL_GROUP_LIST, answer_groups},
+    {PR__REQUEST__CALL_NODE_LIST, answer_nodes},
+    {PR__REQUEST__CALL_NODE_ALTER, answer_alter},
+    {PR__REQUEST__CALL_CLUSTER_TOKEN, answer_token},
+    {PR__REQUEST__CALL_CLUSTER_JOIN, answer_join},
+    {PR__REQUEST__CALL_GROUP_ADD, answer_group_add},
+    {PR__REQUEST__CALL_GROUP_LEAD, answer_lead},
+    {PR__REQUEST__CALL_REBALANCE, answer_rebalance},
+    {PR__REQUEST__CALL_REPLICATION_READ, answer_replication},
+    {PR__REQUEST__CALL_REPLICATION_CHANGE, answer_replication_change},
+    {PR__REQUEST__CALL_POLICY_SHOW, answer_mail_policy},
+    {PR__REQUEST__CALL_RECOVER_LOOK, answer_recover_look},
+    {PR__REQUEST__CALL_RECOVER_RUN, answer_recover_run},
     {PR__REQUEST__CALL_TENANT_ADD, answer_tenant_add},
     {PR__REQUEST__CALL_TENANT_LIST, answer_tenants},
     {PR__REQUEST__CALL_ACCOUNT_CREATE, answer_create},

@@ -251,7 +251,7 @@ static void test_answers(void **state)
         {P "account show a@b.test --json", 0, "\"group\": 2", "", NULL, NULL},
         {P "metrics", 0, "postraft_a 12", "", NULL, NULL},
         {P "metrics --json", 0, "\"postraft_b\": 3", "", NULL, NULL},
-        {P "node list", 1, "", "not in this test", NULL, NULL},
+        {P "cluster upgrade --check", 1, "", "not in this test", NULL, NULL},
     };
 
     (void)state;
@@ -321,6 +321,124 @@ static void test_many(void **state)
     check_text("input", "the output", output, "1 accounts added");
 }
 
+static void test_members(void **state)
+{
+    static const struct row rows[] = {
+        {P "node list", 0, "draining", "", NULL, NULL},
+        {P "node list --json", 0, "\"witness\": true", "", NULL, NULL},
+        {P "node show 3", 0, "fra", "", NULL, NULL},
+        {P "node show N3 --json", 0, "\"drained\": false", "", NULL, NULL}, /* group 3 has it */
+        {P "node show n9", 1, "", "there is no node n9", NULL, NULL},
+        {P "node add n4 --data-center ams --witness", 0,
+         "postraft cluster join --token-file - --node n4 --data-center ams --witness\n", "",
+         "token 0", NULL},
+        {P "node add", 0, "--node NAME --data-center NAME\n", "", NULL, NULL},
+        {P "node drain n1", 1, "", "too few nodes", "drain n1 id=16", NULL},
+        {P "node drain n1 --force --no-wait", 0, "node n1 is draining", "", "drain n1 force",
+         NULL},
+        {P "node drain n3 --undo --json", 0, "\"event\": \"active\"", "", "undrain n3", NULL},
+        {P "node remove n2", 1, "", "At risk: mail is lost.\npostraft: nothing was changed",
+         "remove n2 check", NULL},
+        {P "node remove n2 --force", 1, "", "give --yes", "remove n2 force check", NULL},
+        {P "node remove n3 --yes", 0, "node n3 is out of the cluster", "removing node n3",
+         "remove n3 check id=16;remove n3 id=16;", NULL},
+        {P "node remove n3 --yes --json", 0, "{\"event\":\"progress\",", "", NULL, NULL},
+        {P "node replace n1 n2 --yes --no-wait", 0, "is being removed", "",
+         "replace n1 by n2 id=16;", NULL},
+        {P "node replace n1", 2, "", "needs OLD NEW", "", NULL},
+        {P "node promote n2", 0, "a vote in the directory", "", "promote n2", NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
+static void test_groups(void **state)
+{
+    static const struct row rows[] = {
+        {P "group show 3", 0, "n2   fra", "", NULL, NULL},
+        {P "group show 4", 1, "", "there is no group 4", NULL, NULL},
+        {P "group show x", 2, "", "a group is a number", "", NULL},
+        {P "group add 0", 2, "", "1 to 64 groups", "", NULL},
+        {P "group add 2 --no-wait", 0, "2 mail groups added, from number 5", "", "group_add 2",
+         NULL},
+        {P "group move-leader 3 n1", 0, "node n1 leads", "", "lead 3 'n1' id=16", NULL},
+        {P "group move-leader 3 auto", 0, NULL, "", "lead 3 ''", NULL},
+        {P "cluster rebalance", 0, "7    1  4", "", "rebalance plan", NULL},
+        {P "cluster rebalance --plan --json", 0, "\"to\": 4", "", NULL, NULL},
+        {P "cluster rebalance --run", 0, "1 moves done", NULL, "rebalance start", NULL},
+        {P "cluster rebalance --run --no-wait", 0, "1 moves begin", "", "rebalance start",
+         NULL},
+        {P "cluster rebalance --stop", 0, "2 moves forgotten", "", "rebalance stop", NULL},
+        {P "cluster rebalance --stop --start", 2, "", "exclude", "", NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
+static void test_policy(void **state)
+{
+    static const struct row rows[] = {
+        {P "cluster policy", 0, "this node: cross-dc", "", NULL, NULL},
+        {P "cluster policy show --json", 0, "\"undelete_days\": 14", "", NULL, NULL},
+        {P "cluster policy show --json", 0, "\"min_dcs\": 2", "", NULL, NULL},
+        {P "cluster policy set --replicas 5", 0, NULL, "", "policy 5 2 0 0 id=16", NULL},
+        {P "cluster policy --durability majority --min-dcs 0", 0, NULL, "", "policy 3 0 2 30",
+         NULL},
+        {P "cluster policy set --durability cross-dc --grace 5", 0, NULL, "", "policy 3 2 1 5",
+         NULL},
+        {P "cluster policy set --durability none", 2, "", "cross-dc, majority, or local", NULL,
+         NULL},
+        {P "cluster policy set", 2, "", "what shall it be?", "", NULL},
+        {P "cluster policy show --replicas 5", 2, "", "changes nothing", "", NULL},
+        {P "cluster policy get", 2, "", "show or set", "", NULL},
+        {P "cluster policy set --replicas 7", 2, "", "from 3 to 5", NULL, NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
+static void test_recover(void **state)
+{
+    static const struct row rows[] = {
+        {P "cluster recover --check", 0, "Lost nodes: n2 (2, fra)", "", NULL, NULL},
+        {P "cluster recover --check --json", 0, "\"goes_on_from\": 1", "", NULL, NULL},
+        {P "cluster recover", 1, "what only n2 had is lost", "nobody is there to be asked",
+         NULL, "post\n"},
+        {P "cluster recover --yes", 1, NULL, "needs --i-have-lost", NULL, NULL},
+        {P "cluster recover --yes --i-have-lost n2", 0, "/data/recovery-1.json", "",
+         "recover post n2 id=16;", NULL},
+        {P "cluster recover --yes --i-have-lost all", 1, NULL, "has its majority", NULL, NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
+static void test_join(void **state)
+{
+    static const struct row rows[] = {
+        {P "cluster join T --node a --data-center b", 0, NULL, "", "join T a b id=0;", NULL},
+        {P "cluster join --token-file - --node a --data-center b --witness", 0, NULL, "",
+         "join PRJ1.x a b witness", "PRJ1.x\n"},
+        {P "cluster join --token-file FOLDER/secret --node a --data-center b", 0, NULL, "",
+         "join from a file a b", NULL},
+        {P "cluster join --token-file FOLDER/none --node a --data-center b", 1, "",
+         "No such file", "", NULL},
+        {P "cluster join --token-file - --node a --data-center b", 1, "", "no token", "", "\n"},
+        {P "cluster join T --token-file - --node a --data-center b", 2, "", "exclude", "",
+         NULL},
+        {P "cluster join --node a --data-center b", 2, "", "--token-file FILE", "", NULL},
+        {P "cluster join --help", 0, "can be seen by every user", "", "", NULL},
+    };
+
+    (void)state;
+    write_file("secret", "from a file\n");
+    check_rows(ROWS(rows));
+}
+
 static int open_store(void **state)
 {
     static char url[128];
@@ -361,7 +479,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),     cmocka_unit_test(test_answers),
         cmocka_unit_test(test_passwords), cmocka_unit_test(test_generated_differ),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many),      cmocka_unit_test(test_members),
+        cmocka_unit_test(test_groups),    cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_recover),   cmocka_unit_test(test_join),
     };
 
     log_init("test", LOG_LEVEL_ERROR, false);
