@@ -333,7 +333,7 @@ static enum plan_step plan_message(struct plan *plan, struct link *link, size_t 
     case WIRE_APPEND:
         step = plan_append(plan, link, budget);
         message = &plan->messages[plan->count];
-        if (step == PLAN_TAKEN)
+        if (step == PLAN_TAKEN && message->append.count > 0)
             message->append.entries = plan->entries + plan->entries_start[plan->count];
         break;
     case WIRE_INSTALL:
@@ -386,7 +386,7 @@ static struct frame *plan_frame(struct plan *plan, uint64_t sender)
     at += WIRE_HEAD_SIZE;
     for (unsigned i = 0; i < plan->count; i++) {
         struct wire_message *message = &plan->messages[i];
-        if (message->type == WIRE_APPEND)
+        if (message->type == WIRE_APPEND && message->append.count > 0)
             message->append.entries = plan->entries + plan->entries_start[i];
         at += wire_message_write(at, message);
     }
