@@ -15,6 +15,8 @@ static const struct output_column show_columns[] = {
     {"id", "id", OUTPUT_NUMBER},
     {"tenant", "tenant", OUTPUT_TEXT},
     {"group", "group", OUTPUT_NUMBER},
+    {"moves_to", "moves to group", OUTPUT_NUMBER},
+    {"moved_messages", "messages there", OUTPUT_NUMBER},
     {"created_ms", "added", OUTPUT_TIME},
     {"messages", "messages", OUTPUT_NUMBER},
     {"size", "size", OUTPUT_BYTES},
@@ -154,6 +156,11 @@ enum cli_exit cli_account_show(struct cli *cli)
     json_t *mailboxes = json_array();
     for (size_t i = 0; i < answer->n_mailboxes; i++)
         CHECK(json_array_append_new(mailboxes, json_of_mailbox(answer->mailboxes[i])) == 0);
+    if (answer->move != NULL) {
+        CHECK(json_object_set_new(made, "moves_to", json_integer(answer->move->to)) == 0);
+        CHECK(json_object_set_new(made, "moved_messages",
+                                  json_integer((json_int_t)answer->moved_messages)) == 0);
+    }
     CHECK(json_object_set_new(made, "messages", json_integer((json_int_t)answer->messages)) ==
           0);
     CHECK(json_object_set_new(made, "size", json_integer((json_int_t)answer->size)) == 0);

@@ -60,6 +60,8 @@ enum cli_exit {
     X(UNDELETE_DAYS, "undelete-days", "DAYS", "how long expunged mail can be brought back")    \
     X(OVER_QUOTA, "over-quota", "HOW", "mail to a full account: refuse for now or for good")   \
     X(STATUS, "status", NULL, "only show how far it is, or how it ended")                      \
+    X(GROUP, "group", "NUMBER", "the mail group to move to")                                   \
+    X(CANCEL, "cancel", NULL, "leave it where it is")                                          \
     X(YES, "yes", NULL, "do not ask")
 
 #define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
@@ -179,6 +181,8 @@ enum cli_exit cli_account_undelete(struct cli *cli), cli_account_restore(struct 
 enum cli_exit cli_account_add(struct cli *cli), cli_account_list(struct cli *cli),
     cli_account_show(struct cli *cli), cli_account_remove(struct cli *cli),
     cli_account_password(struct cli *cli);
+/* move.c */
+enum cli_exit cli_account_move(struct cli *cli);
 /* account_file.c */
 enum cli_exit cli_account_add_file(struct cli *cli);
 

@@ -85,6 +85,8 @@ const struct cli_command cli_commands[] = {
      cli_account_restore},
     {"account", "purge", "ADDRESS", 1, WITH(YES), 0,
      "free expunged mail, and removed accounts of that address, now", cli_account_purge},
+    {"account", "move", "ADDRESS", 1, WITH(GROUP) | WITH(CANCEL) | WITH(NO_WAIT), 0,
+     "move an account to another mail group while it is in use", cli_account_move},
     {"storage", "stat", "", 0, 0, 0, "show what lies on this node's disk", cli_storage_stat},
     {"storage", "check", "", 0, WITH(NO_WAIT) | WITH(STATUS), 0,
      "compare this node's bodies with their digests; repair what is damaged from other nodes",

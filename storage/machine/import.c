@@ -66,7 +66,7 @@ static void rows_clear(struct apply *apply, uint64_t account_id, struct moving_r
     if (gone < rows)
         moving->state = MOVING_IN_ROWS;
     else
-        apply_refuse(apply, ERR_CONFLICT, "there is more to free: again");
+        apply_refuse(apply, ERR_BUSY, "there is more to free: again");
 }
 
 enum err apply_import_begin(struct apply *apply)

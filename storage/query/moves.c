@@ -2,6 +2,7 @@
 #include "storage/query/moves.h"
 
 #include "storage/machine/directory.h"
+#include "storage/machine/moving.h"
 #include "storage/query/directory.h"
 
 Pr__MoveRecord *moves_of(struct db_txn *txn, uint64_t account_id, struct arena *arena)
@@ -91,4 +92,14 @@ Pr__MoveRecord *moves_wanted(struct db_txn *txn, uint32_t from, uint64_t after,
     }
     db_cursor_close(&cursor);
     return found;
+}
+
+enum err moves_read(struct db_txn *txn, struct query_account account,
+                    Pr__MoveReadAnswer *answer)
+{
+    struct moving_record moving;
+
+    if (moving_load(txn, account.group, account.account_id, &moving))
+        answer->messages = moving.messages;
+    return db_error(txn);
 }

@@ -6,6 +6,7 @@
 #include "record.pb-c.h"
 #include "storage/db/db.h"
 #include "storage/machine/record.h"
+#include "storage/query/mail.h"
 
 /* Accounts on their way from one group to another (storage/machine/moving.h), as whoever leads
  * a group has to see them. */
@@ -41,5 +42,9 @@ Pr__MoveRecord *moves_wanted(struct db_txn *txn, uint32_t from, uint64_t after,
                              struct arena *arena);
 /* That of one account. */
 Pr__MoveRecord *moves_of(struct db_txn *txn, uint64_t account_id, struct arena *arena);
+
+/* How far an account has come in. */
+enum err moves_read(struct db_txn *txn, struct query_account account,
+                    Pr__MoveReadAnswer *answer);
 
 #endif

@@ -4,6 +4,7 @@
 #include "node/base/check.h"
 #include "storage/query/directory.h"
 #include "storage/query/limits.h"
+#include "storage/query/moves.h"
 #include "storage/schema/entry.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/operator.h"
@@ -16,8 +17,11 @@ struct show {
     struct arena show_arena;
     Pr__AccountRecord *record;
     Pr__AccountQuota *quota;
+    Pr__MoveRecord *move;
+    uint64_t moved_messages;
     Pr__Request ask;
     Pr__MailboxList list;
+    Pr__MoveRead move_read;
 };
 
 static void show_free(struct show *show)
@@ -39,6 +43,8 @@ static void show_mailboxes(void *context, enum err err, struct bytes packed, uin
         err == ERR_OK ? pr__reply__unpack(&allocator, packed.len, packed.at) : NULL;
     answer.account = show->record;
     answer.quota = show->quota;
+    answer.move = show->move;
+    answer.moved_messages = show->moved_messages;
     if (words != NULL && words->err == ERR_OK &&
         words->answer_case == PR__REPLY__ANSWER_MAILBOX_LIST) {
         answer.n_mailboxes = words->mailbox_list->n_mailboxes;
@@ -68,8 +74,54 @@ static void show_work(struct read_job *job, struct db_txn *txn)
     struct show *show = job->context;
 
     show->record = directory_account(txn, show->address, &show->show_arena);
-    if (show->record != NULL)
-        show->quota = limits_quota(txn, show->record, &show->show_arena);
+    if (show->record == NULL)
+        return;
+    show->quota = limits_quota(txn, show->record, &show->show_arena);
+    show->move = moves_of(txn, show->record->id, &show->show_arena);
+}
+
+static void list_ask(struct show *show)
+{
+    pr__request__init(&show->ask);
+    pr__mailbox_list__init(&show->list);
+    show->list.with_status = true;
+    show->ask.call_case = PR__REQUEST__CALL_MAILBOX_LIST;
+    show->ask.mailbox_list = &show->list;
+    const struct mail_read read = {
+        .account = {.group = show->record->group, .account_id = show->record->id},
+        .fresh = show->move == NULL, /* about to leave it does not say what is new */
+        .deadline_ms = show->call->deadline_ms,
+        .request = &show->ask,
+    };
+    mail_read_start(show->call->service, &read, show_mailboxes, show);
+}
+
+static void show_moved(void *context, enum err err, struct bytes packed, uint64_t index)
+{
+    struct show *show = context;
+    ProtobufCAllocator allocator = arena_allocator(&show->show_arena);
+    const Pr__Reply *reply =
+        err == ERR_OK ? pr__reply__unpack(&allocator, packed.len, packed.at) : NULL;
+
+    (void)index;
+    if (reply != NULL && reply->answer_case == PR__REPLY__ANSWER_MOVE_READ)
+        show->moved_messages = reply->move_read->messages;
+    list_ask(show);
+}
+
+/* How much of it has come to the other group. */
+static void move_ask(struct show *show)
+{
+    pr__request__init(&show->ask);
+    pr__move_read__init(&show->move_read);
+    show->ask.call_case = PR__REQUEST__CALL_MOVE_READ;
+    show->ask.move_read = &show->move_read;
+    const struct mail_read read = {
+        .account = {.group = show->move->to, .account_id = show->record->id},
+        .deadline_ms = show->call->deadline_ms,
+        .request = &show->ask,
+    };
+    mail_read_start(show->call->service, &read, show_moved, show);
 }
 
 static void show_found(struct read_job *job, enum err err, uint64_t index)
@@ -86,18 +138,10 @@ static void show_found(struct read_job *job, enum err err, uint64_t index)
         return;
     }
     show->record->password_hash = arena_string(&show->show_arena, BYTES(""));
-    pr__request__init(&show->ask);
-    pr__mailbox_list__init(&show->list);
-    show->list.with_status = true;
-    show->ask.call_case = PR__REQUEST__CALL_MAILBOX_LIST;
-    show->ask.mailbox_list = &show->list;
-    const struct mail_read read = {
-        .account = {.group = show->record->group, .account_id = show->record->id},
-        .fresh = true,
-        .deadline_ms = show->call->deadline_ms,
-        .request = &show->ask,
-    };
-    mail_read_start(show->call->service, &read, show_mailboxes, show);
+    if (show->move != NULL)
+        move_ask(show);
+    else
+        list_ask(show);
 }
 
 void account_show_call(struct service_call *call)
@@ -121,4 +165,27 @@ void account_show_call(struct service_call *call)
         .context = show,
     };
     read_start(&show->job);
+}
+
+void account_move_call(struct service_call *call)
+{
+    const Pr__AccountMove *asked = call->request->account_move;
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__AccountMoveBegin begin = PR__ACCOUNT_MOVE_BEGIN__INIT;
+    Pr__AccountMoveCancel cancel = PR__ACCOUNT_MOVE_CANCEL__INIT;
+    struct bytes address;
+
+    if (!operator_address(call, asked->address, &address))
+        return;
+    if (asked->cancel) {
+        cancel.address = arena_string(&call->call_arena, address);
+        command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_CANCEL;
+        command.account_move_cancel = &cancel;
+    } else {
+        begin.address = arena_string(&call->call_arena, address);
+        begin.group = asked->group;
+        command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_BEGIN;
+        command.account_move_begin = &begin;
+    }
+    write_call(call, DIRECTORY_GROUP, &command);
 }

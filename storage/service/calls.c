@@ -68,6 +68,7 @@ static const struct call_row rows[] = {
     {CALL(ACCOUNT_UNDELETE), OPERATOR, false, true, operator_handle},
     {CALL(ACCOUNT_RESTORE), OPERATOR, false, true, operator_handle},
     {CALL(ACCOUNT_PURGE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_MOVE), OPERATOR, false, true, operator_handle},
     {CALL(QUOTA_SET), OPERATOR, false, true, operator_handle},
     {CALL(POLICY_SHOW), OPERATOR, false, true, operator_handle},
     {CALL(POLICY_SET), OPERATOR, false, true, operator_handle},

@@ -6,6 +6,7 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/service/handovers.h"
+#include "storage/service/moves.h"
 #include "storage/service/passwords.h"
 #include "storage/service/purges.h"
 
@@ -15,6 +16,7 @@
 struct duty {
     struct handovers *handovers; /* NULL while it does not lead, and for the directory */
     struct purges *purges;       /* NULL while it does not lead */
+    struct moves *moves;         /* as the hand-overs */
     uint64_t looked_ms;
     uint64_t uploads_looked_ms;
     bool uploads_busy;
@@ -146,6 +148,7 @@ static void duty_tick(struct duties *duties, uint32_t group, uint64_t now_ms)
     if (!leads) {
         handovers_free(&duty->handovers);
         purges_free(&duty->purges);
+        moves_free(&duty->moves);
         return;
     }
     if (duty->purges == NULL)
@@ -153,6 +156,9 @@ static void duty_tick(struct duties *duties, uint32_t group, uint64_t now_ms)
     purges_tick(duty->purges, now_ms);
     if (group == DIRECTORY_GROUP)
         return;
+    if (duty->moves == NULL)
+        duty->moves = moves_new(duties->service, group);
+    moves_tick(duty->moves, now_ms);
     bool begins = duty->handovers == NULL;
     if (begins)
         duty->handovers = handovers_new(duties->service, group);
@@ -188,12 +194,14 @@ void duties_events(struct service *service, const struct machine_events *events)
     uint64_t group = 0;
     void *value = NULL;
 
-    if (!events->handover_added || service->stopping)
+    if ((!events->handover_added && !events->moves_changed) || service->stopping)
         return;
     while (map_next(&service->duties->duties, &at, &group, &value)) {
         struct duty *duty = value;
-        if (duty->handovers != NULL)
+        if (events->handover_added && duty->handovers != NULL)
             handovers_look(duty->handovers);
+        if (events->moves_changed && duty->moves != NULL)
+            moves_look_soon(duty->moves);
     }
 }
 
@@ -224,6 +232,7 @@ void duties_free(struct duties **duties)
         sweep->duties = NULL;
     while (map_next(&closing->duties, &at, &group, &value)) {
         struct duty *duty = value;
+        moves_free(&duty->moves);
         handovers_free(&duty->handovers);
         purges_free(&duty->purges);
         free(duty);

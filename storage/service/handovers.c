@@ -5,6 +5,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "storage/service/handover_follow.h"
 
 /* One hand-over under way. With `owner` NULL nobody cares any more. */
 struct push {
@@ -152,6 +153,18 @@ static void push_settle(struct push *push)
 
 static void push_entry(struct push *push);
 
+static void push_followed(void *context, enum err err)
+{
+    struct push *push = context;
+
+    if (push->owner == NULL)
+        push_free(push);
+    else if (err == ERR_OK || err == ERR_NOTFOUND)
+        push_settle(push);
+    else
+        push_failed(push, err, "follow");
+}
+
 static void push_sent(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
 {
     struct push *push = context;
@@ -163,6 +176,11 @@ static void push_sent(void *context, enum err err, const Pr__Outcome *outcome, u
     }
     if (err == ERR_OK)
         err = (enum err)outcome->err;
+    if (err == ERR_MOVED || err == ERR_CANCELLED) {
+        handover_follow(push->service, push->handover.group, push->handover.entries,
+                        push->handover.entry_count, push_followed, push);
+        return;
+    }
     bool gone = err == ERR_NOTFOUND; /* the accounts: nothing is left to hand over */
     if (err != ERR_OK && !gone) {
         push_failed(push, err, "push");

@@ -5,7 +5,7 @@
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
 #include "storage/service/limits.h"
-#include "storage/service/mail_read.h"
+#include "storage/service/route.h"
 #include "storage/service/sessions.h"
 #include "storage/service/watch.h"
 
@@ -15,34 +15,15 @@ static struct session *session_now(const struct service_call *call)
     return session_find(call->service->sessions, call->connection, call->session_id);
 }
 
-static void note_seen(const struct service_call *call, uint64_t index)
-{
-    struct session *session = session_now(call);
-
-    if (session != NULL && index > session->seen_index)
-        session->seen_index = index;
-}
-
-static struct mail_read read_of(const struct service_call *call, bool fresh)
-{
-    return (struct mail_read){
-        .account = {.group = call->session->group, .account_id = call->session->account_id},
-        .seen_index = call->session->seen_index,
-        .fresh = fresh,
-        .deadline_ms = call->deadline_ms,
-        .request = call->request,
-    };
-}
-
 static void on_read(void *context, enum err err, struct bytes reply, uint64_t index)
 {
     struct service_call *call = context;
 
+    (void)index;
     if (err != ERR_OK) {
         call_fail(call, err, NULL);
         return;
     }
-    note_seen(call, index);
     call_reply_packed(call, reply);
 }
 
@@ -54,9 +35,8 @@ void imap_read(struct service_call *call)
     bool fresh = (request->call_case == PR__REQUEST__CALL_CHANGES && request->changes->fresh) ||
                  (request->call_case == PR__REQUEST__CALL_MAILBOX_LIST &&
                   request->mailbox_list->with_status);
-    struct mail_read read = read_of(call, fresh);
 
-    mail_read_start(call->service, &read, on_read, call);
+    route_read(call, fresh, on_read);
 }
 
 static void on_opened(void *context, enum err err, struct bytes packed, uint64_t index)
@@ -64,11 +44,11 @@ static void on_opened(void *context, enum err err, struct bytes packed, uint64_t
     struct service_call *call = context;
     struct session *session = session_now(call);
 
+    (void)index;
     if (err != ERR_OK) {
         call_fail(call, err, NULL);
         return;
     }
-    note_seen(call, index);
     if (session != NULL && !call->request->mailbox_open->only_status) {
         ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
         Pr__Reply *reply = pr__reply__unpack(&allocator, packed.len, packed.at);
@@ -85,9 +65,7 @@ static void on_opened(void *context, enum err err, struct bytes packed, uint64_t
 
 void imap_open(struct service_call *call)
 {
-    struct mail_read read = read_of(call, true);
-
-    mail_read_start(call->service, &read, on_opened, call);
+    route_read(call, true, on_opened);
 }
 
 void imap_close(struct service_call *call)
@@ -99,12 +77,13 @@ void imap_close(struct service_call *call)
     call_reply(call, &reply);
 }
 
-static void on_written(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+static void on_written(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index,
+                       uint32_t group)
 {
     struct service_call *call = context;
 
     if (err == ERR_OK)
-        note_seen(call, index);
+        route_note_seen(call, group, index);
     call_outcome(call, err, outcome);
 }
 
@@ -162,16 +141,24 @@ static void limits_fill(struct service_call *call, Pr__Command *command)
 
 void imap_write(struct service_call *call)
 {
-    Pr__Command command = PR__COMMAND__INIT;
+    Pr__Command *command = arena_alloc(&call->call_arena, sizeof(*command));
     struct bytes request_id = bytes_of_field(call->request->request_id);
 
-    CHECK(command_of(call, &command));
+    pr__command__init(command);
+    CHECK(command_of(call, command));
     if (request_id.len != REQUEST_ID_SIZE) {
         call_fail(call, ERR_INVALID, "a write needs a request id of 16 bytes");
         return;
     }
-    command.request_id = call->request->request_id;
-    limits_fill(call, &command);
-    write_start(call->service, call->session->group, &command, call->deadline_ms, on_written,
-                call);
+    limits_fill(call, command);
+    const struct route_request route = {
+        .service = call->service,
+        .account_id = call->session->account_id,
+        .request_id = request_id,
+        .deadline_ms = call->deadline_ms,
+        .command = command,
+        .done = on_written,
+        .context = call,
+    };
+    route_write(&route);
 }

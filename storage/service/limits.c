@@ -6,8 +6,9 @@
 #include "storage/query/limits.h"
 #include "storage/schema/entry.h"
 #include "storage/service/listing.h"
-#include "storage/service/mail_read.h"
+
 #include "storage/service/operator.h"
+#include "storage/service/route.h"
 #include "storage/service/sessions.h"
 
 unsigned limits_undelete_days(struct service *service)
@@ -95,11 +96,12 @@ static void on_usage(void *context, enum err err, struct bytes packed, uint64_t 
 {
     struct service_call *call = context;
     ProtobufCAllocator allocator = arena_allocator(&call->call_arena);
-    struct session *session =
+    const struct session *session =
         session_find(call->service->sessions, call->connection, call->session_id);
     Pr__Reply *reply =
         err == ERR_OK ? pr__reply__unpack(&allocator, packed.len, packed.at) : NULL;
 
+    (void)index;
     if (reply == NULL || reply->err != ERR_OK || session == NULL ||
         reply->answer_case != PR__REPLY__ANSWER_QUOTA_READ) {
         call_fail(call,
@@ -111,8 +113,6 @@ static void on_usage(void *context, enum err err, struct bytes packed, uint64_t 
                   NULL);
         return;
     }
-    if (index > session->seen_index)
-        session->seen_index = index;
     reply->quota_read->quota =
         limits_of_account(call->service, session->account_id, &call->call_arena);
     call_reply(call, reply);
@@ -120,12 +120,5 @@ static void on_usage(void *context, enum err err, struct bytes packed, uint64_t 
 
 void imap_quota_read(struct service_call *call)
 {
-    const struct mail_read read = {
-        .account = {.group = call->session->group, .account_id = call->session->account_id},
-        .seen_index = call->session->seen_index,
-        .deadline_ms = call->deadline_ms,
-        .request = call->request,
-    };
-
-    mail_read_start(call->service, &read, on_usage, call);
+    route_read(call, false, on_usage);
 }

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/machine/account.h"
 #include "storage/query/directory.h"
+#include "storage/query/moves.h"
 #include "storage/schema/entry.h"
 
 struct local_read {
     struct read_job job;
     struct mail_read read;
     struct buffer packed;
+    bool moved;
     mail_read_done *done;
     void *context;
 };
@@ -73,9 +76,26 @@ static enum err run_query(struct db_txn *txn, const struct mail_read *read, stru
         pr__expunged_list_answer__init(reply->expunged_list);
         return query_expunged(txn, account, request->expunged_list, arena,
                               reply->expunged_list);
+    case PR__REQUEST__CALL_MOVE_READ:
+        reply->answer_case = PR__REPLY__ANSWER_MOVE_READ;
+        reply->move_read = arena_alloc(arena, sizeof(*reply->move_read));
+        pr__move_read_answer__init(reply->move_read);
+        return moves_read(txn, account, reply->move_read);
     default:
         return ERR_UNSUPPORTED;
     }
+}
+
+/* Whether another group has to be asked, or may have to be. */
+static bool is_elsewhere(struct db_txn *txn, const struct mail_read *read)
+{
+    struct account account;
+
+    if (read->request->call_case == PR__REQUEST__CALL_MOVE_READ)
+        return false;
+    account_load(txn, read->account.group, read->account.account_id, &account);
+    return account.state == ACCOUNT_AWAY ||
+           (read->fresh && account.record.place == PLACE_FROZEN);
 }
 
 /* In a pool thread: the answer is packed here, since it points into the transaction. */
@@ -85,6 +105,9 @@ static void work(struct read_job *job, struct db_txn *txn)
     struct arena query_arena;
     Pr__Reply reply = PR__REPLY__INIT;
 
+    local->moved = is_elsewhere(txn, &local->read);
+    if (local->moved)
+        return;
     arena_init(&query_arena);
     enum err err = run_query(txn, &local->read, &query_arena, &reply);
     if (err != ERR_OK) {
@@ -99,8 +122,11 @@ static void on_read(struct read_job *job, enum err err, uint64_t index)
 {
     struct local_read *local = job->context;
 
-    local->done(local->context, err == ERR_OK ? ERR_OK : ERR_UNAVAILABLE,
-                buffer_bytes(&local->packed), index);
+    if (err != ERR_OK)
+        err = ERR_UNAVAILABLE;
+    else if (local->moved)
+        err = ERR_MOVED;
+    local->done(local->context, err, buffer_bytes(&local->packed), index);
     buffer_fini(&local->packed);
     free(local);
 }
@@ -162,7 +188,10 @@ static void on_remote(void *context, enum err err, struct bytes bytes)
         ProtobufCAllocator allocator = arena_allocator(&reply_arena);
         reply = pr__peer_reply__unpack(&allocator, bytes.len, bytes.at);
     }
-    if (reply == NULL || reply->err != ERR_OK || reply->reply == NULL) {
+    if (reply != NULL && reply->err == ERR_MOVED) {
+        remote->done(remote->context, ERR_MOVED, bytes_from(NULL, 0), reply->index);
+        free(remote);
+    } else if (reply == NULL || reply->err != ERR_OK || reply->reply == NULL) {
         remote_ask(remote);
     } else {
         struct buffer packed = BUFFER_EMPTY;

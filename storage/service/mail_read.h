@@ -7,7 +7,8 @@
 /*
  * One question about an account's mail, answered by a replica of its group: here, or on another
  * node. `done` gets a packed Pr__Reply (err inside), valid during the call, and the index that
- * the answer has seen; or ERR_UNAVAILABLE.
+ * the answer has seen; or ERR_UNAVAILABLE; or ERR_MOVED: the account is not in that group, or,
+ * asked for something fresh, about to leave it (route.h).
  */
 typedef void mail_read_done(void *context, enum err err, struct bytes reply, uint64_t index);
 

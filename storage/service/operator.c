@@ -44,6 +44,7 @@ const struct operator_row operator_rows[] = {
     {CALL(ACCOUNT_UNDELETE), account_undelete_call, true},
     {CALL(ACCOUNT_RESTORE), account_restore_call, true},
     {CALL(ACCOUNT_PURGE), account_purge_call, true},
+    {CALL(ACCOUNT_MOVE), account_move_call, true},
     {CALL(QUOTA_SET), quota_set_call, true},
     {CALL(POLICY_SHOW), policy_show_call, true},
     {CALL(POLICY_SET), policy_set_call, true},

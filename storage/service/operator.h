@@ -42,6 +42,7 @@ void account_remove_call(struct service_call *call);
 /* account_undelete.c */
 void account_undelete_call(struct service_call *call);
 void account_restore_call(struct service_call *call);
+void account_move_call(struct service_call *call);
 void account_purge_call(struct service_call *call);
 void metrics_call(struct service_call *call);
 /* storage_stat.c, scrubs.c */

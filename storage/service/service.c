@@ -18,6 +18,7 @@
 #include "storage/service/members.h"
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
+#include "storage/service/route.h"
 #include "storage/service/scrubs.h"
 #include "storage/service/sessions.h"
 #include "storage/service/space.h"
@@ -206,6 +207,7 @@ void service_events(struct service *service, const struct machine_events *events
         replication_policy_apply(service);
     }
     watch_events(service, events);
+    route_events(service, events);
     if (service->duties != NULL)
         duties_events(service, events);
 }
@@ -216,6 +218,7 @@ enum err service_start_cluster(struct service *service)
 {
     cluster_credentials(service->identity, &service->credentials);
     service->writes = writes_new();
+    service->routes = routes_new();
     service->logins = logins_new();
     service->state_sessions = state_sessions_new(service);
     service->state_fetches = state_fetches_new(service);
@@ -321,6 +324,7 @@ void service_close(struct service *service)
     state_fetches_free(&service->state_fetches);
     replication_close(service);
     writes_free(&service->writes);
+    routes_free(&service->routes);
     logins_free(&service->logins);
     watches_free(&service->watches);
     sessions_free(&service->sessions);

@@ -21,6 +21,7 @@
  *
  *   endpoints.c  calls come in from a role's socket, the role table decides    -> call_reply()
  *   write.c      a command finds its group's leader, wherever that is          -> write_start()
+ *   route.c      a command or question finds its account's group, also while that moves
  *   read.c       a question finds a replica that is new enough                 -> read_start()
  *   peers.c      the same two between nodes
  *   sessions.c, login.c, watch.c   who is logged in, and what they wait for
@@ -83,6 +84,7 @@ struct service {
     struct sessions *sessions;
     struct watches *watches;
     struct writes *writes;
+    struct routes *routes;
     struct logins *logins;
     struct placement *placement;
     struct duties *duties;
@@ -104,6 +106,7 @@ struct service_call {
     struct rpc_request *rpc;
     struct arena call_arena; /* the request lives in it */
     Pr__Request *request;
+    Pr__Deliver *request_deliver; /* a delivery's command */
     enum service_role role;
     uint32_t connection;     /* of the front end */
     struct session *session; /* for calls that need one; may end while the call is under way:

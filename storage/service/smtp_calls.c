@@ -7,6 +7,7 @@
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
 #include "storage/service/mail_read.h"
+#include "storage/service/route.h"
 #include "storage/service/sessions.h"
 
 /* A recipient that is there. */
@@ -235,15 +236,17 @@ static void add_handover(struct service_call *call, Pr__Deliver *deliver, uint32
 
 /* Every recipient with its group; the first one's group takes the message, and hands it over to
  * the others. */
-static bool place_recipients(struct service_call *call, Pr__Deliver *deliver, uint32_t *home)
+static bool place_recipients(void *context, struct db_txn *txn, uint32_t home)
 {
+    struct service_call *call = context;
     const Pr__DeliverCall *asked = call->request->deliver;
+    Pr__Deliver *deliver = call->request_deliver;
     size_t room = asked->n_account_ids;
-    struct db_txn *txn = service_directory_begin(call->service);
     struct bytes address;
     uint32_t group = 0;
     bool found = true;
 
+    deliver->n_recipients = deliver->n_handovers = 0;
     deliver->recipients = arena_alloc(&call->call_arena, room * sizeof(*deliver->recipients));
     deliver->handovers = arena_alloc(&call->call_arena, room * sizeof(*deliver->handovers));
     for (size_t i = 0; i < room && found; i++) {
@@ -252,9 +255,7 @@ static bool place_recipients(struct service_call *call, Pr__Deliver *deliver, ui
         recipient->account_id = asked->account_ids[i];
         found = directory_account_by_id(txn, recipient->account_id, &call->call_arena, &address,
                                         &group);
-        if (i == 0)
-            *home = group;
-        if (group == *home) {
+        if (group == home) {
             recipient->quota =
                 limits_quota_by_id(txn, recipient->account_id, &call->call_arena);
             deliver->recipients[deliver->n_recipients++] = recipient;
@@ -262,16 +263,27 @@ static bool place_recipients(struct service_call *call, Pr__Deliver *deliver, ui
             add_handover(call, deliver, group, recipient); /* accepted above limits, too */
         }
     }
-    db_abort(&txn);
     return found;
+}
+
+static void on_delivered(void *context, enum err err, const Pr__Outcome *outcome,
+                         uint64_t index, uint32_t group)
+{
+    struct service_call *call = context;
+
+    (void)index;
+    (void)group;
+    if (err == ERR_NOTFOUND)
+        call_fail(call, ERR_NOTFOUND, "an account was removed in the meantime");
+    else
+        call_outcome(call, err, outcome);
 }
 
 void smtp_deliver(struct service_call *call)
 {
     const Pr__DeliverCall *asked = call->request->deliver;
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__Deliver deliver = PR__DELIVER__INIT;
-    uint32_t home = 0;
+    Pr__Command *command = arena_alloc(&call->call_arena, sizeof(*command));
+    Pr__Deliver *deliver = arena_alloc(&call->call_arena, sizeof(*deliver));
 
     if (asked->body == NULL || asked->n_account_ids == 0 ||
         asked->n_account_ids > DELIVER_RECIPIENTS_MAX ||
@@ -279,12 +291,21 @@ void smtp_deliver(struct service_call *call)
         call_fail(call, ERR_INVALID, NULL);
         return;
     }
-    if (!place_recipients(call, &deliver, &home)) {
-        call_fail(call, ERR_NOTFOUND, "an account was removed in the meantime");
-        return;
-    }
-    deliver.body = asked->body;
-    command.call_case = PR__COMMAND__CALL_DELIVER;
-    command.deliver = &deliver;
-    write_call(call, home, &command);
+    pr__command__init(command);
+    pr__deliver__init(deliver);
+    deliver->body = asked->body;
+    command->call_case = PR__COMMAND__CALL_DELIVER;
+    command->deliver = deliver;
+    const struct route_request route = {
+        .service = call->service,
+        .account_id = asked->account_ids[0],
+        .request_id = bytes_of_field(call->request->request_id),
+        .deadline_ms = call->deadline_ms,
+        .command = command,
+        .adapt = place_recipients,
+        .done = on_delivered,
+        .context = call,
+    };
+    call->request_deliver = deliver;
+    route_write(&route);
 }

@@ -141,7 +141,7 @@ static void begin(struct mover *mover)
     call.limit = 1 + lab_random(&mover->seed, 60);
     Pr__Outcome *outcome =
         apply(mover, mover->to, LAB_COMMAND(import_begin, IMPORT_BEGIN, &call));
-    CHECK(outcome->err == ERR_OK || outcome->err == ERR_CONFLICT);
+    CHECK(outcome->err == ERR_OK || outcome->err == ERR_BUSY);
     if (outcome->err != ERR_OK)
         return;
     struct account_copy_config config = {
@@ -282,7 +282,7 @@ static void drop(struct mover *mover, uint32_t group, const struct moving_record
     call.attempt = moving->attempt;
     call.kind = PR__IMPORT_END__KIND__DROPPED;
     call.limit = 50;
-    while (apply(mover, group, LAB_COMMAND(import_end, IMPORT_END, &call))->err == ERR_CONFLICT)
+    while (apply(mover, group, LAB_COMMAND(import_end, IMPORT_END, &call))->err == ERR_BUSY)
         ;
 }
 

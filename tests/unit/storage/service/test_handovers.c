@@ -11,6 +11,7 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/schema/entry.h"
+#include "storage/service/handover_follow.h"
 #include "storage/service/handovers.h"
 
 /*
@@ -124,6 +125,27 @@ void write_start(struct service *to, uint32_t group, Pr__Command *command, uint6
     assert_true(deadline_ms > now_ms);
     snprintf(add_write(done, context)->text, sizeof(writes[0].text), "%u done",
              (unsigned)command->handover_done->handover_id);
+}
+
+/* Whom it is brought after, instead of a write's outcome. */
+static struct {
+    unsigned count;
+    uint32_t group;
+    size_t entry_count;
+    handover_follow_done *done;
+    void *context;
+} followed;
+
+void handover_follow(struct service *to, uint32_t group, const struct bytes *entries,
+                     size_t entry_count, handover_follow_done *done, void *context)
+{
+    assert_ptr_equal(to, &service);
+    assert_non_null(entries);
+    followed.count++;
+    followed.group = group;
+    followed.entry_count = entry_count;
+    followed.done = done;
+    followed.context = context;
 }
 
 /* ---- what the test does ---- */
@@ -349,9 +371,35 @@ static void test_freed_under_way(void **state)
     assert_null(handovers);
 }
 
+/* An account has moved away: the message follows its recipients, and is done with when all have
+ * it; if that fails it is found again. */
+static void test_accounts_that_moved(void **state)
+{
+    (void)state;
+    followed.count = 0;
+    add(7, 2);
+    look_all();
+    answer("7.0>2", ERR_OK, ERR_OK);
+    answer("7.1>2", ERR_OK, ERR_MOVED);
+    assert_int_equal(write_count, 0);
+    assert_int_equal(followed.count, 1);
+    assert_int_equal(followed.group, 2);
+    assert_int_equal(followed.entry_count, ENTRIES);
+    followed.done(followed.context, ERR_UNAVAILABLE);
+    assert_int_equal(write_count, 0);
+    now_ms += HANDOVERS_REST_MS + 1;
+    look_all();
+    answer("7.0>2", ERR_OK, ERR_OK);
+    answer("7.1>2", ERR_OK, ERR_CANCELLED); /* by the one who followed before */
+    assert_int_equal(followed.count, 2);
+    followed.done(followed.context, ERR_OK);
+    answer("7 done", ERR_OK, ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_accounts_that_moved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
