@@ -12,6 +12,7 @@
 #include "storage/service/mail_read.h"
 #include "storage/service/recover.h"
 #include "storage/service/scrubs.h"
+#include "storage/service/space.h"
 #include "storage/service/state_serve.h"
 #include "storage/service/status.h"
 
@@ -145,6 +146,9 @@ static void handle_status(struct peer_call *call)
 
     status_local(call->service, &call->call_arena, &reply.groups, &reply.n_groups);
     reply.format = FORMAT_NEWEST;
+    if (space_problem(call->service->space) != NULL)
+        reply.problem =
+            arena_string(&call->call_arena, bytes_of(space_problem(call->service->space)));
     end(call, &reply);
 }
 

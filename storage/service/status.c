@@ -2,6 +2,7 @@
 #include "storage/service/status.h"
 
 #include "node/base/check.h"
+#include "storage/schema/format.h"
 #include "storage/service/members.h"
 #include "storage/service/state_fetch.h"
 
@@ -130,11 +131,23 @@ static bool is_settled(struct status_round *round)
     return placement_want(&view, &round->arena, &position, &plan_taken) == NULL;
 }
 
+static bool has_problem(const struct status_answer *answer)
+{
+    return answer->problem != NULL && answer->problem[0] != '\0';
+}
+
 static void status_warnings(struct status_round *round, struct members_texts *warnings)
 {
     const struct placement_view view = status_round_view(round);
     size_t moves = placement_rebalance(&view, &round->arena).move_count;
 
+    for (size_t i = 0; i < round->node_count; i++)
+        if (has_problem(&round->answers[i]))
+            members_text_add(warnings, &round->arena, "node %s: %s", round->nodes[i]->name,
+                             round->answers[i].problem);
+    if (round->format < FORMAT_NEWEST)
+        members_text_add(warnings, &round->arena,
+                         "an upgrade is not finished: `postraft cluster upgrade`");
     members_policy_warnings(&view, &round->arena, warnings);
     for (size_t i = 0; i < round->node_count; i++)
         if (round->nodes[i]->state != PR__NODE_STATE__NODE_ACTIVE)
@@ -165,7 +178,8 @@ static void answer_status(struct status_round *round)
     answer.groups = round->groups;
     answer.healthy = status_healthy(round->groups, round->record_count) && is_settled(round);
     for (size_t i = 0; i < round->node_count; i++)
-        answer.healthy = answer.healthy && round->answers[i].reachable;
+        answer.healthy =
+            answer.healthy && round->answers[i].reachable && !has_problem(&round->answers[i]);
     answer.version = version;
     status_warnings(round, &warnings);
     answer.warnings = warnings.at;

@@ -27,6 +27,7 @@ struct status_answer {
     bool reachable;
     Pr__GroupStatus **groups;
     size_t group_count;
+    const char *problem; /* NULL or empty: none */
 };
 
 /*

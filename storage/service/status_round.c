@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/status_round.h"
+#include "storage/service/space.h"
 
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ static void peer_answered(void *context, enum err err, struct bytes reply)
         peer->answer->reachable = true;
         peer->answer->groups = words->groups;
         peer->answer->group_count = words->n_groups;
+        peer->answer->problem = words->problem;
     }
     round->waiting--;
     if (round->waiting == 0)
@@ -53,6 +55,7 @@ static bool round_directory(struct status_round *round)
     if (txn == NULL)
         return false;
     round->cluster = directory_cluster(txn, arena);
+    round->format = machine_format(txn, DIRECTORY_GROUP);
     directory_nodes(txn, arena, &round->nodes, &round->node_count);
     directory_groups(txn, arena, &round->records, &round->record_count);
     db_abort(&txn);
@@ -88,6 +91,7 @@ void status_round_start(struct service_call *call, void (*answer)(struct status_
         round->peers[i] = (struct status_round_peer){.round = round, .answer = words};
         if (words->node_id == service_self(service)) {
             words->reachable = true;
+            words->problem = space_problem(service->space);
             status_local(service, &round->arena, &words->groups, &words->group_count);
             continue;
         }

@@ -13,6 +13,7 @@ struct status_round {
     struct service_call *call;
     void (*answer)(struct status_round *round); /* ends the call, at once or later; takes what
                                                    it needs later out of the round */
+    unsigned format;                            /* of the directory */
     struct arena arena;
     Pr__ClusterRecord *cluster;
     Pr__NodeRecord **nodes;

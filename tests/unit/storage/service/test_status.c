@@ -64,7 +64,7 @@ static int make_scene(void **state)
     scene.words[1][0] = words(arena, 0, "follower", 1, 5, 99);
     scene.words[1][1] = words(arena, 1, "leader", 2, 3, 50);
     for (unsigned n = 0; n < 2; n++)
-        scene.answers[n] = (struct status_answer){n + 1, true, scene.words[n], 2};
+        scene.answers[n] = (struct status_answer){n + 1, true, scene.words[n], 2, NULL};
     *state = &scene;
     return 0;
 }
