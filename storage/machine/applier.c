@@ -249,6 +249,24 @@ static void fetch_stop(struct machine *machine, uint32_t group)
     applier->config.fetch_stop(applier->config.context, group);
 }
 
+static void forget(struct machine *machine, uint32_t group)
+{
+    const struct applier *applier = applier_of(machine);
+
+    CHECK(applier->config.forget != NULL);
+    applier->config.forget(applier->config.context, group);
+}
+
+void applier_forgotten(struct applier *applier, uint32_t group)
+{
+    CHECK(group < GROUPS_MAX);
+    struct progress *progress = &applier->groups[group];
+
+    atomic_store_explicit(&progress->durable, 0, memory_order_release);
+    atomic_store_explicit(&progress->applied, 0, memory_order_release);
+    atomic_store_explicit(&progress->partial, false, memory_order_release);
+}
+
 void applier_partial(struct applier *applier, uint32_t group)
 {
     CHECK(group < GROUPS_MAX);
@@ -275,6 +293,7 @@ static const struct machine_ops applier_ops = {
     .state = state,
     .fetch = fetch,
     .fetch_stop = fetch_stop,
+    .forget = forget,
 };
 
 /* The groups whose copy has begun and not ended: what the rows say of them counts for nothing.

@@ -26,6 +26,7 @@ struct applier_config {
     /* raft/machine.h; in the replicator's thread. */
     void (*fetch)(void *context, uint32_t group, uint64_t source, uint64_t index);
     void (*fetch_stop)(void *context, uint32_t group);
+    void (*forget)(void *context, uint32_t group);
     void *context;
 };
 
@@ -40,5 +41,7 @@ struct machine *applier_interface(struct applier *applier);
  * that of `index`. */
 void applier_partial(struct applier *applier, uint32_t group);
 void applier_whole(struct applier *applier, uint32_t group, uint64_t index);
+/* Nothing is left of it, on disk. */
+void applier_forgotten(struct applier *applier, uint32_t group);
 
 #endif

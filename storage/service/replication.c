@@ -160,6 +160,12 @@ static void on_fetch_stop(void *context, uint32_t group)
     state_fetch_stop(replication->service, group);
 }
 
+static void on_forget(void *context, uint32_t group)
+{
+    const struct replication *replication = context;
+    state_forget_start(replication->service, group);
+}
+
 enum machine_state service_state(const struct service *service, uint32_t group)
 {
     struct machine *machine = applier_interface(service->replication->applier);
@@ -169,6 +175,13 @@ enum machine_state service_state(const struct service *service, uint32_t group)
 void replication_partial(struct service *service, uint32_t group)
 {
     applier_partial(service->replication->applier, group);
+    loop_wake(service->loop);
+}
+
+void replication_forgotten(struct service *service, uint32_t group)
+{
+    applier_forgotten(service->replication->applier, group);
+    replicator_state_forgotten(service->replicator, group);
     loop_wake(service->loop);
 }
 
@@ -308,6 +321,7 @@ enum err replication_open(struct service *service)
             .applied = on_applied,
             .fetch = on_fetch,
             .fetch_stop = on_fetch_stop,
+            .forget = on_forget,
             .witness = service->identity->witness,
             .context = replication,
         };

@@ -197,6 +197,8 @@ void replication_close(struct service *service);
 /* What became of a copy of a group's state: its mark is on disk; it has ended. */
 void replication_partial(struct service *service, uint32_t group);
 void replication_fetched(struct service *service, uint32_t group, enum err err, uint64_t index);
+/* Nothing of a group is left here. */
+void replication_forgotten(struct service *service, uint32_t group);
 /* A disk that failed once is not asked again: the process ends. */
 _Noreturn void replication_disk_failed(const char *what, enum err err);
 /* Links to a node; idempotent. */

@@ -199,5 +199,10 @@ void state_fetches_free(struct state_fetches **fetches)
             rpc_cancel(ending->first->rpc, ending->first->ticket);
         fetch_free(ending->first);
     }
+    while (ending->forgets != NULL) {
+        struct state_forget *forget = ending->forgets;
+        ending->forgets = forget->next;
+        free(forget);
+    }
     free(ending);
 }

@@ -20,6 +20,8 @@ void state_fetches_free(struct state_fetches **fetches);
 /* replication_fetched() comes once for each, later. */
 void state_fetch_start(struct service *service, uint32_t group, uint64_t source,
                        uint64_t index);
+/* All rows of the group go (raft/machine.h, forget); replication_forgotten() comes later. */
+void state_forget_start(struct service *service, uint32_t group);
 /* Soon: with ERR_CANCELLED. */
 void state_fetch_stop(struct service *service, uint32_t group);
 

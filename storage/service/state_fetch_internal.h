@@ -42,8 +42,19 @@ struct state_fetch {
     bool done;
 };
 
+/* A group's rows on their way out. While a job is in the pool all of it is the job's. */
+struct state_forget {
+    struct state_forget *next;
+    struct state_fetches *owner;
+    uint32_t group;
+    bool begun;
+    bool more;
+    enum err err;
+};
+
 struct state_fetches {
     struct service *service;
+    struct state_forget *forgets;
     struct state_fetch *first; /* in the order in which they came */
     unsigned running;
     struct pool_jobs *jobs;

@@ -11,6 +11,7 @@
 
 #include "storage/db/key.h"
 #include "storage/machine/local.h"
+#include "storage/transfer/forget.h"
 #include "tests/unit/storage/model.h"
 #include "tests/unit/storage/transfer/copying.h"
 
@@ -278,6 +279,56 @@ static void a_partial_state_is_no_source(void **state)
     place_close(&place);
 }
 
+static unsigned rows_left(struct db *db, uint32_t group)
+{
+    struct db_txn *txn = db_read_begin(db);
+    unsigned rows = 0;
+
+    for (unsigned table = 0; table < TABLE_COUNT; table++) {
+        struct key prefix;
+        struct bytes key;
+        struct bytes value;
+        struct db_cursor *cursor =
+            db_cursor_open(txn, (enum db_table)table, key_group(&prefix, group));
+        for (bool more = db_cursor_first(cursor, &key, &value); more;
+             more = db_cursor_next(cursor, &key, &value))
+            rows++;
+        db_cursor_close(&cursor);
+    }
+    db_abort(&txn);
+    return rows;
+}
+
+/* And of no other group; after a crash in the midst of it the rest is no state. */
+static void a_forgotten_group_leaves_nothing(void **state)
+{
+    struct place place;
+    struct copying copying;
+    struct db_txn *txn;
+    unsigned steps = 0;
+    bool more = true;
+    (void)state;
+
+    place_open(&place, 4);
+    copying_open(&copying, place.model->lab.db, place.to.db, MODEL_GROUP, NULL, &place.seed);
+    while (copying_step(&copying))
+        continue;
+    copying_close(&copying);
+    assert_true(rows_left(place.to.db, MODEL_GROUP) > 500);
+    assert_int_equal(transfer_forget_begin(place.to.db, MODEL_GROUP, 1), ERR_OK);
+    for (; more; steps++) {
+        txn = db_read_begin(place.to.db);
+        assert_true(local_partial(txn, MODEL_GROUP, NULL));
+        db_abort(&txn);
+        assert_int_equal(transfer_forget_step(place.to.db, MODEL_GROUP, 100, &more), ERR_OK);
+        if (steps == 3)
+            lab_reopen(&place.to);
+    }
+    assert_true(steps > 5);
+    assert_int_equal(rows_left(place.to.db, MODEL_GROUP), 0);
+    place_close(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +338,7 @@ int main(void)
         cmocka_unit_test(rows_that_are_equal_do_not_travel),
         cmocka_unit_test(memory_for_changes_is_bounded),
         cmocka_unit_test(a_partial_state_is_no_source),
+        cmocka_unit_test(a_forgotten_group_leaves_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
