@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,8 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { WALL_LEAST_S = 1000000000 }; /* of 2001: no machine runs for so long */
 
 /* Each word stands alone; `left` counts down the errors and short writes still to be given. */
 struct faults {
@@ -205,6 +208,21 @@ int clock_gettime(clockid_t which, struct timespec *now)
     if (result == 0 && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE))
         move_clock(now);
     return result;
+}
+
+/*
+ * Who waits for a time of day waits for that of the moved clock. A time of the monotonic clock,
+ * which other condition variables are waited for with, is small and left alone.
+ */
+int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict until)
+{
+    NEXT(pthread_cond_timedwait);
+    struct timespec real = *until;
+
+    if (faults != NULL && real.tv_sec > WALL_LEAST_S)
+        real.tv_sec -= (time_t)(atomic_load(&faults->clock_offset_ms) / 1000);
+    return next(condition, mutex, &real);
 }
 
 int gettimeofday(struct timeval *restrict now, void *restrict zone)
