@@ -138,6 +138,43 @@ static void test_change_leaves_when_durable(void **state)
     assert_int_equal(change.count, 2);
 }
 
+/* Who has the log and not the state is not made a voter; the request waits while it is heard.
+ */
+static void test_promotion_waits_for_state(void **state)
+{
+    struct fixture *fixture = *state;
+    struct replicator_status status;
+    struct answer change = {0};
+    uint64_t term;
+    uint64_t last = lead_with_standby(fixture, &term);
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = term};
+    message.append_result.last_index = last;
+    message.append_result.standing = WIRE_PARTIAL;
+    receive(fixture, &message);
+    turns(fixture);
+    replicator_change(fixture->replicator, 0, 2, REPLICATOR_VOTER, false, on_simple, &change);
+    for (unsigned i = 0; i < 100; i++) {
+        pass(fixture, 100);
+        receive(fixture, &message);
+        frames_drop(fixture);
+    }
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.last_index, last);
+    assert_int_equal(status.standing[1], REPLICATOR_PARTIAL);
+    assert_int_equal(change.count, 0);
+    message.append_result.standing = 0;
+    receive(fixture, &message);
+    pass(fixture, 50);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.last_index, last + 1);
+    assert_int_equal(fixture->entries[last + 1].type, ENTRY_CHANGE);
+    message.append_result.last_index = last + 1;
+    receive(fixture, &message);
+    pass(fixture, 50);
+    assert_int_equal(change.count, 1);
+    assert_int_equal(change.err, ERR_OK);
+}
+
 enum { TERM = 5 };
 
 static size_t voters_fill(unsigned count, uint8_t *payload)
@@ -231,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_vote_result_for_a_leader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_change_leaves_when_durable, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_promotion_waits_for_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_link, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_term_before_change, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sole_voter_takes_a_term, setup, teardown),
