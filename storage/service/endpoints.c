@@ -125,6 +125,12 @@ static bool admit(struct service_call *call, const struct call_row *row)
             "this node is in no cluster yet: use `postraft cluster init` or `cluster join`");
         return false;
     }
+    /* Rows of two times side by side would tell of accounts what never was. */
+    if (row->needs_cluster && call->role != ROLE_OPERATOR &&
+        service_state(service, DIRECTORY_GROUP) != MACHINE_WHOLE) {
+        call_fail(call, ERR_UNAVAILABLE, "this node is fetching the directory");
+        return false;
+    }
     if (!request_id_good(call->request)) {
         call_fail(call, ERR_INVALID, "a request id has 16 bytes and was made today");
         return false;
