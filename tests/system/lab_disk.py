@@ -36,8 +36,8 @@ class Controls:
         return struct.unpack_from("<q", self.words, 8 * WORDS.index(name))[0]
 
     def clear(self):
-        """Disk and clock are well again; the counters stay."""
-        self.set(clock_offset_ms=0, sync_delay_us=0, write_delay_us=0, sync_error=0, write_error=0,
+        """The disk is well again; clock and counters stay."""
+        self.set(sync_delay_us=0, write_delay_us=0, sync_error=0, write_error=0,
                  short_writes=0, left=0)
 
 

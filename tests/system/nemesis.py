@@ -237,13 +237,18 @@ class FullDisk(Fault):
 
 
 class ClockJump(Call):
-    """The effect is how often a moved time was told."""
+    """The effect is how often a moved time was told. Half of the clocks stay as they are until the run ends."""
     counter = "moved"
 
     def draw(self, draw):
         seconds = draw.choice((-3600, -30, 30, 3600, 26 * 3600))
         self.words = {"clock_offset_ms": seconds * 1000}
-        self.detail = f"{seconds:+d} s"
+        self.stays = draw.random() < 0.5
+        self.detail = f"{seconds:+d} s{' for good' if self.stays else ''}"
+
+    def mend(self):
+        if not self.stays:
+            self.node.controls.set(clock_offset_ms=0)
 
 
 KINDS = (Partition, OneWay, Isolate, Lossy, KillNode, KillProcess, Stop, PowerCut, PowerCutAll, SlowDisk, DiskError,
