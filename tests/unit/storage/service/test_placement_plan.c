@@ -143,6 +143,23 @@ static void test_leaving_hands_over_at_once(void **state)
     arena_fini(&world.arena);
 }
 
+/* Nor to one that leaves itself, though its record has not been thought over yet. */
+static void test_leaving_ones_do_not_hand_over_to_each_other(void **state)
+{
+    struct world world;
+    struct placement_action action;
+    char text[64];
+
+    (void)state;
+    world_init(&world, "1ad 2bd 3c");
+    add_group(&world, "1v 2v 3v >2");
+    add_group(&world, "1v 2v 3v >2");
+    lead(&world, "1v 2v 3v");
+    assert_true(placement_step(&world.view, 1, &action));
+    assert_string_equal(action_text(&action, text), "transfer 3");
+    arena_fini(&world.arena);
+}
+
 /* A witness that was elected passes a mail group on, not the directory. */
 static void test_witness_passes_on(void **state)
 {
@@ -296,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_join_where_wanted),
         cmocka_unit_test(test_transfers_wait),
         cmocka_unit_test(test_leaving_hands_over_at_once),
+        cmocka_unit_test(test_leaving_ones_do_not_hand_over_to_each_other),
         cmocka_unit_test(test_witness_passes_on),
         cmocka_unit_test(test_placed_is_told),
         cmocka_unit_test(test_dropped_when_it_went_elsewhere),

@@ -152,6 +152,7 @@ static void test_policy(void **state)
         {"four and a witness", "1a 2b 3c 4a 5dw", 5, 0, "1v 2v 3v 4v >2", "1v 2v 3v 4v 5v >2"},
         {"two and two and a witness", "1a 2a 3a 4b 5b 6cw", 5, 0, "1v 2v 3v 4v 5v >4",
          "1v 2v 4v 5v 6v >4"},
+        {"two of three and a witness", "1a 2a 3b 4cw", 5, 0, "1v 2v 3v >2", "1v 3v 4v >3"},
         {"without demand replicas stay", "1a 2a 3a 4b 5c", 3, 0, "1v 2v 3v >2", NULL},
         {"two data centers at least", "1a 2a 3a 4b 5c", 3, 2, "1v 2v 3v >2", "1v 2v 4v >2"},
         {"three data centers at least", "1a 2a 3a 4b 5c", 3, 3, "1v 2v 3v >1", "1v 4v 5v >4"},
@@ -357,6 +358,23 @@ static void test_rebalance(void **state)
     arena_fini(&world.arena);
 }
 
+/* A full node is not relieved where a group would stand in fewer data centers. */
+static void test_rebalance_keeps_centers(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "1a 2b 3c 4a 5a");
+    add_group(&world, "1v 2v 3v 4v 5v >1");
+    for (unsigned g = 1; g <= 6; g++)
+        add_group(&world, "1v 2v 3v >1");
+    struct placement_rebalance plan = placement_rebalance(&world.view, &world.arena);
+    assert_int_equal(plan.move_count, 4);
+    for (size_t i = 0; i < plan.move_count; i++)
+        assert_int_equal(plan.moves[i].from, 1);
+    arena_fini(&world.arena);
+}
+
 static void test_rebalance_spreads(void **state)
 {
     struct world world;
@@ -444,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_groups_begin_once),
         cmocka_unit_test(test_pinned_leader_stays),
         cmocka_unit_test(test_rebalance),
+        cmocka_unit_test(test_rebalance_keeps_centers),
         cmocka_unit_test(test_rebalance_spreads),
         cmocka_unit_test(test_growth),
         cmocka_unit_test(test_many_nodes),
