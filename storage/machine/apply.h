@@ -9,16 +9,16 @@
 
 /* Limits of one command, so that none holds a lane up. */
 enum {
-    APPLY_MESSAGES_MAX = 10000,   /* looked at one by one */
-    APPLY_FREE_ROWS_MAX = 20000,  /* of bodies freed at once; more are doomed */
-    APPLY_DOOMED_ROWS_MAX = 256,  /* freed behind each command while there are doomed rows */
-    APPLY_PURGE_MAX = 10000,      /* the largest AccountPurge.limit */
-    APPLY_PURGE_LOOKS_MAX = 2000, /* accounts that an ExpungedPurge looks at */
-    APPLY_TICK_ROWS_MAX = 4096,   /* freed behind a Tick */
-    CHANGE_RANGES_MAX = 10000,    /* change rows of expunged messages that a mailbox keeps */
-    CHANGE_TRIM_ROWS = 64,        /* dropped at once, so that it is not done at each command */
-    CHANGE_TRIM_LOOKS_MAX = 4096,
-    UNDELETE_MESSAGES_MAX = 1000, /* brought back by one command */
+    APPLY_MESSAGES_MAX = 10000,    /* looked at one by one */
+    APPLY_FREE_ROWS_MAX = 20000,   /* of bodies freed at once; more are doomed */
+    APPLY_DOOMED_ROWS_MAX = 256,   /* freed behind each command while there are doomed rows */
+    APPLY_PURGE_MAX = 10000,       /* the largest AccountPurge.limit */
+    APPLY_PURGE_LOOKS_MAX = 2000,  /* accounts that an ExpungedPurge looks at */
+    APPLY_TICK_ROWS_MAX = 4096,    /* freed behind a Tick */
+    CHANGE_RANGES_MAX = 10000,     /* change rows of expunged messages that a mailbox keeps */
+    CHANGE_TRIM_ROWS = 64,         /* dropped at once, so that it is not done at each command */
+    CHANGE_TRIM_LOOKS_MAX = 20000, /* rows passed by one command: more than it can add */
+    UNDELETE_MESSAGES_MAX = 1000,  /* brought back by one command */
     UNDELETE_MAILBOXES_MAX = 16,
     IMPORT_ROWS_MAX = 4096,  /* in one command */
     MOVES_MAX = 1000,        /* under way in a cluster */

@@ -167,18 +167,16 @@ unsigned rows_delete_messages(struct apply *apply, struct bytes prefix, unsigned
 }
 
 /* The messages of a mailbox that was deleted become expunged ones. */
-static unsigned messages_keep(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
+static unsigned messages_keep(struct apply *apply, struct account *account, uint32_t mailbox_id,
                               struct bytes value, unsigned rows)
 {
     struct key prefix;
     struct bytes key;
     struct bytes row;
     struct db_cursor *cursor = db_cursor_open(
-        apply->txn, TABLE_MESSAGE, key_mailbox(&prefix, apply->group, account_id, mailbox_id));
-    struct account account;
+        apply->txn, TABLE_MESSAGE, key_mailbox(&prefix, apply->group, account->id, mailbox_id));
     unsigned gone = 0;
 
-    account_load(apply->txn, apply->group, account_id, &account);
     for (bool more = db_cursor_first(cursor, &key, &row); more && gone < rows;
          more = db_cursor_next(cursor, &key, &row), gone++) {
         struct expunged expunged = {
@@ -192,11 +190,11 @@ static unsigned messages_keep(struct apply *apply, uint64_t account_id, uint32_t
             break;
         }
         db_cursor_delete(cursor);
-        expunged_put(apply, &account, &expunged);
+        expunged_put(apply, account, &expunged);
     }
     db_cursor_close(&cursor);
     if (gone > 0)
-        account_store(apply->txn, &account);
+        account_store(apply->txn, account);
     return gone;
 }
 
@@ -207,10 +205,15 @@ static unsigned mailbox_rows_delete(struct apply *apply, struct bytes what, stru
     uint32_t mailbox_id = (uint32_t)number_at(what, 9, 4);
     struct key key;
     struct bytes prefix = key_mailbox(&key, apply->group, account_id, mailbox_id);
-    unsigned gone = value.len >= DOOM_TIME_SIZE
-                        ? messages_keep(apply, account_id, mailbox_id, value, rows)
-                        : rows_delete_messages(apply, prefix, rows);
+    struct account account;
+    unsigned gone;
 
+    account_load(apply->txn, apply->group, account_id, &account);
+    /* Of an account that was purged in the meantime nothing comes back. */
+    if (value.len >= DOOM_TIME_SIZE && account.state == ACCOUNT_THERE)
+        gone = messages_keep(apply, &account, mailbox_id, value, rows);
+    else
+        gone = rows_delete_messages(apply, prefix, rows);
     for (unsigned i = 0; i < sizeof(mailbox_tables) / sizeof(*mailbox_tables); i++)
         gone += rows_delete(apply->txn, mailbox_tables[i], prefix, rows - gone);
     return gone;

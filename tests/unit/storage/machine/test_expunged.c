@@ -43,6 +43,13 @@ static int teardown(void **state)
     return 0;
 }
 
+/* The invariants are checked by brute force: not for tens of thousands of bodies. */
+static int teardown_large(void **state)
+{
+    lab_close(*state);
+    return 0;
+}
+
 static Pr__QuotaReadAnswer usage(struct lab *lab)
 {
     Pr__QuotaReadAnswer answer = PR__QUOTA_READ_ANSWER__INIT;
@@ -450,6 +457,51 @@ static uint64_t uids_in(Pr__UidRange *const *ranges, size_t count)
     return uids;
 }
 
+/* A mailbox that is still being freed when its account goes: nothing of it may stay behind. */
+static void test_purge_while_a_mailbox_goes(void **state)
+{
+    struct lab *lab = *state;
+    Pr__AccountPurge call = PR__ACCOUNT_PURGE__INIT;
+    uint32_t id = mailbox_create(lab, "Large");
+    enum err err;
+
+    for (unsigned i = 0; i < 2000; i++)
+        append(lab, id, BYTES("text"));
+    mailbox_delete(lab, id, true);
+    call.account_id = ACCOUNT;
+    call.limit = 100;
+    do
+        err = (enum err)lab_apply(lab, GROUP, LAB_COMMAND(account_purge, ACCOUNT_PURGE, &call))
+                  ->err;
+    while (err == ERR_CONFLICT);
+    assert_int_equal(err, ERR_OK);
+    assert_int_equal(bodies(lab), 0);
+    tick_all(lab, 100);
+}
+
+/* One expunge that leaves more ranges than are kept, between messages that stay. */
+static void test_many_ranges_at_once(void **state)
+{
+    enum { COUNT = 2 * APPLY_MESSAGES_MAX };
+    struct lab *lab = *state;
+    Pr__Expunge call = PR__EXPUNGE__INIT;
+
+    lab->txn = db_write_begin(lab->db);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < COUNT; i++)
+            lab_deliver(lab, GROUP, ACCOUNT, BYTES("t"));
+        for (uint32_t uid = round * COUNT + 1; uid <= (round + 1) * COUNT; uid += 2)
+            flag(lab, INBOX, uid, uid, FLAG_DELETED);
+        call.account_id = ACCOUNT;
+        call.mailbox_id = INBOX;
+        assert_int_equal(lab_apply(lab, GROUP, LAB_COMMAND(expunge, EXPUNGE, &call))->n_uids,
+                         COUNT / 2);
+    }
+    assert_int_equal(db_commit(&lab->txn), ERR_OK);
+    lab->txn = NULL;
+    assert_int_equal(uids_in(changes(lab, 1)->vanished, changes(lab, 1)->n_vanished), COUNT);
+}
+
 /* Every second message goes, one by one: as many ranges as messages. */
 static void test_old_ranges_are_forgotten(void **state)
 {
@@ -493,6 +545,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_undelete_without_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_account_purge_frees, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_ranges_are_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_purge_while_a_mailbox_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_ranges_at_once, setup, teardown_large),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
