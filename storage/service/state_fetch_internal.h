@@ -33,6 +33,7 @@ struct state_fetch {
 
     bool busy;
     struct transfer_sink *sink;
+    bool marked;          /* the group is partial, on disk */
     struct buffer packed; /* the reply */
     struct buffer answer; /* out of it */
     struct buffer question;

@@ -109,7 +109,8 @@ static void take_in_pool(struct state_fetch *fetch)
 static void begin_in_pool(struct state_fetch *fetch)
 {
     fetch->err = transfer_sink_begin(fetch->sink);
-    if (fetch->err == ERR_OK)
+    fetch->marked = fetch->err == ERR_OK;
+    if (fetch->marked)
         fetch->err = transfer_sink_question(fetch->sink, &fetch->question);
 }
 
@@ -169,7 +170,7 @@ static void on_done(void *context)
     rate_spend(fetch->owner, fetch->seen.bytes_received - bytes);
     if (fetch->err == ERR_IO)
         replication_disk_failed("state", fetch->err);
-    if (fetch->step == 0 && fetch->err == ERR_OK)
+    if (fetch->step == 0 && fetch->marked)
         replication_partial(fetch->owner->service, fetch->group);
     if (fetch->err != ERR_OK)
         fetch_end(fetch, fetch->err);

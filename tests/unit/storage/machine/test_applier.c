@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "storage/machine/applier.h"
+#include "storage/machine/local.h"
 #include "storage/schema/entry.h"
 #include "tests/unit/storage/lab.h"
 
@@ -204,11 +205,58 @@ static void full_disk_is_reported(void **state)
     free(batch);
 }
 
+/* What a copy has come to is known over restarts; what the rows say meanwhile counts for
+ * nothing. */
+static void a_partial_state_is_known_as_one(void **state)
+{
+    struct lab lab;
+    struct driver driver = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                            .changed = PTHREAD_COND_INITIALIZER};
+    struct applier_config config = {
+        .lanes = &lab.db, .lane_count = 1, .applied = on_applied, .context = &driver};
+    const struct local_copy copy = {.source = 3};
+
+    (void)state;
+    lab_open(&lab);
+    for (unsigned i = 0; i < 5; i++) {
+        lab_deliver(&lab, 7, 1, BYTES("rows of group 7"));
+        lab_deliver(&lab, 8, 1, BYTES("rows of group 8"));
+    }
+    struct db_txn *txn = db_write_begin(lab.db);
+    local_partial_set(txn, 7, &copy);
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    struct applier *applier = applier_new(&config);
+    struct machine *machine = applier_interface(applier);
+    assert_int_equal(machine->ops->state(machine, 7), MACHINE_PARTIAL);
+    assert_int_equal(machine->ops->applied(machine, 7), 0);
+    assert_int_equal(machine->ops->durable(machine, 7), 0);
+    assert_int_equal(machine->ops->state(machine, 8), MACHINE_WHOLE);
+    assert_int_equal(machine->ops->applied(machine, 8), 10);
+    applier_whole(applier, 7, 9);
+    assert_int_equal(machine->ops->state(machine, 7), MACHINE_WHOLE);
+    assert_int_equal(machine->ops->applied(machine, 7), 9);
+    assert_int_equal(machine->ops->durable(machine, 7), 9);
+    applier_partial(applier, 8);
+    assert_int_equal(machine->ops->state(machine, 8), MACHINE_PARTIAL);
+    applier_forgotten(applier, 8);
+    assert_int_equal(machine->ops->state(machine, 8), MACHINE_WHOLE);
+    assert_int_equal(machine->ops->applied(machine, 8), 0);
+    applier_free(&applier);
+    config.witness = true;
+    applier = applier_new(&config);
+    machine = applier_interface(applier);
+    assert_int_equal(machine->ops->state(machine, 7), MACHINE_NONE);
+    assert_int_equal(machine->ops->state(machine, 0), MACHINE_WHOLE);
+    applier_free(&applier);
+    lab_close(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_apply_side_by_side),
         cmocka_unit_test(full_disk_is_reported),
+        cmocka_unit_test(a_partial_state_is_known_as_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
