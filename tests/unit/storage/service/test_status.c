@@ -131,6 +131,36 @@ static void test_unknown_group(void **state)
     assert_false(status_healthy(scene->merged, 2));
 }
 
+static Pr__ReplicaState *state_of(struct scene *scene, uint64_t node_id, const char *name)
+{
+    Pr__ReplicaState *made = arena_alloc(&scene->arena, sizeof(*made));
+
+    pr__replica_state__init(made);
+    made->node_id = node_id;
+    made->state = arena_string(&scene->arena, bytes_of(name));
+    return made;
+}
+
+/* Each node tells of its own replica; a copy under way is no health. */
+static void test_states_of_all_nodes(void **state)
+{
+    struct scene *scene = *state;
+    Pr__ReplicaState *states[2] = {state_of(scene, 1, "whole"), state_of(scene, 2, "partial")};
+
+    for (unsigned n = 0; n < 2; n++) {
+        scene->words[n][1]->states = &states[n];
+        scene->words[n][1]->n_states = 1;
+    }
+    merge(scene);
+    assert_int_equal(scene->merged[0]->n_states, 0);
+    assert_int_equal(scene->merged[1]->n_states, 2);
+    assert_int_equal(scene->merged[1]->states[0]->node_id, 1);
+    assert_string_equal(scene->merged[1]->states[1]->state, "partial");
+    assert_false(status_healthy(scene->merged, 2));
+    states[1]->state = arena_string(&scene->arena, bytes_of("none"));
+    assert_true(status_healthy(scene->merged, 2));
+}
+
 static void test_health_of_replicas(void **state)
 {
     struct scene *scene = *state;
@@ -158,6 +188,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_newer_term_wins, make_scene, drop_scene),
         cmocka_unit_test_setup_teardown(test_nobody_leads, make_scene, drop_scene),
         cmocka_unit_test_setup_teardown(test_unknown_group, make_scene, drop_scene),
+        cmocka_unit_test_setup_teardown(test_states_of_all_nodes, make_scene, drop_scene),
         cmocka_unit_test_setup_teardown(test_health_of_replicas, make_scene, drop_scene),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
