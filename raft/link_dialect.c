@@ -34,7 +34,7 @@ static void first_header_write(uint8_t at[STREAM_HEADER_SIZE], uint32_t body_siz
 {
     (void)number;
     for (unsigned i = 0; i < FIRST_HEADER_SIZE; i++)
-        at[i] = i < 4 ? 0 : (uint8_t)(body_size >> 8 * (FIRST_HEADER_SIZE - 1 - i));
+        at[i] = (uint8_t)(i < 4 ? 0 : body_size >> 8 * (FIRST_HEADER_SIZE - 1 - i));
 }
 
 const struct link_dialect link_now = {
