@@ -46,3 +46,5 @@ unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_sch
 fuzz_target(transfer USES pr_storage_transfer)
 unit_test(storage/query scrub SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD PkgConfig::SODIUM)
+unit_test(storage/service route SOURCES storage/service/route.c
+          USES pr_schema pr_base PkgConfig::SODIUM)

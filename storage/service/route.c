@@ -16,6 +16,7 @@
 enum {
     PAUSE_MS = 20,                   /* while the account is frozen */
     CLOCKS_APART_MS = 5 * 60 * 1000, /* two nodes' clocks, at most */
+    UPLOAD_MS = 60 * 60 * 1000,      /* how long one may take (duties.h) */
     STEPS_MAX = 2 * FORMER_GROUPS_MAX,
     TIME_SIZE = 6, /* of a request id, in front */
 };
@@ -29,7 +30,9 @@ struct route {
     bool has_id;
     uint32_t group;
     unsigned step;
-    bool moved;                             /* in the last 24 hours */
+    bool moved;   /* in the last 24 hours */
+    bool lately;  /* so lately that an upload may lie in the group before */
+    bool uploads; /* the command is, or needs, an upload */
     uint32_t former[FORMER_GROUPS_MAX + 1]; /* to settle in, the first first */
     unsigned former_count;
     uint32_t fenced[FORMER_GROUPS_MAX + 1]; /* settled in */
@@ -124,6 +127,9 @@ static void formers_find(struct route *route, const Pr__AccountRecord *account)
 
     route->former_count = 0;
     route->moved = account->n_former > 0;
+    route->lately = route->moved && account->former[account->n_former - 1]->until_ms +
+                                            UPLOAD_MS + CLOCKS_APART_MS >
+                                        clock_wall_ms();
     if (!route->has_id)
         return;
     former_add(route, route->refused);
@@ -248,7 +254,25 @@ static void on_written(void *context, enum err err, const Pr__Outcome *outcome, 
         replicator_read(route->request.service->replicator, DIRECTORY_GROUP,
                         route->request.deadline_ms, on_fresh, route);
     } else {
-        route_end(route, ERR_OK, outcome, index, route->group);
+        /* Blocks that went to the group before are missing: they have to be sent again. */
+        if (outcome->err == ERR_INVALID && route->uploads && route->lately)
+            route_end(route, ERR_UNAVAILABLE, NULL, 0, 0);
+        else
+            route_end(route, ERR_OK, outcome, index, route->group);
+    }
+}
+
+static bool is_upload(const Pr__Command *command)
+{
+    switch (command->call_case) {
+    case PR__COMMAND__CALL_UPLOAD_BLOCK:
+        return true;
+    case PR__COMMAND__CALL_DELIVER:
+        return command->deliver->body != NULL && command->deliver->body->upload_id.len > 0;
+    case PR__COMMAND__CALL_APPEND:
+        return command->append->body != NULL && command->append->body->upload_id.len > 0;
+    default:
+        return false;
     }
 }
 
@@ -295,6 +319,7 @@ void route_write(const struct route_request *request)
 
     CHECK(route != NULL);
     route->request = *request;
+    route->uploads = is_upload(request->command);
     route->has_id = request->request_id.len > 0;
     if (route->has_id) {
         CHECK(request->request_id.len == REQUEST_ID_SIZE);

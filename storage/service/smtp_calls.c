@@ -172,26 +172,47 @@ static bool group_of_call(struct service_call *call, uint64_t account_id, uint32
     return found;
 }
 
+static void on_uploaded(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index,
+                        uint32_t group)
+{
+    (void)index;
+    (void)group;
+    call_outcome(context, err, outcome);
+}
+
 void smtp_upload(struct service_call *call)
 {
     const Pr__UploadCall *upload = call->request->upload;
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__UploadBlock block = PR__UPLOAD_BLOCK__INIT;
+    Pr__Command *command = arena_alloc(&call->call_arena, sizeof(*command));
+    Pr__UploadBlock *block = arena_alloc(&call->call_arena, sizeof(*block));
+    struct bytes request_id = bytes_of_field(call->request->request_id);
     uint32_t group;
 
     if (upload->upload_id.len != REQUEST_ID_SIZE || upload->number >= BODY_BLOCKS_MAX ||
-        upload->data.len == 0 || upload->data.len > BODY_FRAME_SIZE_MAX) {
+        upload->data.len == 0 || upload->data.len > BODY_FRAME_SIZE_MAX ||
+        (request_id.len != 0 && request_id.len != REQUEST_ID_SIZE)) {
         call_fail(call, ERR_INVALID, NULL);
         return;
     }
     if (!group_of_call(call, upload->account_id, &group))
         return;
-    block.upload_id = upload->upload_id;
-    block.number = upload->number;
-    block.data = upload->data;
-    command.call_case = PR__COMMAND__CALL_UPLOAD_BLOCK;
-    command.upload_block = &block;
-    write_call(call, group, &command);
+    pr__command__init(command);
+    pr__upload_block__init(block);
+    block->upload_id = upload->upload_id;
+    block->number = upload->number;
+    block->data = upload->data;
+    command->call_case = PR__COMMAND__CALL_UPLOAD_BLOCK;
+    command->upload_block = block;
+    const struct route_request route = {
+        .service = call->service,
+        .account_id = call->session != NULL ? call->session->account_id : upload->account_id,
+        .request_id = request_id,
+        .deadline_ms = call->deadline_ms,
+        .command = command,
+        .done = on_uploaded,
+        .context = call,
+    };
+    route_write(&route);
 }
 
 void smtp_upload_abort(struct service_call *call)

@@ -104,6 +104,16 @@ static Pr__Outcome *apply(struct mover *mover, uint32_t group, Pr__Command *comm
     return lab_apply(&mover->model->lab, group, command);
 }
 
+/* Whether it was accepted; who was replaced gives up when it was not. */
+static bool accepted(struct mover *mover, const Pr__Outcome *outcome)
+{
+    if (outcome->err == ERR_OK)
+        return true;
+    CHECK(mover->replaced);
+    moving_crash(mover);
+    return false;
+}
+
 /* ---- the steps ---- */
 
 static void claim(struct mover *mover)
@@ -114,7 +124,9 @@ static void claim(struct mover *mover)
     call.from = mover->from;
     Pr__Outcome *outcome =
         apply(mover, 0, LAB_COMMAND(account_move_claim, ACCOUNT_MOVE_CLAIM, &call));
-    CHECK(outcome->err == ERR_OK && outcome->id > mover->attempt);
+    if (!accepted(mover, outcome))
+        return;
+    CHECK(!mover->replaced && outcome->id > mover->attempt);
     mover->attempt = outcome->id;
     mover->step = MOVING_START;
 }
@@ -126,7 +138,8 @@ static void start(struct mover *mover)
     call.account_id = mover->account->id;
     call.to = mover->to;
     call.attempt = mover->attempt;
-    CHECK(apply(mover, mover->from, LAB_COMMAND(move_start, MOVE_START, &call))->err == ERR_OK);
+    if (!accepted(mover, apply(mover, mover->from, LAB_COMMAND(move_start, MOVE_START, &call))))
+        return;
     mover->account->frozen = false;
     mover->step = MOVING_BEGIN;
 }
@@ -141,8 +154,7 @@ static void begin(struct mover *mover)
     call.limit = 1 + lab_random(&mover->seed, 60);
     Pr__Outcome *outcome =
         apply(mover, mover->to, LAB_COMMAND(import_begin, IMPORT_BEGIN, &call));
-    CHECK(outcome->err == ERR_OK || outcome->err == ERR_BUSY);
-    if (outcome->err != ERR_OK)
+    if (outcome->err == ERR_BUSY || !accepted(mover, outcome))
         return;
     struct account_copy_config config = {
         .db = mover->model->lab.db,
@@ -165,7 +177,8 @@ static void freeze(struct mover *mover)
     call.attempt = mover->attempt;
     Pr__Outcome *outcome =
         apply(mover, mover->from, LAB_COMMAND(move_freeze, MOVE_FREEZE, &call));
-    CHECK(outcome->err == ERR_OK || outcome->err == ERR_BUSY);
+    if (outcome->err != ERR_BUSY && !accepted(mover, outcome))
+        return;
     mover->account->frozen = outcome->err == ERR_OK;
     if (outcome->err == ERR_BUSY) {
         Pr__Tick tick = PR__TICK__INIT;
@@ -193,7 +206,8 @@ static void copy(struct mover *mover)
     CHECK(err == ERR_OK || err == ERR_NOTFOUND);
     if (err == ERR_OK) {
         mover->frozen_commands += mover->account->frozen;
-        CHECK(apply(mover, mover->to, &command)->err == ERR_OK);
+        if (!accepted(mover, apply(mover, mover->to, &command)))
+            return;
         if (lab_random(&mover->seed, 4) == 0) /* once more, by another way */
             CHECK(apply(mover, mover->to, &command)->err == ERR_OK);
     } else if (mover->look.frozen) {
@@ -210,8 +224,8 @@ static void end(struct mover *mover, Pr__ImportEnd__Kind kind, enum moving_step 
     call.attempt = mover->attempt;
     call.kind = kind;
     call.sequence = mover->look.sequence;
-    CHECK(apply(mover, mover->to, LAB_COMMAND(import_end, IMPORT_END, &call))->err == ERR_OK);
-    mover->step = next;
+    if (accepted(mover, apply(mover, mover->to, LAB_COMMAND(import_end, IMPORT_END, &call))))
+        mover->step = next;
 }
 
 static void flip(struct mover *mover)
@@ -220,8 +234,10 @@ static void flip(struct mover *mover)
 
     call.account_id = mover->account->id;
     call.attempt = mover->attempt;
-    CHECK(apply(mover, 0, LAB_COMMAND(account_move_done, ACCOUNT_MOVE_DONE, &call))->err ==
-          ERR_OK);
+    if (!accepted(mover,
+                  apply(mover, 0, LAB_COMMAND(account_move_done, ACCOUNT_MOVE_DONE, &call))))
+        return;
+    CHECK(!mover->replaced);
     mover->account->group = mover->to;
     mover->account->frozen = false;
     mover->step = MOVING_END;
@@ -234,7 +250,8 @@ static void move_end(struct mover *mover, bool moved)
     call.account_id = mover->account->id;
     call.attempt = mover->attempt;
     call.moved = moved;
-    CHECK(apply(mover, mover->from, LAB_COMMAND(move_end, MOVE_END, &call))->err == ERR_OK);
+    if (!accepted(mover, apply(mover, mover->from, LAB_COMMAND(move_end, MOVE_END, &call))))
+        return;
     mover->step = MOVING_SETTLE;
 }
 
@@ -257,7 +274,8 @@ bool moving_next(struct mover *mover)
         break;
     case MOVING_DONE:
         end(mover, PR__IMPORT_END__KIND__DONE, MOVING_FLIP);
-        moving_rows_equal(mover->model, mover->account->id, mover->from, mover->to);
+        if (!mover->replaced)
+            moving_rows_equal(mover->model, mover->account->id, mover->from, mover->to);
         break;
     case MOVING_FLIP:
         flip(mover);

@@ -36,6 +36,9 @@ struct mover {
     uint64_t seed;
     unsigned frozen_commands; /* of copies, after the freeze */
     unsigned commands;
+    /* Another one has taken over, and this one does not know: it may be refused, and must not
+     * bring the move to its end. */
+    bool replaced;
 };
 
 /* The directory with the model's accounts in it, all in MODEL_GROUP; formats are raised. */

@@ -118,6 +118,20 @@ static void moved_accounts_are_as_the_model_says(void **state)
     }
 }
 
+/* What is on its way in a network comes late; nothing of it may count. */
+static void replay_late(struct model *model, size_t begun)
+{
+    for (unsigned i = 0; i < COMMANDS_REPLAYED; i++) {
+        size_t at = begun + model_below(model, (uint32_t)(model->lab.entry_count - begun));
+        const struct lab_entry *entry = &model->lab.entries[at];
+        const Pr__Command *command = entry_decode(entry->entry, &model->lab.arena);
+
+        if (command->call_case >= PR__COMMAND__CALL_ACCOUNT_MOVE_CLAIM &&
+            command->call_case != PR__COMMAND__CALL_ACCOUNT_MOVE_CANCEL)
+            lab_apply_entry(&model->lab, entry->group, entry->entry);
+    }
+}
+
 /* Whoever moves the account dies at any step, again and again; entries of dead attempts come
  * late; at times the operator thinks better of it. */
 static void moves_survive_crashes(void **state)
@@ -125,6 +139,7 @@ static void moves_survive_crashes(void **state)
     unsigned cancelled = 0;
     unsigned crashes = 0;
     unsigned moved = 0;
+    unsigned old_steps = 0;
 
     (void)state;
     for (uint64_t seed = 11; seed < 11 + SEEDS; seed++) {
@@ -133,6 +148,7 @@ static void moves_survive_crashes(void **state)
         for (unsigned move = 0; move < MOVES; move++) {
             struct model_account *account = &model->accounts[move % 2];
             struct mover mover;
+            struct mover old = {.step = MOVING_IDLE}; /* does not know that it was replaced */
             uint32_t from = account->group;
             unsigned patience = 10;
             size_t begun = model->lab.entry_count;
@@ -142,13 +158,23 @@ static void moves_survive_crashes(void **state)
             while (moving_next(&mover)) {
                 for (uint32_t i = model_below(model, 3); i > 0; i--)
                     model_step(model);
+                for (uint32_t i = model_below(model, 4); i > 0 && mover.step != MOVING_CLAIM;
+                     i--)
+                    old_steps += moving_next(&old);
                 if (model_below(model, patience) != 0)
                     continue;
                 patience += 5;
                 crashes++;
-                moving_crash(&mover);
-                if (model_below(model, 2))
+                moving_crash(&old);
+                if (model_below(model, 3) != 0 && mover.step > MOVING_CLAIM) {
+                    old = mover;
+                    old.replaced = true;
+                    mover.copy = NULL;
+                } else if (model_below(model, 2)) {
+                    account_copy_free(&mover.copy);
                     lab_reopen(&model->lab);
+                }
+                moving_crash(&mover);
                 if (model_below(model, 8) == 0) {
                     Pr__AccountMoveCancel cancel = PR__ACCOUNT_MOVE_CANCEL__INIT;
                     cancel.address =
@@ -160,21 +186,13 @@ static void moves_survive_crashes(void **state)
                 }
                 moving_recover(&mover);
             }
+            while (moving_next(&old))
+                old_steps++;
+            moving_crash(&old);
             moving_recover(&mover);
             assert_int_equal(mover.step, MOVING_IDLE);
             moved += account->group != from;
-            /* What is on its way in a network comes late; nothing of it may count. */
-            for (unsigned i = 0; i < COMMANDS_REPLAYED; i++) {
-                size_t at =
-                    begun + model_below(model, (uint32_t)(model->lab.entry_count - begun));
-                const struct lab_entry *entry = &model->lab.entries[at];
-                ProtobufCAllocator allocator = arena_allocator(&model->lab.arena);
-                Pr__Command *command =
-                    pr__command__unpack(&allocator, entry->entry.len - 1, entry->entry.at + 1);
-                if (command->call_case >= PR__COMMAND__CALL_ACCOUNT_MOVE_CLAIM &&
-                    command->call_case != PR__COMMAND__CALL_ACCOUNT_MOVE_CANCEL)
-                    lab_apply_entry(&model->lab, entry->group, entry->entry);
-            }
+            replay_late(model, begun);
             all_compare(model, true);
             moving_recover(&mover);
             assert_int_equal(mover.step, MOVING_IDLE);
@@ -188,8 +206,9 @@ static void moves_survive_crashes(void **state)
                     assert_int_equal(rows_left(model, group, model->accounts[i].id), 0);
         model_end(model);
     }
-    printf("%u crashes, %u moved, %u cancelled\n", crashes, moved, cancelled);
-    assert_true(crashes > 40 && moved > SEEDS * MOVES / 2 && cancelled > 1);
+    printf("%u crashes, %u moved, %u cancelled, %u steps of those replaced\n", crashes, moved,
+           cancelled, old_steps);
+    assert_true(crashes > 40 && moved > SEEDS * MOVES / 2 && cancelled > 1 && old_steps > 20);
 }
 
 static Pr__Body *large_body(struct lab *lab)
@@ -364,10 +383,73 @@ static void the_directory_refuses_what_cannot_be(void **state)
     model_end(model);
 }
 
+/* Each command of an attempt that another one has taken over from. */
+static void an_old_attempt_is_refused(void **state)
+{
+    struct model *model = malloc(sizeof(*model));
+    struct model_account *account;
+    struct mover mover;
+    Pr__MoveStart start = PR__MOVE_START__INIT;
+    Pr__MoveFreeze freeze = PR__MOVE_FREEZE__INIT;
+    Pr__ImportBegin begin = PR__IMPORT_BEGIN__INIT;
+    Pr__ImportRows rows = PR__IMPORT_ROWS__INIT;
+    Pr__ImportEnd end = PR__IMPORT_END__INIT;
+    Pr__MoveEnd stays = PR__MOVE_END__INIT;
+
+    (void)state;
+    assert_non_null(model);
+    model_open(model, 6);
+    moving_open(model);
+    account = &model->accounts[MODEL_GROUP - 1];
+    assert_int_equal(moving_ask(model, account, MOVING_OTHER_GROUP), ERR_OK);
+    moving_begin(&mover, model, account, 1);
+    while (mover.step != MOVING_COPY)
+        assert_true(moving_next(&mover));
+    uint64_t old = mover.attempt;
+    moving_crash(&mover);
+    moving_recover(&mover);
+    while (mover.step != MOVING_COPY)
+        assert_true(moving_next(&mover));
+    start.account_id = freeze.account_id = begin.account_id = rows.account_id = end.account_id =
+        stays.account_id = account->id;
+    start.attempt = freeze.attempt = begin.attempt = rows.attempt = end.attempt =
+        stays.attempt = old;
+    start.to = MOVING_OTHER_GROUP;
+    begin.from = MODEL_GROUP;
+    begin.limit = end.limit = 100;
+    rows.sequence = 1;
+    end.kind = PR__IMPORT_END__KIND__DROPPED;
+    struct lab *lab = &model->lab;
+#define REFUSED(group, name, NAME, call)                                                       \
+    assert_int_equal(lab_apply(lab, group, LAB_COMMAND(name, NAME, call))->err, ERR_CONFLICT)
+    REFUSED(MODEL_GROUP, move_start, MOVE_START, &start);
+    REFUSED(MODEL_GROUP, move_freeze, MOVE_FREEZE, &freeze);
+    REFUSED(MODEL_GROUP, move_end, MOVE_END, &stays);
+    REFUSED(MOVING_OTHER_GROUP, import_begin, IMPORT_BEGIN, &begin);
+    REFUSED(MOVING_OTHER_GROUP, import_rows, IMPORT_ROWS, &rows);
+    REFUSED(MOVING_OTHER_GROUP, import_end, IMPORT_END, &end);
+    rows.attempt = mover.attempt;
+    rows.sequence = mover.look.sequence + 2; /* and none may be left out */
+    REFUSED(MOVING_OTHER_GROUP, import_rows, IMPORT_ROWS, &rows);
+    while (moving_next(&mover))
+        ;
+    assert_int_equal(account->group, MOVING_OTHER_GROUP);
+    begin.from = MOVING_OTHER_GROUP;
+    begin.attempt = mover.attempt + 1000;
+    begin.account_id = model->accounts[0].id; /* it is in use there */
+    lab_deliver(lab, model->accounts[0].group, model->accounts[0].id, BYTES("text"));
+    assert_int_equal(lab_apply(lab, model->accounts[0].group,
+                               LAB_COMMAND(import_begin, IMPORT_BEGIN, &begin))
+                         ->err,
+                     ERR_EXISTS);
+    model_end(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_bodies_move_once),
+        cmocka_unit_test(an_old_attempt_is_refused),
         cmocka_unit_test(refused_writes_leave_no_trace),
         cmocka_unit_test(the_directory_refuses_what_cannot_be),
         cmocka_unit_test(moved_accounts_are_as_the_model_says),
