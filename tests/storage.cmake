@@ -32,6 +32,7 @@ unit_test(storage/schema schema USES pr_schema)
 unit_test(raft log_format_1 USES pr_raft PkgConfig::ZSTD Threads::Threads)
 target_compile_definitions(test_raft_log_format_1 PRIVATE FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures")
 unit_test(storage/machine expunged ${storage_lab})
+unit_test(storage/machine forgotten ${storage_lab})
 unit_test(storage/machine quota ${storage_lab})
 unit_test(storage/machine removed ${storage_lab})
 set(storage_copying SOURCES tests/unit/storage/transfer/copying.c tests/unit/storage/lab.c
