@@ -85,11 +85,51 @@ static void change_to_membership(const struct change *change, struct membership 
     CHECK(membership_decode(bytes_from(change->payload, change->size), membership) == ERR_OK);
 }
 
+bool group_owes_at(const struct group *group, uint64_t term, uint64_t index)
+{
+    return term < group->promised_term ||
+           (term == group->promised_term && index < group->promised_index);
+}
+
+bool group_owes(const struct group *group)
+{
+    uint64_t last = group->cache.next - 1;
+    return group_owes_at(group, last > 0 ? group_term_of(group, last) : 0, last);
+}
+
 static bool sole_voter_in(const struct membership *membership, uint64_t node_id)
 {
     unsigned at = membership_find(membership, node_id);
     return at < membership->count && membership->members[at].role == RAFT_VOTER &&
            membership_voters(membership) == 1;
+}
+
+static bool owes_at_start(const struct group *group, const struct raft_snapshot_metadata *base,
+                          uint64_t first, const struct raft_entry *entries, unsigned count)
+{
+    if (count > 0)
+        return group_owes_at(group, entries[count - 1].term, first + count - 1);
+    return group_owes_at(group, base != NULL ? base->term : 0, base != NULL ? base->index : 0);
+}
+
+/* For this start libraft sees the newest membership with this node standing by, so that it does
+ * not lead at once. */
+static void stand_by(const struct group *group, struct membership *newest,
+                     struct raft_snapshot_metadata *base, struct raft_entry *entries,
+                     unsigned count, uint8_t *payload)
+{
+    unsigned at = count;
+    newest->members[membership_find(newest, group->raft.id)].role = RAFT_STANDBY;
+    while (at > 0 && entries[at - 1].type != RAFT_CHANGE)
+        at--;
+    if (at > 0) {
+        entries[at - 1].buf.base = payload;
+        entries[at - 1].buf.len = membership_encode(newest, payload);
+        return;
+    }
+    for (unsigned i = 0; i < base->configuration.n; i++)
+        if (base->configuration.servers[i].id == group->raft.id)
+            base->configuration.servers[i].role = RAFT_STANDBY;
 }
 
 /*
@@ -103,10 +143,14 @@ static int group_begin(struct group *group, uint64_t term, uint64_t vote,
                        struct raft_entry *entries, unsigned count)
 {
     struct raft_event event = {.type = RAFT_START};
+    struct membership newest;
+    uint8_t standing_by[MEMBERSHIP_SIZE_MAX];
     if (group->changes_count > 0) {
-        struct membership newest;
         change_to_membership(&group->changes[group->changes_count - 1], &newest);
-        if (sole_voter_in(&newest, group->raft.id)) {
+        bool sole = sole_voter_in(&newest, group->raft.id);
+        if (sole && owes_at_start(group, base, first, entries, count)) {
+            stand_by(group, &newest, base, entries, count, standing_by);
+        } else if (sole) {
             term++;
             vote = group->raft.id;
             group->sole_term = term;

@@ -120,6 +120,14 @@ uint64_t group_leader(const struct group *group);
 /* This node alone decides: the only voter. */
 bool group_sole_voter(const struct group *group);
 bool group_is_member(const struct group *group, uint64_t node_id);
+/*
+ * The group was removed here and has come back. Others may still count this node among those
+ * who have what it had then: until its log has as much again (or `term`, `index` is as much),
+ * it votes for nobody who has less, and does not stand itself, whatever the old memberships
+ * say that it gets to see on the way.
+ */
+bool group_owes_at(const struct group *group, uint64_t term, uint64_t index);
+bool group_owes(const struct group *group);
 bool group_is_voter(const struct group *group, uint64_t node_id);
 uint64_t group_match(const struct group *group, uint64_t node_id);
 void group_changes_truncate(struct group *group, uint64_t from);

@@ -241,22 +241,11 @@ static void vote_step_as_voter(struct group *group, const struct sender *sender,
     members->servers[at].role = role;
 }
 
-static bool less(uint64_t term, uint64_t index, uint64_t than_term, uint64_t than_index)
-{
-    return term < than_term || (term == than_term && index < than_index);
-}
-
-/*
- * The group was removed here and has come back. Others may still count this node among those
- * who have what it had then: until it has as much again, it votes for nobody who has less.
- */
+/* This node owes, and so does the candidate: no vote (group_owes()). */
 static bool promised_more(const struct group *group, const struct wire_message *vote)
 {
-    uint64_t last = group->cache.next - 1;
-    uint64_t term = last > 0 ? group_term_of(group, last) : 0;
-    return less(vote->vote.last_term, vote->vote.last_index, group->promised_term,
-                group->promised_index) &&
-           less(term, last, group->promised_term, group->promised_index);
+    return group_owes(group) &&
+           group_owes_at(group, vote->vote.last_term, vote->vote.last_index);
 }
 
 static void vote_received(struct group *group, const struct sender *sender,
@@ -300,7 +289,7 @@ static void timeout_now_received(struct group *group, const struct sender *sende
 {
     struct raft_message timeout = {.type = RAFT_TIMEOUT_NOW};
     /* It would lead without an election: see group_timer(). */
-    if (group_sole_voter(group) || group->owner->quiesced)
+    if (group_sole_voter(group) || group_owes(group) || group->owner->quiesced)
         return;
     timeout.timeout_now.term = message->term;
     timeout.timeout_now.last_log_index = message->timeout_now.last_index;

@@ -246,7 +246,7 @@ void group_timer(struct group *group, uint64_t now)
         now < raft_timeout(&group->raft) + group->owner->config.election_timeout_ms)
         return;
     group->stands = false;
-    if (group->owner->quiesced && group->led_term == 0)
+    if ((group->owner->quiesced || group_owes(group)) && group->led_term == 0)
         return;
     /* Each timeout of a leader is a check who answered since the last one: not too often. */
     if (group->led_term != 0) {
