@@ -8,6 +8,7 @@ never broken."""
 
 import contextlib
 import re
+import subprocess
 import threading
 import time
 
@@ -245,6 +246,7 @@ def test():
             gone = {before[uid][0] for uid in expunger.tried}
             return expect - gone <= {row[0] for row in rows.values()}
 
+        move_watched(waiting, user, away)
         with contextlib.suppress(lab.Failed):
             lab.wait_for("hand-overs to end", all_there, 20, 0.5)
         idler.finish()
@@ -263,6 +265,16 @@ def test():
         figures = {type(each).__name__: (each.done, each.refused, round(each.slowest, 2)) for each in clients}
         return (f"verdicts {counts}, first move {first:.1f} s, frozen {frozen_times(cluster)} ms, killed while it copied: "
                 f"{under_way}; done, refused, slowest: {figures}")
+
+
+def move_watched(node, user, group):
+    """As an operator does it: the command watches until the account is there."""
+    command = [str(node.bin / "postraft"), "--run", str(node.folder / "run"), "account", "move", user]
+    run = subprocess.run(command + ["--group", str(group)], capture_output=True, text=True, timeout=60)
+    lab.check(run.returncode == 0 and f"is in group {group}" in run.stdout, f"{run.stdout} {run.stderr}")
+    lab.check(not run.stderr or "messages" in run.stderr, f"it shows how far it is: {run.stderr}")
+    again = subprocess.run(command + ["--cancel"], capture_output=True, text=True, timeout=60)
+    lab.check(again.returncode == 1 and "is not on its way" in again.stderr, again.stderr)
 
 
 def history_of(history, user):
