@@ -66,8 +66,10 @@ static void link_pop(struct link *link)
 {
     struct outgoing *outgoing = link->head;
     link->head = outgoing->next;
-    if (link->head == NULL)
+    if (link->head == NULL) {
         link->tail = NULL;
+        link->queued_to = 0; /* however it went: sent, or trimmed meanwhile */
+    }
     link->count--;
     free(outgoing);
 }
