@@ -2,6 +2,8 @@
 #ifndef NODE_RUNTIME_STREAM_H
 #define NODE_RUNTIME_STREAM_H
 
+#include <nng/nng.h>
+
 #include "node/base/bytes.h"
 #include "node/runtime/stream_queue.h"
 

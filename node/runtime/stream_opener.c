@@ -14,6 +14,8 @@ struct stream_opener {
     struct stream_event ended;
     bool busy; /* and what it brings was not taken */
     struct stream_timer pause;
+    struct stream_timer patience; /* with a dial */
+    uint64_t dial_ms_max;         /* 0: any */
     stream_opened *opened;
     void *context;
 };
@@ -27,6 +29,14 @@ static void begin(void *context)
         nng_stream_listener_accept(opener->listener, opener->aio);
     else
         nng_stream_dialer_dial(opener->dialer, opener->aio);
+    if (opener->dial_ms_max > 0)
+        stream_timer_start(&opener->patience, opener->dial_ms_max);
+}
+
+static void took_too_long(void *context)
+{
+    struct stream_opener *opener = context;
+    nng_aio_abort(opener->aio, NNG_ETIMEDOUT);
 }
 
 /* nng's thread. */
@@ -46,6 +56,7 @@ static void ended(void *about)
     struct stream_opener *opener = about;
 
     opener->busy = false;
+    stream_timer_stop(&opener->patience);
     opener->opened(opener->context, brought(opener), nng_aio_result(opener->aio));
 }
 
@@ -61,6 +72,7 @@ static struct stream_opener *opener_new(struct stream_queue *queue, stream_opene
     opener->ended = (struct stream_event){.happened = ended, .about = opener};
     CHECK(nng_aio_alloc(&opener->aio, on_ended, opener) == 0);
     stream_timer_init(&opener->pause, queue, begin, opener);
+    stream_timer_init(&opener->patience, queue, took_too_long, opener);
     return opener;
 }
 
@@ -108,7 +120,7 @@ int stream_opener_listen(struct stream_opener *opener)
 
 void stream_opener_time_out(struct stream_opener *opener, uint64_t dial_ms_max)
 {
-    nng_aio_set_timeout(opener->aio, (nng_duration)dial_ms_max);
+    opener->dial_ms_max = dial_ms_max;
 }
 
 void stream_opener_go(struct stream_opener *opener, uint64_t pause_ms)
@@ -134,6 +146,7 @@ void stream_opener_free(struct stream_opener **pointer)
         return;
     *pointer = NULL;
     stream_timer_fini(&opener->pause);
+    stream_timer_fini(&opener->patience);
     if (opener->listener != NULL)
         nng_stream_listener_close(opener->listener);
     if (opener->dialer != NULL)

@@ -2,7 +2,6 @@
 #ifndef NODE_RUNTIME_STREAM_QUEUE_H
 #define NODE_RUNTIME_STREAM_QUEUE_H
 
-#include <nng/nng.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +24,12 @@ struct stream_queue {
     unsigned count;
     void (*ring)(void *context);
     void *context;
+    /* Of the timers. The thread begins with the first that is started. */
+    pthread_t clock;
+    pthread_cond_t changed;
+    struct stream_timer *timers; /* running */
+    bool clock_runs;
+    bool ending;
 };
 
 /* `ring` is called from any thread when there is something to run. */
@@ -39,11 +44,16 @@ void stream_queue_remove(struct stream_queue *queue, struct stream_event *event)
  * the queue may be gone. */
 void stream_queue_run(struct stream_queue *queue, const bool *ended);
 
-/* A time that one can wait for without a loop. */
+/*
+ * A time that one can wait for without a loop, by the monotonic clock: nng's own timers, also
+ * those of its operations, go by the time of day, and wait for hours when that is set back.
+ */
 struct stream_timer {
     struct stream_queue *queue;
+    struct stream_timer *next; /* of the queue's timers, while it waits */
+    uint64_t due_ms;
+    bool waits;
     struct stream_event passed;
-    nng_aio *aio;
     void (*fired)(void *context);
     void *context;
     bool running;
