@@ -44,6 +44,8 @@ static void raise_fill(struct raise *raise, Pr__Command *command, Pr__FormatRais
     command->format_raise = call;
 }
 
+static void look(void *context);
+
 static void on_raised(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
 {
     struct raise *raise = context;
@@ -54,9 +56,13 @@ static void on_raised(void *context, enum err err, const Pr__Outcome *outcome, u
     log_info(NULL, "format of a group raised",
              LOG_FIELDS(LOG_U64("group", raise->group), LOG_U64("format", raise->format),
                         LOG_TEXT("result", err_name(err))));
-    if (raise->formats != NULL)
-        raise->formats->raise = NULL;
+    struct formats *formats = raise->formats;
     free(raise);
+    if (formats == NULL)
+        return;
+    formats->raise = NULL;
+    if (err == ERR_OK) /* the next group */
+        look(formats);
 }
 
 /* The first mail group led here that is behind the directory. */
