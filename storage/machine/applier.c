@@ -35,6 +35,7 @@ struct lane {
     pthread_t thread;
     struct db *db;
     bool failed;
+    bool stopped; /* the thread has ended */
     /* What the last transaction applied: durable when the next one, or a sync, is done. */
     unsigned pending_count;
     uint32_t pending[MACHINE_BATCH_COMMANDS_MAX];
@@ -382,15 +383,13 @@ struct applier *applier_new(const struct applier_config *config)
     return applier;
 }
 
-void applier_free(struct applier **applier)
+void applier_stop(struct applier *applier)
 {
-    struct applier *ending = *applier;
+    for (unsigned i = 0; applier != NULL && i < applier->config.lane_count; i++) {
+        struct lane *lane = &applier->lanes[i];
 
-    if (ending == NULL)
-        return;
-    for (unsigned i = 0; i < ending->config.lane_count; i++) {
-        struct lane *lane = &ending->lanes[i];
-
+        if (lane->stopped)
+            continue;
         pthread_mutex_lock(&lane->lock);
         lane->ending = true;
         pthread_cond_signal(&lane->changed);
@@ -398,9 +397,17 @@ void applier_free(struct applier **applier)
         CHECK(pthread_join(lane->thread, NULL) == 0);
         pthread_cond_destroy(&lane->changed);
         pthread_mutex_destroy(&lane->lock);
+        lane->stopped = true;
     }
-    free(ending->lanes);
-    free(ending);
+}
+
+void applier_free(struct applier **applier)
+{
+    if (*applier == NULL)
+        return;
+    applier_stop(*applier);
+    free((*applier)->lanes);
+    free(*applier);
     *applier = NULL;
 }
 

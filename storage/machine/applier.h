@@ -32,7 +32,10 @@ struct applier_config {
 
 /* NULL, and a line in the log, when a lane cannot be read. */
 struct applier *applier_new(const struct applier_config *config);
-/* Waits for the lanes to finish what they were given. */
+/* Waits for the lanes to finish what they were given; they take nothing more. The replicator,
+ * which has batches of theirs, is freed between the two. */
+void applier_stop(struct applier *applier);
+/* Stops first, if that was not done. */
 void applier_free(struct applier **applier);
 struct machine *applier_interface(struct applier *applier);
 

@@ -415,8 +415,9 @@ void replication_close(struct service *service)
     loop_timer_stop(&replication->tick);
     loop_timer_stop(&replication->hand_over);
     log_lmdb_close(&replication->log);
+    applier_stop(replication->applier);
+    replicator_free(&service->replicator); /* gives its batches back */
     applier_free(&replication->applier);
-    replicator_free(&service->replicator);
     transport_nng_free(&replication->transport);
     for (unsigned i = 0; i < service->lane_count; i++)
         db_close(&service->lanes[i]);
