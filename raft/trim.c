@@ -27,6 +27,14 @@ static uint64_t cut_for(const struct group *group, uint64_t keep, uint64_t bytes
                          : group->log_first + (bytes - keep) / (bytes / entries + 1);
 }
 
+static bool silent(const struct group *group, const struct link *link, uint64_t now)
+{
+    uint64_t heard_ms = group->led_since_ms;
+    if (link != NULL && link->contact_ms > heard_ms)
+        heard_ms = link->contact_ms;
+    return now - heard_ms > group->owner->config.log_hold_ms;
+}
+
 /*
  * The lowest entry that the members still need and are waited for. One whose next entry is gone
  * already needs the state, and nothing of the log before that.
@@ -38,17 +46,44 @@ static uint64_t members_floor(const struct group *group, uint64_t now)
     for (unsigned i = 0; i < members->n; i++) {
         uint64_t node_id = members->servers[i].id;
         const struct link *link = link_of(group, node_id);
-        uint64_t heard_ms = group->led_since_ms;
         uint64_t next = group_match(group, node_id) + 1;
-        if (link != NULL && link->contact_ms > heard_ms)
-            heard_ms = link->contact_ms;
         if (node_id == group->raft.id || members->servers[i].role == RAFT_SPARE ||
-            now - heard_ms > group->owner->config.log_hold_ms || next < group->log_first)
+            silent(group, link, now) || next < group->log_first)
             continue;
         if (next < floor)
             floor = next;
     }
     return floor;
+}
+
+/*
+ * The state must not come to lie on this node alone by the log's being cut: of the other
+ * members whose state is whole, the most advanced keeps its way, whatever the bytes. A silent
+ * one counts only while another member is fetching the state: until that one has it.
+ */
+static uint64_t second_whole(const struct group *group, uint64_t now)
+{
+    const struct raft_configuration *members = &group->raft.configuration;
+    uint64_t best = 0;
+    bool fetching = false;
+    for (unsigned i = 0; i < members->n; i++) {
+        const struct link *link = link_of(group, members->servers[i].id);
+        fetching = fetching || (link != NULL && link->known && !silent(group, link, now) &&
+                                (link->standing & WIRE_PARTIAL) != 0);
+    }
+    for (unsigned i = 0; i < members->n; i++) {
+        uint64_t node_id = members->servers[i].id;
+        const struct link *link = link_of(group, node_id);
+        uint64_t next = group_match(group, node_id) + 1;
+        bool lacks = link != NULL && link->known &&
+                     (link->standing & (WIRE_PARTIAL | WIRE_STATELESS)) != 0;
+        if (node_id == group->raft.id || members->servers[i].role == RAFT_SPARE || lacks ||
+            next < group->log_first || (silent(group, link, now) && !fetching))
+            continue;
+        if (next > best)
+            best = next;
+    }
+    return best == 0 ? UINT64_MAX : best;
 }
 
 /* A member that is told to begin behind an entry must find the next one here when it has. */
@@ -80,8 +115,11 @@ void trim_turn(struct group *group)
     uint64_t floor = members_floor(group, now);
     uint64_t limit = cut_for(group, hold, bytes);
     uint64_t pinned = pinned_from(group, now);
+    uint64_t second = second_whole(group, now);
     if (floor < limit)
         floor = limit;
+    if (floor > second)
+        floor = second;
     if (target > floor)
         target = floor;
     if (target > pinned)

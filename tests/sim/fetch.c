@@ -97,3 +97,15 @@ void fetch_stop(struct machine_sim *machine, unsigned group)
 {
     machine->world->nodes[machine->node].fetch_stopped[group] = true;
 }
+
+bool fetches_under_way(const struct world *world)
+{
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        const struct node *node = &world->nodes[i];
+        for (unsigned group = 0; node->up && !node->witness && group < world->plan.groups;
+             group++)
+            if (!machine_whole(&node->machine, group))
+                return true;
+    }
+    return false;
+}

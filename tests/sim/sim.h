@@ -21,9 +21,10 @@ enum {
     NODES_MAX = 5,
     GROUPS_MAX = 3,
     MACHINE_LANES = 2,
-    FAULTS_MS = 20000, /* of virtual time */
-    CALM_MS = 12000,   /* then everything that still runs must come to rest, */
-    QUIET_MS = 3000,   /* and nothing new is begun towards the end */
+    FAULTS_MS = 20000,   /* of virtual time */
+    CALM_MS = 12000,     /* then everything that still runs must come to rest, */
+    COPIES_MS = 60000, /* the copies of states that are still under way then may take, */
+    QUIET_MS = 3000,     /* and nothing new is begun towards the end */
     ELECTION_MS = 200,
     BEAT_MS = 25,
     GRACE_MS = 1500,
@@ -259,6 +260,7 @@ struct world {
     bool gate; /* check at the network that nothing leaves too early */
     uint64_t now_ms;
     uint64_t calm_at_ms;
+    uint64_t patience_ms; /* behind the calm */
     bool calm;
     uint64_t random;
     uint64_t sequence;
@@ -361,6 +363,8 @@ void operator_disaster(struct world *world);
 /* fetch.c */
 void fetch_start(struct machine_sim *machine, unsigned group, unsigned source, uint64_t index);
 void fetch_stop(struct machine_sim *machine, unsigned group);
+/* Some node that is up lacks the state of a group. */
+bool fetches_under_way(const struct world *world);
 
 /* client.c */
 void client_setup(struct world *world);

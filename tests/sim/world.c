@@ -147,11 +147,15 @@ static void calm(struct world *world, struct event *event)
 
 static void loop(struct world *world)
 {
-    uint64_t end_ms = world->calm_at_ms + CALM_MS;
     while (world->heap_count > 0 && world->failure[0] == '\0') {
         struct event event = take(world);
         CHECK(event.at_ms >= world->now_ms);
+        uint64_t end_ms = world->calm_at_ms + CALM_MS + world->patience_ms;
         bool over = event.at_ms >= end_ms;
+        if (over && world->patience_ms < COPIES_MS && fetches_under_way(world)) {
+            world->patience_ms += CALM_MS;
+            over = false;
+        }
         if (!over) {
             world->now_ms = event.at_ms;
             world->stats->steps++;
