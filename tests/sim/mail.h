@@ -143,6 +143,7 @@ struct mail_op {
     unsigned attempts;
     unsigned attempts_max;
     unsigned doubtful; /* attempts that may take effect yet */
+    bool resolved;     /* mail_resolved() was called, which counts */
     bool again;        /* asked once more after the answer, which must be the same */
     struct buffer reply;
 };
@@ -206,7 +207,7 @@ void mail_begun(struct world *world, struct mail_op *op);
 /* What the outcome says; `node` gave it. */
 void mail_done(struct world *world, struct mail_op *op, unsigned node,
                const Pr__Outcome *outcome);
-/* It does nothing from now on that it has not done. */
+/* It does nothing from now on that it has not done. Once for an operation. */
 void mail_resolved(struct world *world, struct mail_op *op);
 
 /* ---- mail_history.c ---- */

@@ -59,6 +59,8 @@ void mail_begun(struct world *world, struct mail_op *op)
 
 void mail_resolved(struct world *world, struct mail_op *op)
 {
+    CHECK(!op->resolved);
+    op->resolved = true;
     removers_count(world, op, UINT_MAX);
 }
 

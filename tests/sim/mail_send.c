@@ -64,6 +64,14 @@ struct mail_op *mail_op_new(struct world *world, enum mail_kind kind, unsigned g
     return op;
 }
 
+/* Who asked with a CANCEL gives up as well. Meanwhile there may have been an answer, or it may
+ * have become clear that no attempt takes effect: that stays true. */
+static void cancel_given_up(const struct mail_op *cancel)
+{
+    if (cancel->of->state == MAIL_OPEN)
+        cancel->of->state = MAIL_UNKNOWN;
+}
+
 /* Nobody asks any more: the log is asked what became of it, unless that has been tried. */
 static void op_give_up(struct world *world, struct mail_op *op)
 {
@@ -73,7 +81,7 @@ static void op_give_up(struct world *world, struct mail_op *op)
         op->state = MAIL_NEVER;
         mail_resolved(world, op);
         if (op->kind == MAIL_CANCEL)
-            op->of->state = MAIL_UNKNOWN;
+            cancel_given_up(op);
     } else if (op->has_id && op->kind != MAIL_HANDOVER) {
         cancel = mail_op_new(world, MAIL_CANCEL, op->group, op->account);
         cancel->of = op;
@@ -81,7 +89,7 @@ static void op_give_up(struct world *world, struct mail_op *op)
     } else {
         op->state = MAIL_UNKNOWN;
         if (op->kind == MAIL_CANCEL)
-            op->of->state = MAIL_UNKNOWN;
+            cancel_given_up(op);
     }
     if (op->kind == MAIL_HANDOVER || op->kind == MAIL_HANDED)
         mail_handover_ended(world, op);
