@@ -158,7 +158,8 @@ enum cli_exit cli_cluster_init(struct cli *cli), cli_cluster_join(struct cli *cl
     cli_cluster_upgrade(struct cli *cli);
 enum cli_exit cli_node_list(struct cli *cli), cli_group_list(struct cli *cli),
     cli_metrics(struct cli *cli);
-enum cli_exit cli_storage_stat(struct cli *cli), cli_storage_check(struct cli *cli);
+enum cli_exit cli_storage_stat(struct cli *cli), cli_storage_check(struct cli *cli),
+    cli_storage_compact(struct cli *cli);
 /* members.c */
 enum cli_exit cli_node_add(struct cli *cli), cli_node_show(struct cli *cli),
     cli_node_drain(struct cli *cli), cli_node_remove(struct cli *cli),

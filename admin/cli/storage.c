@@ -128,3 +128,19 @@ enum cli_exit cli_storage_check(struct cli *cli)
         check_columns, OUTPUT_COUNT(check_columns));
     return ended == CLI_OK && answer->lost > 0 ? CLI_FAILED : ended;
 }
+
+enum cli_exit cli_storage_compact(struct cli *cli)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__StorageCompact compact = PR__STORAGE_COMPACT__INIT;
+
+    if (!cli_confirm(cli,
+                     "This node serves nothing while its databases are written anew. Go on?"))
+        return CLI_FAILED;
+    request.call_case = PR__REQUEST__CALL_STORAGE_COMPACT;
+    request.storage_compact = &compact;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return CLI_FAILED;
+    return output_done(cli, json_pack("{s:s}", "text", reply->text), "%s", reply->text);
+}

@@ -74,6 +74,7 @@ static const struct call_row rows[] = {
     {CALL(POLICY_SET), OPERATOR, false, true, operator_handle},
     {CALL(METRICS_READ), OPERATOR, false, false, operator_handle},
     {CALL(STORAGE_STAT), OPERATOR, false, true, operator_handle},
+    {CALL(STORAGE_COMPACT), OPERATOR, false, true, operator_handle},
     {CALL(STORAGE_CHECK), OPERATOR, false, true, operator_handle},
 };
 

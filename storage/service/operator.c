@@ -50,6 +50,7 @@ const struct operator_row operator_rows[] = {
     {CALL(POLICY_SET), policy_set_call, true},
     {CALL(METRICS_READ), metrics_call, false},
     {CALL(STORAGE_STAT), storage_stat_call, true},
+    {CALL(STORAGE_COMPACT), storage_compact_call, true},
     {CALL(STORAGE_CHECK), storage_check_call, true},
 };
 

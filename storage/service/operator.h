@@ -48,6 +48,8 @@ void metrics_call(struct service_call *call);
 /* storage_stat.c, scrubs.c */
 void storage_stat_call(struct service_call *call);
 void storage_check_call(struct service_call *call);
+/* compaction.c */
+void storage_compact_call(struct service_call *call);
 
 /* The address as it is looked up. False: the call has been refused. */
 bool operator_address(struct service_call *call, const char *typed, struct bytes *address);

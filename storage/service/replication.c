@@ -9,6 +9,7 @@
 #include "raft/log_lmdb.h"
 #include "raft/transport_nng.h"
 #include "storage/machine/applier.h"
+#include "storage/service/compaction.h"
 #include "storage/service/service.h"
 #include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
@@ -309,6 +310,7 @@ enum err replication_open(struct service *service)
     service->replication = replication;
     replication->service = service;
     replication->clock = (struct replicator_clock){.now_ms = now_ms};
+    compaction_run(service->config);
     enum err err = open_states(service);
     if (err == ERR_OK)
         err = open_log(replication);

@@ -21,10 +21,10 @@ enum {
     NODES_MAX = 5,
     GROUPS_MAX = 3,
     MACHINE_LANES = 2,
-    FAULTS_MS = 20000,   /* of virtual time */
-    CALM_MS = 12000,     /* then everything that still runs must come to rest, */
+    FAULTS_MS = 20000, /* of virtual time */
+    CALM_MS = 12000,   /* then everything that still runs must come to rest, */
     COPIES_MS = 60000, /* the copies of states that are still under way then may take, */
-    QUIET_MS = 3000,     /* and nothing new is begun towards the end */
+    QUIET_MS = 3000,   /* and nothing new is begun towards the end */
     ELECTION_MS = 200,
     BEAT_MS = 25,
     GRACE_MS = 1500,

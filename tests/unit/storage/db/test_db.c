@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "storage/db/compact.h"
 #include "storage/db/db.h"
 #include "storage/db/key.h"
 
@@ -249,9 +250,48 @@ static void readers_see_whole_transactions(void **state)
     place_close(&place);
 }
 
+/* Much is written and deleted: the file shrinks, and what was left is there. */
+static void compacting_keeps_the_rows(void **state)
+{
+    struct place place;
+    struct key key;
+    struct bytes value;
+    uint64_t before;
+    uint64_t after;
+    static const uint8_t large[4000];
+
+    (void)state;
+    place_open(&place, 1 << 26);
+    fill(place.db);
+    for (uint32_t round = 0; round < 2; round++) {
+        struct db_txn *txn = db_write_begin(place.db);
+        for (uint32_t uid = 0; uid < 4000; uid++) {
+            if (round == 0)
+                db_put(txn, TABLE_BLOCK, key_uid(&key, 9, 5, 6, uid), bytes_from(large, 4000));
+            else
+                assert_true(db_delete(txn, TABLE_BLOCK, key_uid(&key, 9, 5, 6, uid)));
+        }
+        assert_int_equal(db_commit(&txn), ERR_OK);
+    }
+    db_close(&place.db);
+    assert_int_equal(db_compact(place.folder, &before, &after), ERR_OK);
+    assert_true(before > 16000000 && after < before / 10);
+    assert_int_equal(db_open(place.folder, 1 << 26, &place.db), ERR_OK);
+    struct db_txn *txn = db_read_begin(place.db);
+    assert_int_equal(db_get(txn, TABLE_MESSAGE, key_uid(&key, 3, 5, 6, 7), &value), ERR_OK);
+    assert_true(bytes_equal(value, BYTES("three")));
+    for (uint32_t uid = 0; uid < 100; uid++)
+        assert_int_equal(db_get(txn, TABLE_MESSAGE, key_uid(&key, 1, 5, 6, uid), &value),
+                         uid % 2 == 0 ? ERR_OK : ERR_NOTFOUND);
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    place_close(&place);
+    assert_int_equal(db_compact("/tmp/postraft-db-none", &before, &after), ERR_NOTFOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(compacting_keeps_the_rows),
         cmocka_unit_test(cursor_stays_with_its_prefix),
         cmocka_unit_test(deleting_goes_on_behind),
         cmocka_unit_test(first_error_sticks),

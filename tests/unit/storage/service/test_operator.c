@@ -250,6 +250,7 @@ NOT_HERE(policy_show_call)
 NOT_HERE(policy_set_call)
 NOT_HERE(storage_stat_call)
 NOT_HERE(storage_check_call)
+NOT_HERE(storage_compact_call)
 
 /* ---- asking ---- */
 
