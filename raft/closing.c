@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A replica that is taken away, or taken apart and put together again with other members. The
- * group takes part in nothing any more; when nothing of it is under way at the log or at the
- * machine, one write is made, and then it is gone, or opened anew from what is on disk.
+ * A replica that is taken away, or taken apart and put together again, perhaps with other
+ * members. The group takes part in nothing any more; when nothing of it is under way at the log
+ * or at the machine, one write is made (if there is something to be written), and then it is
+ * gone, or opened anew from what is on disk.
  */
 #include <stdlib.h>
 
@@ -29,7 +30,7 @@ static void calls_end(struct group *group)
     group->transfer = (struct transfer_request){0};
 }
 
-static void closing_start(struct group *group, struct call *call, bool recover)
+static void closing_start(struct group *group, struct call *call, enum closing_kind kind)
 {
     struct machine *machine = group->owner->config.machine;
     group_stop(group);
@@ -44,7 +45,7 @@ static void closing_start(struct group *group, struct call *call, bool recover)
     for (unsigned i = 0; i < group->links_count; i++)
         link_clear(group->links[i]);
     group->closing.call = call;
-    group->closing.recover = recover;
+    group->closing.kind = kind;
     group->closing.stage = CLOSING_QUIET;
     if (group->fetch.running && machine->ops->fetch_stop != NULL)
         machine->ops->fetch_stop(machine, group->id);
@@ -76,7 +77,7 @@ void replicator_group_remove(struct replicator *replicator, uint32_t id, bool fo
     if (err != ERR_OK)
         call_finish(replicator, call, err);
     else
-        closing_start(group, call, false);
+        closing_start(group, call, CLOSING_REMOVE);
 }
 
 static enum err survivors_check(const struct group *group, const uint64_t *members,
@@ -116,7 +117,7 @@ void replicator_group_recover(struct replicator *replicator, uint32_t id,
         call_finish(replicator, call, err);
         return;
     }
-    closing_start(group, call, true);
+    closing_start(group, call, CLOSING_RECOVER);
     group->closing.members.count = count;
     for (unsigned i = 0; i < count; i++)
         group->closing.members.members[i] =
@@ -178,17 +179,37 @@ static void group_leave(struct group *group)
     group_free(group);
 }
 
+/* The group again, from what is on disk. */
+static enum err open_anew(struct replicator *replicator, uint32_t id)
+{
+    struct log_state state;
+    CHECK(log_state_find(replicator->config.log, id, &state));
+    struct group *group = group_new(replicator, id);
+    replicator_insert(replicator, group);
+    return group_open(group, &state);
+}
+
 static void recovery_end(struct group *group)
 {
     struct replicator *replicator = group->owner;
     struct call *call = group->closing.call;
     uint32_t id = group->id;
-    struct log_state state;
-    CHECK(log_state_find(replicator->config.log, id, &state));
     group_leave(group);
-    group = group_new(replicator, id);
-    replicator_insert(replicator, group);
-    call_finish(replicator, call, group_open(group, &state));
+    call_finish(replicator, call, open_anew(replicator, id));
+}
+
+/* It was readable when the process started, and has only been written to since. */
+static void reopening_end(struct group *group)
+{
+    struct replicator *replicator = group->owner;
+    uint32_t id = group->id;
+    group_leave(group);
+    CHECK(open_anew(replicator, id) == ERR_OK);
+}
+
+void group_reopen(struct group *group)
+{
+    closing_start(group, NULL, CLOSING_REOPEN);
 }
 
 static void removal_end(struct group *group)
@@ -208,7 +229,7 @@ void closing_written(struct group *group)
     if (group->closing.stage != CLOSING_WRITE)
         return;
     group->closing.stage = CLOSING_END;
-    if (group->closing.recover || machine->ops->forget == NULL)
+    if (group->closing.kind == CLOSING_RECOVER || machine->ops->forget == NULL)
         group->closing.forgotten = true;
     else
         machine->ops->forget(machine, group->id);
@@ -227,16 +248,19 @@ static bool closing_group(struct group *group)
     if (group->fetch.finished)
         group->fetch.running = group->fetch.finished = false;
     if (closing->stage == CLOSING_QUIET && quiet(group)) {
-        closing->stage = CLOSING_WRITE;
-        if (closing->recover) {
-            recovery_write(group);
-        } else {
-            removal_write(group);
+        if (closing->kind == CLOSING_REOPEN) {
+            reopening_end(group);
+            return true;
         }
+        closing->stage = CLOSING_WRITE;
+        if (closing->kind == CLOSING_RECOVER)
+            recovery_write(group);
+        else
+            removal_write(group);
     }
     if (closing->stage != CLOSING_END || !closing->forgotten)
         return false;
-    if (closing->recover)
+    if (closing->kind == CLOSING_RECOVER)
         recovery_end(group);
     else
         removal_end(group);

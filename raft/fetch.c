@@ -12,7 +12,12 @@
 #include "node/base/log.h"
 #include "raft/internal.h"
 
-enum { RETRY_SHIFT_MAX = 6, TELL_MS = 60000, SOURCES_MAX = REPLICATOR_MEMBERS_MAX + 2 };
+enum {
+    VAIN_TIMEOUTS = 3,
+    RETRY_SHIFT_MAX = 6,
+    TELL_MS = 60000,
+    SOURCES_MAX = REPLICATOR_MEMBERS_MAX + 2
+};
 
 enum machine_state group_machine_state(const struct group *group)
 {
@@ -71,13 +76,31 @@ void install_take(struct group *group, struct raft_update *update)
                         LOG_U64("applied", group->applied)));
 }
 
-static void install_turn(struct group *group)
+/*
+ * libraft takes no part in elections while it waits for a base. When the leader that sent it is
+ * gone, and nothing of what is here has been touched yet, the old log and the old state may be
+ * what the others need: they count again.
+ */
+static bool install_is_vain(const struct group *group, uint64_t now)
+{
+    return !group->fetch.running && group->closing.stage == CLOSING_NONE &&
+           now - group->heard_ms >
+               (uint64_t)VAIN_TIMEOUTS * group->owner->config.election_timeout_ms;
+}
+
+static void install_turn(struct group *group, uint64_t now)
 {
     if (!group->install.active || group->write.reset || group->flight.reset)
         return;
     /* The old log and the old state belong together, and are worth something until one goes. */
-    if (group->fetch.wanted && group_machine_state(group) == MACHINE_WHOLE)
+    if (group->fetch.wanted && group_machine_state(group) == MACHINE_WHOLE) {
+        if (install_is_vain(group, now)) {
+            log_warn(NULL, "the leader whose base was to be taken is gone: going on without",
+                     LOG_FIELDS(LOG_U64("group", group->id)));
+            group_reopen(group);
+        }
         return;
+    }
     group->write.reset = true;
     group_write_wanted(group);
 }
@@ -194,7 +217,7 @@ void fetch_turn(struct group *group, uint64_t now)
         fetch_finished(group, now);
     if (group->fetch.wanted)
         fetch_start(group, now);
-    install_turn(group);
+    install_turn(group, now);
 }
 
 void replicator_state_fetched(struct replicator *replicator, uint32_t id, enum err err,

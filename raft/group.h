@@ -170,11 +170,12 @@ struct lost_leader {
 
 /* The group is being taken away, or apart. closing.c */
 enum closing_stage { CLOSING_NONE, CLOSING_QUIET, CLOSING_WRITE, CLOSING_END };
+enum closing_kind { CLOSING_REMOVE, CLOSING_RECOVER, CLOSING_REOPEN };
 
 struct closing {
     enum closing_stage stage;
     struct call *call;
-    bool recover;
+    enum closing_kind kind;
     bool forgotten; /* nothing else is to be waited for */
     struct membership members;
 };

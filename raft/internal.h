@@ -162,6 +162,8 @@ void fetch_want(struct group *group);
 void install_take(struct group *group, struct raft_update *update);
 /* The log on disk does. */
 void install_written(struct group *group);
+/* Leaves and comes back with what is on disk, as after a crash. */
+void group_reopen(struct group *group);
 bool fetch_waits(const struct group *group);
 /* A node that promises nothing fetches nothing. */
 void fetch_pause(struct group *group);
