@@ -58,7 +58,7 @@ static uint64_t members_floor(const struct group *group, uint64_t now)
 
 /*
  * The state must not come to lie on this node alone by the log's being cut: of the other
- * members whose state is whole, the most advanced keeps its way, whatever the bytes. A silent
+ * voters whose state is whole, the most advanced keeps its way, whatever the bytes. A silent
  * one counts only while another member is fetching the state: until that one has it.
  */
 static uint64_t second_whole(const struct group *group, uint64_t now)
@@ -77,7 +77,7 @@ static uint64_t second_whole(const struct group *group, uint64_t now)
         uint64_t next = group_match(group, node_id) + 1;
         bool lacks = link != NULL && link->known &&
                      (link->standing & (WIRE_PARTIAL | WIRE_STATELESS)) != 0;
-        if (node_id == group->raft.id || members->servers[i].role == RAFT_SPARE || lacks ||
+        if (node_id == group->raft.id || members->servers[i].role != RAFT_VOTER || lacks ||
             next < group->log_first || (silent(group, link, now) && !fetching))
             continue;
         if (next > best)

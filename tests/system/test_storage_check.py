@@ -59,7 +59,7 @@ def test():
         for number in range(BODIES):
             deliver(cluster.node(1), user, number, noise)
         ill = cluster.node(2)
-        clean = checked(ill)
+        clean = lab.wait_for("the bodies to be on the node", lambda: (row := checked(ill))["bodies"] >= BODIES and row, 60)
         lab.check(clean["damaged"] == 0 and clean["bodies"] >= BODIES and not clean["running"], f"clean: {clean}")
         stat = ill.cli("storage", "stat")
         rows = {table["name"]: table["rows"] for table in stat["tables"]}
