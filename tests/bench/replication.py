@@ -38,7 +38,8 @@ def throughput(options):
     for delay in (2, 20):
         for depth in (1, 64):
             yield "distance", load(groups=4, depth=depth, size=4096, delay_ms=delay, seconds=options.seconds)
-    yield "catch-up", load(groups=4, depth=16, size=25600, catch_up_mb=options.catch_up_mb)
+    # The log must reach back: this machine has no state that could be fetched instead.
+    yield "catch-up", load(groups=4, depth=16, size=25600, catch_up_mb=options.catch_up_mb, retain_mb=2 * options.catch_up_mb)
     if options.steady_gb:
         yield "steady", load(groups=16, depth=16, size=25600, retain_mb=64, total_mb=options.steady_gb * 1024, step_mb=1024)
 
