@@ -58,7 +58,8 @@ enum cli_exit {
     X(MESSAGES, "messages", "COUNT", "how many messages; none: no limit")                      \
     X(INHERIT, "inherit", NULL, "take the limits of the domain, or the tenant")                \
     X(UNDELETE_DAYS, "undelete-days", "DAYS", "how long expunged mail can be brought back")    \
-    X(OVER_QUOTA, "over-quota", "HOW", "mail to a full account: refuse for now or for good")   \
+    X(OVER_QUOTA, "over-quota", "HOW",                                                         \
+      "mail to a full account: refuse it temporarily or for good")                             \
     X(STATUS, "status", NULL, "only show how far it is, or how it ended")                      \
     X(GROUP, "group", "NUMBER", "the mail group to move to")                                   \
     X(CANCEL, "cancel", NULL, "leave it where it is")                                          \

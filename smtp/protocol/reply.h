@@ -103,7 +103,7 @@ unsigned smtp_reply_flags(enum smtp_reply reply);
 enum smtp_reply smtp_reply_of_commit(enum err result);
 
 /* Likewise for a recipient: ERR_NOTFOUND is an unknown user, ERR_DENIED a domain that is not
- * ours, ERR_QUOTA a mailbox that is full for now, ERR_FULL one that is full for good. */
+ * ours, ERR_QUOTA a mailbox that is full at present, ERR_FULL one that is full for good. */
 enum smtp_reply smtp_reply_of_lookup(enum err result);
 
 #endif

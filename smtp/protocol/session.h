@@ -88,7 +88,7 @@ const struct smtp_envelope *smtp_session_envelope(const struct smtp_session *ses
  * Answers. An unknown ticket is ignored.
  *
  * resolved(): ERR_OK with the account; ERR_NOTFOUND (a domain of ours has no such user);
- * ERR_DENIED (not our domain); ERR_QUOTA or ERR_FULL (no room: for now, for good); anything
+ * ERR_DENIED (not our domain); ERR_QUOTA or ERR_FULL (no room: at present, for good); anything
  * else is a 451.
  * begun(): ERR_OK, with a trace id of at most SMTP_TRACE_ID_SIZE_MAX - 1 characters that the
  * client is told; or why no message can be taken now.

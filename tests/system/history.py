@@ -369,7 +369,7 @@ def alone(look):
 
 
 def ghosts(history):
-    """Deliveries that were refused for now and are there all the same: {token: users}. Allowed only without a majority,
+    """Deliveries that were refused temporarily and are there all the same: {token: users}. Allowed only without a majority,
     and a client that tries again makes a second copy."""
     found = collections.defaultdict(set)
     late = {row["token"]: row for row in history if row["op"] == "deliver" and row["result"] == "later"}

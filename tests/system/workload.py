@@ -4,7 +4,7 @@
 A row of the history: t0, t1 (monotonic seconds), client, node, op, result, and what belongs to the op. Results:
   ok     it was promised
   no     it was refused for good (5xx, NO): it must have had no effect
-  later  it was refused for now (4xx, NO [UNAVAILABLE]): without a majority it may still take effect
+  later  it was refused temporarily (4xx, NO [UNAVAILABLE]): without a majority it may still take effect
   info   the connection broke, or the answer was "not known": it may have happened
 
 Each message has a unique token, in its subject. Copies, moves and removals of a message are made by one client only,
