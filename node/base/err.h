@@ -30,7 +30,8 @@
     X(NOSESSION, "no such session")                                                            \
     X(CONFLICT, "changed by somebody else in the meantime")                                    \
     X(QUOTA, "no room left in a quota")                                                        \
-    X(MOVED, "the account is, or is about to be, in another group")
+    X(MOVED, "the account is, or is about to be, in another group")                            \
+    X(GRANT, "the group's part of a domain's or tenant's limit is used up")
 
 #define ERR_ENUM(name, text) ERR_##name,
 enum err { ERR_LIST(ERR_ENUM) ERR_COUNT };

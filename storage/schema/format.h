@@ -17,7 +17,8 @@ enum {
     FORMAT_FIRST = 1, /* SMTP, IMAP, directory: the first release that kept mail */
     FORMAT_DEPTH =
         2, /* quotas, recoverable mail, state transfer, witnesses, moves of accounts */
-    FORMAT_NEWEST = FORMAT_DEPTH,
+    FORMAT_SCOPES = 3, /* limits of domains and tenants, clusters of more than 16 nodes */
+    FORMAT_NEWEST = FORMAT_SCOPES,
 };
 
 #endif
