@@ -22,7 +22,10 @@ static const char *const bug_names[BUG_COUNT] = {"none",
                                                  "uid-reused-after-failover",
                                                  "dedupe-forgotten-after-transfer",
                                                  "expunge-resurrected",
-                                                 "quota-drift"};
+                                                 "quota-drift",
+                                                 "cancel-forgotten",
+                                                 "stale-session",
+                                                 "move-double"};
 
 struct options {
     uint64_t from;

@@ -17,14 +17,17 @@
 #include "raft/transport.h"
 #include "storage/transfer/format.h"
 
+/* How large a world is, and what is counted in it: that of replicators and machines alone, or
+ * that with the whole service above them. */
+#ifdef SIM_SERVICE
+#include "tests/sim/service_world.h"
+#else
+#include "tests/sim/machine_world.h"
+#endif
+
 enum {
     NODES_MAX = 5,
-    GROUPS_MAX = 3,
     MACHINE_LANES = 2,
-    FAULTS_MS = 20000, /* of virtual time */
-    CALM_MS = 12000,   /* then everything that still runs must come to rest, */
-    COPIES_MS = 60000, /* the copies of states that are still under way then may take, */
-    QUIET_MS = 3000,   /* and nothing new is begun towards the end */
     ELECTION_MS = 200,
     BEAT_MS = 25,
     GRACE_MS = 1500,
@@ -42,6 +45,9 @@ enum bug {
     BUG_DEDUPE_FORGOTTEN,
     BUG_EXPUNGE_RESURRECTED,
     BUG_QUOTA_DRIFT,
+    BUG_CANCEL_FORGOTTEN, /* these are of worlds with the service */
+    BUG_STALE_SESSION,
+    BUG_MOVE_DOUBLE,
     BUG_COUNT
 };
 
@@ -199,45 +205,8 @@ struct truth {
     uint64_t leaders_room;
 };
 
-/* What is counted, and whether a campaign in which it never happens is worth nothing. */
-#define SIM_STATS(X)                                                                           \
-    X(virtual_ms, true)                                                                        \
-    X(steps, true)                                                                             \
-    X(frames, true)                                                                            \
-    X(crashes, true)                                                                           \
-    X(elections, true)                                                                         \
-    X(commits, true)                                                                           \
-    X(acknowledged, true)                                                                      \
-    X(unknown, true)                                                                           \
-    X(refused, true)                                                                           \
-    X(reads, true)                                                                             \
-    X(repeated, true)  /* the same request id was answered again, with the same */             \
-    X(cancelled, true) /* before it took effect */                                             \
-    X(settled, true)   /* a CANCEL came too late, and told what had come of it */              \
-    X(expunged, true)                                                                          \
-    X(changes, true)                                                                           \
-    X(transfers, true)                                                                         \
-    X(trims, true)                                                                             \
-    X(large, true)                                                                             \
-    X(single_site, true)                                                                       \
-    X(fetches, true)                                                                           \
-    X(fetched, true)                                                                           \
-    X(fetches_resumed, true)                                                                   \
-    X(fetches_failed, true)                                                                    \
-    X(resets, true)                                                                            \
-    X(stateless_leaders, true)                                                                 \
-    X(removals, true)                                                                          \
-    X(quiesced, true)                                                                          \
-    X(recoveries, true)                                                                        \
-    X(unrecovered, false) /* no whole state was left */                                        \
-    X(lost, false)        /* entries, with a data center, and not promised */                  \
-    X(state_errors, true)                                                                      \
-    X(write_errors, true)                                                                      \
-    X(jumps, true)                                                                             \
-    X(pauses, true)                                                                            \
-    X(failovers, true) /* a leader died and another one came, after so long in all: */         \
-    X(failover_ms, true)
-
+/* SIM_STATS: what is counted, and whether a campaign in which it never happens is worth
+ * nothing. */
 #define SIM_STATS_FIELD(name, sometimes) uint64_t name;
 struct stats {
     SIM_STATS(SIM_STATS_FIELD)
@@ -279,7 +248,9 @@ struct world {
     bool unrecovered[GROUPS_MAX];        /* a disaster left no whole state */
     uint64_t leader_died_ms[GROUPS_MAX]; /* 0: there is one, or it did not die */
     bool over;                           /* nothing more can be asked of this world */
+    unsigned current;                    /* the node whose event runs */
     struct mail *mail;                   /* mail.h */
+    struct service_world *service;       /* service.h */
     char failure[300];
     struct stats *stats;
 };
@@ -292,16 +263,31 @@ void sim_at(struct world *world, struct event event);
 void sim_trace(struct world *world, uint64_t value);
 __attribute__((format(printf, 2, 3))) void sim_fail(struct world *world, const char *format,
                                                     ...);
+/* Carries out one event after the other, until there is none, a check has failed or `ends` says
+ * so of the time of the next one. */
+void sim_loop(struct world *world, bool (*ends)(struct world *world, uint64_t at_ms));
+struct world *sim_world_new(uint64_t seed, enum bug bug, bool gate, bool verbose,
+                            struct sim_result *result);
+/* Says in the result what became of it. */
+void sim_world_free(struct world *world, struct sim_result *result);
+
+/* run.c */
 void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_result *result);
 
-/* nodes.c */
+/* node_life.c */
 void node_start(struct node *node);
 void node_crash(struct node *node);
-void node_wake(struct node *node);
-/* Counts an effect of the turn; false when the node has died before it. */
-bool node_effect(struct node *node);
 void nodes_setup(struct world *world);
 void nodes_teardown(struct world *world);
+
+/* nodes.c */
+void node_wake(struct node *node);
+/* Its turns begin. */
+void node_turns(struct node *node);
+/* From when on its groups are without a leader. */
+void node_leaders_note(struct node *node);
+/* Counts an effect of the turn; false when the node has died before it. */
+bool node_effect(struct node *node);
 void faults_setup(struct world *world);
 
 /* disk.c */
@@ -377,6 +363,8 @@ struct node *client_node(struct world *world, unsigned group, bool leader);
 void check_applied(struct world *world, unsigned node, unsigned group,
                    struct truth_record record);
 void check_turn(struct node *node);
+/* How its members stand, in words. */
+void check_describe(struct world *world, unsigned group);
 void check_sent(struct world *world, unsigned from, unsigned to, struct bytes frame);
 void check_ok(struct world *world, unsigned node, unsigned group, uint64_t id, uint64_t index,
               struct bytes reply);

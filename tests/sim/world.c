@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "tests/sim/mail.h"
+#include "tests/sim/sim.h"
 
 uint64_t sim_random(struct world *world)
 {
@@ -85,79 +85,15 @@ static struct event take(struct world *world)
     return first;
 }
 
-static void plan_unfold(struct world *world)
-{
-    struct plan_of_seed *plan = &world->plan;
-    plan->nodes = sim_below(world, 4) == 0 ? 5 : 3;
-    plan->groups = 1 + (unsigned)sim_below(world, GROUPS_MAX);
-    plan->loss_permille = sim_below(world, 3) == 0 ? 0 : (unsigned)sim_below(world, 150);
-    plan->double_permille = sim_below(world, 2) == 0 ? 0 : (unsigned)sim_below(world, 100);
-    plan->delay_ms = 1 + (unsigned)sim_below(world, sim_below(world, 3) == 0 ? 60 : 8);
-    plan->disk_ms = 1 + (unsigned)sim_below(world, sim_below(world, 3) == 0 ? 100 : 10);
-    plan->stall_permille = sim_below(world, 3) == 0 ? (unsigned)sim_below(world, 30) : 0;
-    plan->crash_ms = 200 + (unsigned)sim_below(world, 3000);
-    plan->partition_ms = 300 + (unsigned)sim_below(world, 4000);
-    plan->growth = sim_below(world, 3) == 0;
-    plan->churn = sim_below(world, 3) == 0;
-    plan->cross_dc = sim_below(world, 2) == 0;
-    plan->trim = sim_below(world, 2) == 0;
-    plan->minority = sim_below(world, 3) == 0;
-    plan->large = sim_below(world, 8) == 0;
-    plan->tight = plan->trim && sim_below(world, 3) != 0;
-    plan->witness = sim_below(world, 4) == 0;
-    plan->quiesce = sim_below(world, 4) == 0;
-    plan->failing = sim_below(world, 4) == 0;
-    plan->jumps = sim_below(world, 4) == 0;
-    plan->pauses = sim_below(world, 4) == 0;
-    plan->disaster = plan->nodes == 3 && plan->cross_dc && !plan->witness && !plan->churn &&
-                     !plan->growth && sim_below(world, 3) == 0;
-    plan->fetch_ms = 5 + (unsigned)sim_below(world, sim_below(world, 3) == 0 ? 400 : 40);
-}
-
-static void calm(struct world *world, struct event *event)
-{
-    (void)event;
-    world->calm = true;
-    net_heal(world);
-    for (unsigned i = 0; i < world->plan.nodes; i++) {
-        world->nodes[i].paused_ms = 0;
-        if (world->nodes[i].up)
-            replicator_quiesce(world->nodes[i].replicator, false);
-        node_wake(&world->nodes[i]);
-    }
-    if (world->plan.disaster) {
-        operator_disaster(world);
-        return;
-    }
-    /* Of two nodes with a state one may be fetching it from the other. */
-    unsigned spared =
-        world->plan.minority && !world->plan.witness ? (world->plan.nodes - 1) / 2 : 0;
-    for (unsigned i = 0; i < world->plan.nodes; i++) {
-        struct node *node = &world->nodes[(i + world->seed) % world->plan.nodes];
-        /* With members coming and going a minority of nodes may be a majority of voters. */
-        if (spared > 0 && !world->plan.churn && !world->plan.growth) {
-            spared--;
-            node_crash(node);
-            node->dead_for_good = true;
-        } else if (!node->up) {
-            node_start(node);
-        }
-    }
-}
-
-static void loop(struct world *world)
+void sim_loop(struct world *world, bool (*ends)(struct world *world, uint64_t at_ms))
 {
     while (world->heap_count > 0 && world->failure[0] == '\0') {
         struct event event = take(world);
         CHECK(event.at_ms >= world->now_ms);
-        uint64_t end_ms = world->calm_at_ms + CALM_MS + world->patience_ms;
-        bool over = event.at_ms >= end_ms;
-        if (over && world->patience_ms < COPIES_MS && fetches_under_way(world)) {
-            world->patience_ms += CALM_MS;
-            over = false;
-        }
+        bool over = ends(world, event.at_ms);
         if (!over) {
             world->now_ms = event.at_ms;
+            world->current = event.node;
             world->stats->steps++;
             sim_trace(world, event.at_ms << 8 ^ event.node);
             if (event.life == 0 || event.life == world->nodes[event.node].life)
@@ -170,7 +106,8 @@ static void loop(struct world *world)
     }
 }
 
-void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_result *result)
+struct world *sim_world_new(uint64_t seed, enum bug bug, bool gate, bool verbose,
+                            struct sim_result *result)
 {
     struct world *world = calloc(1, sizeof(*world));
     CHECK(world != NULL);
@@ -187,25 +124,15 @@ void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_re
     world->now_ms = 1000;
     world->calm_at_ms = world->now_ms + FAULTS_MS;
     world->hash = 0xcbf29ce484222325U;
-    plan_unfold(world);
-    mail_init(world);
-    net_init(world);
-    nodes_setup(world);
-    faults_setup(world);
-    client_setup(world);
-    operator_setup(world);
-    sim_at(world, (struct event){.at_ms = world->calm_at_ms, .run = calm});
-    loop(world);
-    if (world->failure[0] == '\0' && !world->over)
-        check_end(world);
-    if (world->failure[0] == '\0' && !world->over)
-        mail_end(world);
+    return world;
+}
+
+void sim_world_free(struct world *world, struct sim_result *result)
+{
     result->good = world->failure[0] == '\0';
     memcpy(result->failure, world->failure, sizeof(result->failure));
     result->stats.virtual_ms = world->now_ms - 1000;
     result->hash = world->hash;
-    nodes_teardown(world);
-    mail_fini(world);
     for (unsigned i = 0; i < world->heap_count; i++)
         if (world->heap[i].data != NULL)
             world->heap[i].drop(world->heap[i].data);
