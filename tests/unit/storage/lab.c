@@ -13,6 +13,9 @@
 
 #define LAB_MAP_BYTES ((uint64_t)4 << 30)
 
+/* Of a record: groups whose digests are taken, and how often the replies are noted. */
+enum { LAB_GROUPS_MAX = 64, LAB_REPLIES_EVERY = 64 };
+
 void lab_open(struct lab *lab)
 {
     struct stat there;
@@ -33,10 +36,83 @@ void lab_reopen(struct lab *lab)
     CHECK(db_open(lab->folder, LAB_MAP_BYTES, &lab->db) == ERR_OK);
 }
 
+static void number_write(FILE *file, uint64_t value, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        CHECK(fputc((int)(value >> 8 * i & 0xff), file) != EOF);
+}
+
+static void digests_write(struct lab *lab, FILE *file)
+{
+    struct db_txn *txn = db_read_begin(lab->db);
+
+    for (uint32_t group = 0; group < LAB_GROUPS_MAX; group++) {
+        uint8_t digest[32];
+        machine_digest(txn, group, digest);
+        if (machine_applied(txn, group) == 0)
+            continue;
+        CHECK(fputc('D', file) != EOF);
+        number_write(file, group, 4);
+        CHECK(fwrite(digest, 1, sizeof(digest), file) == sizeof(digest));
+    }
+    CHECK(db_commit(&txn) == ERR_OK);
+}
+
+/* Whether all that was applied is known. */
+static bool record_is_whole(struct lab *lab)
+{
+    uint64_t last[LAB_GROUPS_MAX] = {0};
+    struct db_txn *txn = db_read_begin(lab->db);
+    bool whole = true;
+
+    for (size_t i = 0; i < lab->entry_count; i++)
+        if (lab->entries[i].group < LAB_GROUPS_MAX)
+            last[lab->entries[i].group] = lab->entries[i].index;
+    for (uint32_t group = 0; group < LAB_GROUPS_MAX; group++)
+        whole = whole && machine_applied(txn, group) == last[group];
+    CHECK(db_commit(&txn) == ERR_OK);
+    return whole;
+}
+
+/* Names are in the order of closing, so that a test's record is the same each time. */
+static void record_keep(struct lab *lab)
+{
+    static unsigned number;
+    const char *folder = getenv("LAB_RECORD");
+    char path[512];
+    char data[128];
+
+    if (folder == NULL || !record_is_whole(lab))
+        return;
+    CHECK(snprintf(path, sizeof(path), "%s/%04u.entries", folder, ++number) <
+          (int)sizeof(path));
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    for (size_t i = 0; i < lab->entry_count; i++) {
+        const struct lab_entry *kept = &lab->entries[i];
+        CHECK(fputc('E', file) != EOF);
+        number_write(file, kept->group, 4);
+        number_write(file, kept->index, 8);
+        number_write(file, kept->entry.len, 4);
+        CHECK(fwrite(kept->entry.at, 1, kept->entry.len, file) == kept->entry.len);
+        if (i % LAB_REPLIES_EVERY != 0 && i + 1 < lab->entry_count)
+            continue;
+        CHECK(fputc('R', file) != EOF);
+        number_write(file, kept->replies, 8);
+    }
+    digests_write(lab, file);
+    CHECK(fclose(file) == 0);
+    db_close(&lab->db);
+    snprintf(data, sizeof(data), "%s/data.mdb", lab->folder);
+    snprintf(path, sizeof(path), "cp '%s' '%s/%04u.state'", data, folder, number);
+    CHECK(system(path) == 0);
+}
+
 void lab_close(struct lab *lab)
 {
     static const char *const files[] = {"data.mdb", "lock.mdb"};
 
+    record_keep(lab);
     db_close(&lab->db);
     for (unsigned i = 0; i < sizeof(files) / sizeof(*files); i++) {
         char path[128];
@@ -56,7 +132,15 @@ static void entry_keep(struct lab *lab, uint32_t group, struct bytes entry)
         CHECK(lab->entries != NULL);
     }
     lab->entries[lab->entry_count++] =
-        (struct lab_entry){group, arena_copy(&lab->arena, entry)};
+        (struct lab_entry){group, lab->index, arena_copy(&lab->arena, entry), lab->replies};
+}
+
+uint64_t lab_hash(uint64_t hash, struct bytes bytes)
+{
+    hash ^= 0xcbf29ce484222325u;
+    for (size_t i = 0; i < bytes.len; i++)
+        hash = (hash ^ bytes.at[i]) * 0x100000001b3u;
+    return hash;
 }
 
 uint32_t lab_random(uint64_t *seed, uint32_t below)
@@ -75,9 +159,10 @@ Pr__Outcome *lab_apply_entry(struct lab *lab, uint32_t group, struct bytes entry
     struct bytes reply;
     Pr__Outcome *outcome;
 
-    entry_keep(lab, group, entry);
     lab->events = (struct machine_events){0};
     machine_apply(txn, group, ++lab->index, 1, entry, &lab->arena, &reply, &lab->events);
+    lab->replies = lab_hash(lab->replies, reply);
+    entry_keep(lab, group, entry);
     CHECK(db_error(txn) == ERR_OK);
     if (lab->txn == NULL)
         CHECK(db_commit(&txn) == ERR_OK);

@@ -21,13 +21,18 @@ struct lab {
     /* Every entry that was applied, to be applied again elsewhere. */
     struct lab_entry {
         uint32_t group;
+        uint64_t index;
         struct bytes entry;
+        uint64_t replies; /* a hash over those up to here, lab_hash() */
     } * entries;
     size_t entry_count;
     size_t entry_room;
+    uint64_t replies;
 };
 
 void lab_open(struct lab *lab);
+/* When the environment names a folder in LAB_RECORD, what was applied and the tables stay there
+ * (tests/fixtures/README.md). */
 void lab_close(struct lab *lab);
 /* Closes the state and opens it again. */
 void lab_reopen(struct lab *lab);
@@ -50,6 +55,9 @@ ProtobufCBinaryData lab_field(struct lab *lab, struct bytes bytes);
 Pr__UidRange **lab_ranges(struct lab *lab, size_t count, const uint32_t *pairs);
 Pr__Outcome *lab_deliver(struct lab *lab, uint32_t group, uint64_t account_id,
                          struct bytes frame);
+
+/* FNV-1a over more bytes; begins with 0. */
+uint64_t lab_hash(uint64_t hash, struct bytes bytes);
 
 /* A number below `below` from a seed: the same everywhere. */
 uint32_t lab_random(uint64_t *seed, uint32_t below);
