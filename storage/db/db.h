@@ -46,7 +46,9 @@ struct db_cursor;
     X(PURGE_DUE, "purge_due")       /* account -> PurgeDueRecord (directory) */                \
     X(ACCOUNT_MOVE, "account_move") /* account -> MoveRecord (directory) */                    \
     X(MOVING, "moving")             /* account -> how far it has moved, out or in */           \
-    X(IMPORT, "import")             /* account, blob of the group that it leaves -> blob */
+    X(IMPORT, "import")             /* account, blob of the group that it leaves -> blob */    \
+    X(SCOPE, "scope")               /* kind, scope -> used here, granted to the group */       \
+    X(SCOPE_GRANT, "scope_grant")   /* kind, scope -> ScopeRecord (directory) */
 
 #define DB_TABLE_ENUM(name, text) TABLE_##name,
 enum db_table { DB_TABLES(DB_TABLE_ENUM) TABLE_COUNT };

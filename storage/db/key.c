@@ -119,6 +119,14 @@ struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id
     return key_bytes(key);
 }
 
+struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t scope_id)
+{
+    key_group(key, group);
+    add_number(key, kind, 1);
+    add_number(key, scope_id, 8);
+    return key_bytes(key);
+}
+
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece)
 {

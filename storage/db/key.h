@@ -41,6 +41,8 @@ struct bytes key_import(struct key *key, uint32_t group, uint64_t account_id,
 /* Any row of an account by what is behind it in the key. */
 struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id,
                             struct bytes behind);
+/* scope, scope_grant: kinds are SCOPE_* of types.proto. */
+struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t scope_id);
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece);
 

@@ -3,6 +3,7 @@
 
 #include "node/base/check.h"
 #include "storage/db/key.h"
+#include "storage/machine/scope.h"
 
 /* The mailbox of row n has id n + 1. */
 static const struct default_mailbox {
@@ -23,6 +24,15 @@ static uint32_t uid_validity(uint64_t account_id, uint32_t mailbox_id)
     return (uint32_t)(1 + (account_id * 4096 + mailbox_id) % UINT32_MAX);
 }
 
+/* What was removed, or is not (or not wholly) in this group, counts for nobody here. */
+static struct account_counted counted_of(const struct account_record *record)
+{
+    if (record->gone || record->place >= PLACE_IMPORTED)
+        return (struct account_counted){0};
+    return (struct account_counted){record->domain_id, record->tenant_id, record->messages,
+                                    record->size};
+}
+
 void account_load(struct db_txn *txn, uint32_t group, uint64_t account_id,
                   struct account *account)
 {
@@ -36,6 +46,7 @@ void account_load(struct db_txn *txn, uint32_t group, uint64_t account_id,
         account->state = account->record.gone                      ? ACCOUNT_GONE
                          : account->record.place >= PLACE_IMPORTED ? ACCOUNT_AWAY
                                                                    : ACCOUNT_THERE;
+        account->counted = counted_of(&account->record);
         return;
     }
     account->record = (struct account_record){
@@ -70,12 +81,15 @@ void account_make(struct db_txn *txn, struct account *account)
     account->state = ACCOUNT_THERE;
 }
 
-void account_store(struct db_txn *txn, const struct account *account)
+void account_store(struct db_txn *txn, struct account *account)
 {
+    struct account_counted counts = counted_of(&account->record);
     struct key key;
     struct record record;
 
     CHECK(account->state != ACCOUNT_NEW);
+    scope_count(txn, account->group, &account->counted, &counts);
+    account->counted = counts;
     account_encode(&account->record, &record);
     db_put(txn, TABLE_MAILBOX, key_mailbox(&key, account->group, account->id, 0),
            record_bytes(&record));

@@ -17,11 +17,21 @@ enum account_state {
     ACCOUNT_AWAY /* in another group: nothing of it counts here */
 };
 
+/* What an account holds for the scopes that it is counted in, as the rows of these (scope.h)
+ * have it. */
+struct account_counted {
+    uint64_t domain_id;
+    uint64_t tenant_id;
+    uint64_t messages;
+    uint64_t size;
+};
+
 struct account {
     uint32_t group;
     uint64_t id;
     enum account_state state;
     struct account_record record;
+    struct account_counted counted;
 };
 
 struct mailbox {
@@ -38,7 +48,9 @@ void account_load(struct db_txn *txn, uint32_t group, uint64_t account_id,
 /* Before the first write to any of its rows: a new account gets its default mailboxes. Not for
  * one that is gone. */
 void account_make(struct db_txn *txn, struct account *account);
-void account_store(struct db_txn *txn, const struct account *account);
+/* Also moves what its domain and its tenant hold by what has changed since the last load or
+ * store: the one place where they are counted. */
+void account_store(struct db_txn *txn, struct account *account);
 
 /* Returns false when there is none. Id 0 is the INBOX. */
 bool mailbox_load(struct db_txn *txn, const struct account *account, uint32_t mailbox_id,

@@ -20,9 +20,12 @@ enum {
     CHANGE_TRIM_LOOKS_MAX = 20000, /* rows passed by one command: more than it can add */
     UNDELETE_MESSAGES_MAX = 1000,  /* brought back by one command */
     UNDELETE_MAILBOXES_MAX = 16,
-    IMPORT_ROWS_MAX = 4096,  /* in one command */
-    MOVES_MAX = 1000,        /* under way in a cluster */
-    FORMER_GROUPS_MAX = 8,   /* moves of an account in 24 hours */
+    IMPORT_ROWS_MAX = 4096, /* in one command */
+    MOVES_MAX = 1000,       /* under way in a cluster */
+    FORMER_GROUPS_MAX = 8,  /* moves of an account in 24 hours */
+    SCOPE_ENROL_MAX = 1000, /* accounts in one command */
+    DOMAINS_NUMBER_MAX = 1000,
+    DOMAINS_NUMBER_LOOKS_MAX = 10000,
     UPLOAD_COUNT_MAX = 4096, /* unfinished ones in a group */
     UPLOAD_DROP_MAX = 1000,  /* dropped by one command */
     DEDUPE_KEPT_MS = 24 * 60 * 60 * 1000,
@@ -97,5 +100,7 @@ apply_command apply_tick, apply_expunged_purge, apply_undelete, apply_policy_set
 apply_command apply_account_move_begin, apply_account_move_claim, apply_account_move_done,
     apply_account_move_cancel, apply_move_start, apply_move_freeze, apply_move_end,
     apply_import_begin, apply_import_rows, apply_import_end;
+apply_command apply_scope_grant, apply_scope_return, apply_scope_enrol, apply_scope_ask,
+    apply_scope_returned, apply_domains_number;
 
 #endif

@@ -4,6 +4,7 @@
 #include "storage/machine/keyword.h"
 #include "storage/machine/message.h"
 #include "storage/machine/quota.h"
+#include "storage/machine/scope.h"
 #include "storage/schema/format.h"
 
 /* The messages that a command names; refuses when they are too many for one command. */
@@ -22,7 +23,7 @@ static enum err messages_load(struct apply *apply, const struct account *account
     return ERR_OK;
 }
 
-static void both_store(struct apply *apply, const struct account *account,
+static void both_store(struct apply *apply, struct account *account,
                        const struct mailbox *mailbox)
 {
     mailbox_store(apply->txn, account, mailbox);
@@ -209,12 +210,16 @@ enum err apply_copy(struct apply *apply)
         return apply_refuse(apply, ERR_FULL, "the UIDs of the mailbox are used up");
     for (size_t i = 0; i < count && !call->move; i++)
         size += messages[i].record.size;
-    if (!call->move && (err = quota_check(apply, &account, call->quota, count, size)) != ERR_OK)
+    if (!call->move &&
+        ((err = quota_check(apply, &account, call->quota, count, size)) != ERR_OK ||
+         (count > 0 &&
+          (err = scope_check(apply, &account, call->scopes, count, size)) != ERR_OK)))
         return err;
     apply->outcome->uid_validity = target->record.uid_validity;
     apply->outcome->modseq = target->record.modseq;
     if (count == 0)
         return ERR_OK;
+    scope_enrol(apply, &account, call->scopes);
     messages_copy(apply, &account, &source, target, messages, count);
     apply->outcome->modseq = target->record.modseq;
     if (call->move) {

@@ -8,17 +8,20 @@
 #include "storage/machine/keyword.h"
 #include "storage/machine/message.h"
 #include "storage/machine/quota.h"
+#include "storage/machine/scope.h"
 #include "storage/schema/entry.h"
 
 /* A recipient whose account is there, or will be made. */
 struct target {
     uint64_t account_id;
     uint32_t mailbox_id;
+    const Pr__AccountScopes *scopes; /* NULL: none */
 };
 
 struct delivery {
     struct target *targets;
     size_t count;
+    struct scope_needs needs;
     /* Of the first target, so that the usual delivery, to one, reads nothing twice. */
     struct account account;
     struct mailbox mailbox;
@@ -40,6 +43,14 @@ static bool target_known(const struct delivery *delivery, struct target target)
     for (size_t i = 0; i < delivery->count; i++)
         if (delivery->targets[i].account_id == target.account_id &&
             delivery->targets[i].mailbox_id == target.mailbox_id)
+            return true;
+    return false;
+}
+
+static bool account_known(const struct delivery *delivery, uint64_t account_id)
+{
+    for (size_t i = 0; i < delivery->count; i++)
+        if (delivery->targets[i].account_id == account_id)
             return true;
     return false;
 }
@@ -69,19 +80,21 @@ static enum err targets_check(struct apply *apply, const Pr__Deliver *call,
             return err;
         if (!message_fits(&mailbox, 1))
             return apply_refuse(apply, ERR_FULL, "the UIDs of a mailbox are used up");
-        target = (struct target){account.id, mailbox.id};
+        target = (struct target){account.id, mailbox.id, recipient->scopes};
         if (target_known(delivery, target))
             continue;
         if ((err = quota_check(apply, &account, recipient->quota, 1, call->body->size)) !=
             ERR_OK)
             return err; /* nobody gets it: a part of a delivery cannot be refused */
+        scope_needs_add(apply, &delivery->needs, &account, recipient->scopes,
+                        account_known(delivery, account.id), 1, call->body->size);
         if (delivery->count == 0) {
             delivery->account = account;
             delivery->mailbox = mailbox;
         }
         delivery->targets[delivery->count++] = target;
     }
-    return ERR_OK;
+    return scope_needs_check(apply, &delivery->needs);
 }
 
 static enum err deliver_check(struct apply *apply, const Pr__Deliver *call)
@@ -167,6 +180,7 @@ static void deliver_store(struct apply *apply, const Pr__Deliver *call,
         if (i > 0)
             target_load(apply, delivery->targets[i].account_id, delivery->targets[i].mailbox_id,
                         &delivery->account, &delivery->mailbox);
+        scope_enrol(apply, &delivery->account, delivery->targets[i].scopes);
         uid = message_store(apply, &delivery->account, &delivery->mailbox, message);
     }
     for (size_t i = 0; i < call->n_handovers; i++)
@@ -222,8 +236,10 @@ enum err apply_append(struct apply *apply)
                             call->internal_zone);
     if (!message_fits(&mailbox, 1))
         return apply_refuse(apply, ERR_FULL, "the UIDs of the mailbox are used up");
-    if ((err = quota_check(apply, &account, call->quota, 1, call->body->size)) != ERR_OK)
+    if ((err = quota_check(apply, &account, call->quota, 1, call->body->size)) != ERR_OK ||
+        (err = scope_check(apply, &account, call->scopes, 1, call->body->size)) != ERR_OK)
         return err;
+    scope_enrol(apply, &account, call->scopes);
     account_make(apply->txn, &account);
     message.flags |= keyword_make(apply, &account, &mailbox, &keywords);
     message.blob = blob_make(apply, call->body, &source, 1);

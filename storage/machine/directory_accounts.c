@@ -5,6 +5,7 @@
 #include "node/base/check.h"
 #include "storage/machine/directory.h"
 #include "storage/machine/directory_rows.h"
+#include "storage/machine/directory_scopes.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
@@ -81,6 +82,7 @@ enum err apply_tenant_remove(struct apply *apply)
         return apply_refuse(apply, ERR_INVALID, "tenant %s still has %llu domains", name,
                             (unsigned long long)tenant->domains);
     db_delete(apply->txn, TABLE_TENANT, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
+    directory_scope_forget(apply, PR__SCOPE_KIND__SCOPE_TENANT, tenant->id);
     return ERR_OK;
 }
 
@@ -102,6 +104,14 @@ enum err apply_domain_add(struct apply *apply)
     domain.name = call->name;
     domain.tenant = call->tenant;
     domain.created_ms = apply->command->time_ms;
+    if (apply_format(apply) >= FORMAT_SCOPES) {
+        Pr__ClusterRecord *cluster = directory_cluster_load(apply);
+        if (cluster == NULL)
+            return apply->outcome->err;
+        domain.id = directory_domain_number(cluster);
+        directory_cluster_store(apply, cluster);
+    }
+    apply->outcome->id = domain.id;
     directory_domain_store(apply, &domain);
     tenant->domains++;
     directory_tenant_store(apply, tenant);
@@ -121,6 +131,7 @@ enum err apply_domain_remove(struct apply *apply)
         return apply_refuse(apply, ERR_INVALID, "domain %s still has %llu accounts", name,
                             (unsigned long long)domain->accounts);
     db_delete(apply->txn, TABLE_DOMAIN, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
+    directory_scope_forget(apply, PR__SCOPE_KIND__SCOPE_DOMAIN, domain->id);
     if ((tenant = directory_tenant_load(apply, domain->tenant)) != NULL) {
         tenant->domains--;
         directory_tenant_store(apply, tenant);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The mail policy, and what accounts may hold. */
 #include "storage/machine/directory_rows.h"
+#include "storage/machine/directory_scopes.h"
+#include "storage/schema/format.h"
 
 enum { UNDELETE_DAYS_MAX = 3650 };
 
@@ -22,13 +24,29 @@ enum err apply_policy_set(struct apply *apply)
     return ERR_OK;
 }
 
+/* A release without such limits takes it for a default of the accounts. */
+static bool is_together(const struct apply *apply, const Pr__QuotaSet *call)
+{
+    return call->together && apply_format(apply) >= FORMAT_SCOPES;
+}
+
 static enum err tenant_quota_set(struct apply *apply, const Pr__QuotaSet *call)
 {
     Pr__TenantRecord *tenant = directory_tenant_load(apply, call->tenant);
 
     if (tenant == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no tenant %s", call->tenant);
-    tenant->quota = call->quota;
+    if (is_together(apply, call)) {
+        Pr__ClusterRecord *cluster = directory_cluster_load(apply);
+        if (cluster == NULL)
+            return apply->outcome->err;
+        tenant->limit = directory_scope_limit(apply, cluster, PR__SCOPE_KIND__SCOPE_TENANT,
+                                              tenant->id, tenant->name, call->quota);
+        tenant->total = tenant->limit != 0 ? call->quota : NULL;
+        directory_cluster_store(apply, cluster);
+    } else {
+        tenant->quota = call->quota;
+    }
     directory_tenant_store(apply, tenant);
     return ERR_OK;
 }
@@ -39,7 +57,19 @@ static enum err domain_quota_set(struct apply *apply, const Pr__QuotaSet *call)
 
     if (domain == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no domain %s", call->domain);
-    domain->quota = call->quota;
+    if (is_together(apply, call)) {
+        Pr__ClusterRecord *cluster = directory_cluster_load(apply);
+        if (cluster == NULL)
+            return apply->outcome->err;
+        if (domain->id == 0)
+            domain->id = directory_domain_number(cluster);
+        domain->limit = directory_scope_limit(apply, cluster, PR__SCOPE_KIND__SCOPE_DOMAIN,
+                                              domain->id, domain->name, call->quota);
+        domain->total = domain->limit != 0 ? call->quota : NULL;
+        directory_cluster_store(apply, cluster);
+    } else {
+        domain->quota = call->quota;
+    }
     directory_domain_store(apply, domain);
     return ERR_OK;
 }
@@ -70,6 +100,8 @@ enum err apply_quota_set(struct apply *apply)
 
     if (tenant + domain + address != 1)
         return apply_refuse(apply, ERR_INVALID, "a quota of a tenant, a domain or an account");
+    if (address && is_together(apply, call))
+        return apply_refuse(apply, ERR_INVALID, "an account has no others to share with");
     if (tenant)
         return tenant_quota_set(apply, call);
     return domain ? domain_quota_set(apply, call) : account_quota_set(apply, call);

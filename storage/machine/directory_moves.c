@@ -6,6 +6,8 @@
  */
 #include "storage/machine/dedupe.h"
 #include "storage/machine/directory_rows.h"
+#include "storage/machine/directory_scopes.h"
+#include "storage/schema/format.h"
 
 static struct bytes move_key(struct key *key, uint64_t account_id)
 {
@@ -170,6 +172,22 @@ static void former_add(struct apply *apply, Pr__AccountRecord *account)
     account->n_former = kept + 1;
 }
 
+/* What the account holds is held in its new group now. */
+static void scopes_move(struct apply *apply, struct bytes domain_name, uint32_t group)
+{
+    const Pr__AccountMoveDone *call = apply->command->account_move_done;
+    const Pr__DomainRecord *domain = directory_domain_load(apply, domain_name);
+    const Pr__TenantRecord *tenant;
+
+    if (domain == NULL || apply_format(apply) < FORMAT_SCOPES)
+        return;
+    directory_scope_moved(apply, PR__SCOPE_KIND__SCOPE_DOMAIN, domain->id, group,
+                          call->messages, call->bytes);
+    if ((tenant = directory_tenant_load(apply, domain->tenant)) != NULL)
+        directory_scope_moved(apply, PR__SCOPE_KIND__SCOPE_TENANT, tenant->id, group,
+                              call->messages, call->bytes);
+}
+
 enum err apply_account_move_done(struct apply *apply)
 {
     const Pr__AccountMoveDone *call = apply->command->account_move_done;
@@ -189,6 +207,7 @@ enum err apply_account_move_done(struct apply *apply)
     account->group = move->to;
     directory_account_store(apply, local, domain, account);
     groups_count(apply, move);
+    scopes_move(apply, domain, move->to);
     directory_move_forget(apply, account->id);
     event_account_moved(apply, account->id, account->group);
     return ERR_OK;

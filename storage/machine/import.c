@@ -10,6 +10,7 @@
 #include "storage/machine/expunged.h"
 #include "storage/machine/moving.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 
 /* What an import may write, and how long a key is behind the account. */
 static const struct import_table {
@@ -146,8 +147,11 @@ static bool value_valid(struct apply *apply, const Pr__ImportRow *row, bool own_
 
     switch (row->table) {
     case PR__IMPORT_TABLE__IMPORT_MAILBOX:
-        return own_row ? account_decode(value, &account) && !account.gone
-                       : mailbox_decode(value, &mailbox);
+        if (!own_row)
+            return mailbox_decode(value, &mailbox);
+        return account_decode(value, &account) && !account.gone &&
+               (apply_format(apply) >= FORMAT_SCOPES ||
+                (account.domain_id == 0 && account.tenant_id == 0));
     case PR__IMPORT_TABLE__IMPORT_MAILBOX_NAME:
         return name_decode(value, &name);
     case PR__IMPORT_TABLE__IMPORT_KEYWORD:

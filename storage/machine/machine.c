@@ -70,6 +70,12 @@ static const struct command {
     {PR__COMMAND__CALL_IMPORT_BEGIN, IN_MAIL, FORMAT_DEPTH, apply_import_begin},
     {PR__COMMAND__CALL_IMPORT_ROWS, IN_MAIL, FORMAT_DEPTH, apply_import_rows},
     {PR__COMMAND__CALL_IMPORT_END, IN_MAIL, FORMAT_DEPTH, apply_import_end},
+    {PR__COMMAND__CALL_SCOPE_GRANT, IN_MAIL, FORMAT_SCOPES, apply_scope_grant},
+    {PR__COMMAND__CALL_SCOPE_RETURN, IN_MAIL, FORMAT_SCOPES, apply_scope_return},
+    {PR__COMMAND__CALL_SCOPE_ENROL, IN_MAIL, FORMAT_SCOPES, apply_scope_enrol},
+    {PR__COMMAND__CALL_SCOPE_ASK, IN_DIRECTORY, FORMAT_SCOPES, apply_scope_ask},
+    {PR__COMMAND__CALL_SCOPE_RETURNED, IN_DIRECTORY, FORMAT_SCOPES, apply_scope_returned},
+    {PR__COMMAND__CALL_DOMAINS_NUMBER, IN_DIRECTORY, FORMAT_SCOPES, apply_domains_number},
     {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_cancel},
 };
 
@@ -142,9 +148,9 @@ static void entry_apply(struct apply *apply, struct bytes entry, struct bytes *r
     command_run(apply);
     *reply = outcome_pack(apply->arena, apply->outcome);
     if (apply->request_id.len != 0) {
-        /* An account that is about to leave may stay after all: the same request is for it
-         * then. Who goes elsewhere with it cancels it here first. */
-        if (apply->outcome->err != ERR_MOVED)
+        /* An account that is about to leave may stay after all, a group may be granted more:
+         * the same request is for it then. Who goes elsewhere with it cancels it here first. */
+        if (apply->outcome->err != ERR_MOVED && apply->outcome->err != ERR_GRANT)
             dedupe_remember(apply, apply->request_id, *reply);
         dedupe_expire(apply);
     }

@@ -37,7 +37,8 @@ struct machine_events {
     unsigned ended_count;
     unsigned ended_room;
     bool handover_added;
-    bool moves_changed;                         /* which accounts are to move */
+    bool scopes_changed; /* limits of domains and tenants, or what of them is granted */
+    bool moves_changed;  /* which accounts are to move */
     struct machine_moved_event *accounts_moved; /* the directory says that they are elsewhere */
     unsigned moved_count;
     unsigned moved_room;

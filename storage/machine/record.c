@@ -6,7 +6,7 @@
 #include "node/base/check.h"
 #include "storage/schema/format.h"
 
-enum { VERSION = 1, VERSION_2 = 2, VERSION_3 = 3 };
+enum { VERSION = 1, VERSION_2 = 2, VERSION_3 = 3, VERSION_4 = 4 };
 
 static void record_begin(struct record *record)
 {
@@ -150,18 +150,19 @@ bool group_decode(struct bytes row, struct group_record *group)
 }
 
 /*
- * Version 2 has what can be brought back, version 3 how it moved. A row is written in the
- * oldest version that can hold it, so that a group of the first format keeps the rows that
- * release wrote.
+ * Version 2 has what can be brought back, version 3 how it moved, version 4 its scopes. A row
+ * is written in the oldest version that can hold it, so that a group of the first format keeps
+ * the rows that release wrote.
  */
 void account_encode(const struct account_record *account, struct record *record)
 {
-    bool third = account->place != PLACE_HERE || account->attempt > 0;
+    bool fourth = account->domain_id != 0 || account->tenant_id != 0;
+    bool third = fourth || account->place != PLACE_HERE || account->attempt > 0;
     bool second = third || account->expunged > 0 || account->expunged_size > 0;
 
     record_begin(record);
     if (second)
-        record->at[0] = third ? VERSION_3 : VERSION_2;
+        record->at[0] = fourth ? VERSION_4 : third ? VERSION_3 : VERSION_2;
     put_u8(record, account->gone);
     put_u64(record, account->modseq);
     put_u32(record, account->mailboxes);
@@ -178,13 +179,18 @@ void account_encode(const struct account_record *account, struct record *record)
         put_u32(record, account->peer);
         put_u64(record, account->attempt);
     }
+    if (fourth) {
+        put_u64(record, account->domain_id);
+        put_u64(record, account->tenant_id);
+    }
 }
 
 bool account_decode(struct bytes row, struct account_record *account)
 {
-    struct reader reader = reader_begin_version(row, VERSION_3);
+    struct reader reader = reader_begin_version(row, VERSION_4);
     bool second = row.len > 0 && row.at[0] >= VERSION_2;
     bool third = row.len > 0 && row.at[0] >= VERSION_3;
+    bool fourth = row.len > 0 && row.at[0] >= VERSION_4;
 
     account->gone = get_bool(&reader);
     account->modseq = get_u64(&reader);
@@ -198,7 +204,33 @@ bool account_decode(struct bytes row, struct account_record *account)
     account->place = third ? get_u8(&reader) : PLACE_HERE;
     account->peer = third ? get_u32(&reader) : 0;
     account->attempt = third ? get_u64(&reader) : 0;
+    account->domain_id = fourth ? get_u64(&reader) : 0;
+    account->tenant_id = fourth ? get_u64(&reader) : 0;
     return reader_done(&reader) && account->place <= PLACE_ELSEWHERE;
+}
+
+void scope_encode(const struct scope_record *scope, struct record *record)
+{
+    record_begin(record);
+    put_u64(record, scope->used_bytes);
+    put_u64(record, scope->used_messages);
+    put_u64(record, scope->granted_bytes);
+    put_u64(record, scope->granted_messages);
+    put_u64(record, scope->limit);
+    put_u64(record, scope->version);
+}
+
+bool scope_decode(struct bytes row, struct scope_record *scope)
+{
+    struct reader reader = reader_begin(row);
+
+    scope->used_bytes = get_u64(&reader);
+    scope->used_messages = get_u64(&reader);
+    scope->granted_bytes = get_u64(&reader);
+    scope->granted_messages = get_u64(&reader);
+    scope->limit = get_u64(&reader);
+    scope->version = get_u64(&reader);
+    return reader_done(&reader);
 }
 
 void moving_encode(const struct moving_record *moving, struct record *record)

@@ -51,6 +51,9 @@ struct account_record {
     uint8_t place;    /* enum account_place */
     uint32_t peer;    /* the group that it goes to or comes from; 0: it never moved */
     uint64_t attempt; /* the newest to move it, out or in, that this group has heard of */
+    /* Whose mail its mail counts for, as far as this group has heard; 0: not known. */
+    uint64_t domain_id;
+    uint64_t tenant_id;
 };
 
 /* The row of an account that is on its way. */
@@ -136,6 +139,17 @@ struct change_record {
     uint32_t last;
 };
 
+/* What the accounts of a domain or tenant hold in this group, and what of its limit the group
+ * may use (scope.h). */
+struct scope_record {
+    uint64_t used_bytes;
+    uint64_t used_messages;
+    uint64_t granted_bytes;
+    uint64_t granted_messages;
+    uint64_t limit; /* number of the limit that the grant is of; 0: there never was one */
+    uint64_t version;
+};
+
 struct bytes record_bytes(const struct record *record);
 
 void group_encode(const struct group_record *group, struct record *record);
@@ -147,6 +161,8 @@ bool moving_decode(struct bytes row, struct moving_record *moving);
 /* An import row's value. */
 void blob_id_encode(uint64_t blob, struct record *record);
 bool blob_id_decode(struct bytes row, uint64_t *blob);
+void scope_encode(const struct scope_record *scope, struct record *record);
+bool scope_decode(struct bytes row, struct scope_record *scope);
 void mailbox_encode(const struct mailbox_record *mailbox, struct record *record);
 bool mailbox_decode(struct bytes row, struct mailbox_record *mailbox);
 void name_encode(const struct name_record *name, struct record *record);

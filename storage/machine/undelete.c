@@ -6,6 +6,7 @@
 #include "storage/machine/mailbox_name.h"
 #include "storage/machine/message.h"
 #include "storage/machine/quota.h"
+#include "storage/machine/scope.h"
 
 /* A mailbox that messages come back to. */
 struct target {
@@ -185,8 +186,13 @@ enum err apply_undelete(struct apply *apply)
         (err = quota_check(apply, &undelete.account, call->quota, undelete.found_count,
                            undelete.size)) != ERR_OK)
         return err;
+    if (undelete.found_count == 0)
+        return ERR_OK;
+    if ((err = scope_check(apply, &undelete.account, call->scopes, undelete.found_count,
+                           undelete.size)) != ERR_OK)
+        return err;
+    scope_enrol(apply, &undelete.account, call->scopes);
     apply->outcome->id = undelete.found_count;
-    if (undelete.found_count > 0)
-        messages_restore(apply, &undelete);
+    messages_restore(apply, &undelete);
     return ERR_OK;
 }
