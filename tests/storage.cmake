@@ -52,3 +52,9 @@ unit_test(storage/query scrub SOURCES tests/unit/storage/lab.c tests/unit/storag
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD PkgConfig::SODIUM)
 unit_test(storage/service route SOURCES storage/service/route.c
           USES pr_schema pr_base PkgConfig::SODIUM)
+# Parts of the service in a world of one state, the real machine, and a clock that the test holds.
+set(service_world SOURCES tests/unit/storage/service/service_world.c tests/unit/storage/lab.c
+    tests/unit/storage/invariants.c)
+unit_test(storage/service move_out ${service_world} storage/service/move_out.c storage/service/moves.c
+          ${storage_model} tests/unit/storage/moving.c
+          USES pr_storage_query pr_storage_transfer Threads::Threads PkgConfig::SODIUM)
