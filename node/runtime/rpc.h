@@ -96,5 +96,8 @@ uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadlin
 /* The callback will not come. An unknown ticket is ignored. */
 void rpc_cancel(struct rpc_client *client, uint64_t ticket);
 bool rpc_client_connected(const struct rpc_client *client);
+/* How often it has connected. A call that ends when this is what it was at its rpc_call(), with
+ * a connection up then, was sent once at most. */
+uint64_t rpc_client_connects(const struct rpc_client *client);
 
 #endif

@@ -28,6 +28,7 @@ struct rpc_client {
     uint64_t redial_ms; /* the pause before the next time */
     struct rpc_link *link;
     bool up; /* the link was opened */
+    uint64_t connects;
     struct rpc_calls calls;
     unsigned running; /* calls that were sent over this link */
     unsigned parallel_max;
@@ -164,6 +165,7 @@ static bool on_opened(void *context, struct rpc_link *link)
         (node_id == 0 || (client->node_id != 0 && node_id != client->node_id)))
         return false;
     client->up = true;
+    client->connects++;
     client->unheard_ms = 0;
     client->redial_ms = DIAL_FIRST_MS;
     if (client->connected != NULL)
@@ -333,4 +335,9 @@ void rpc_cancel(struct rpc_client *client, uint64_t ticket)
 bool rpc_client_connected(const struct rpc_client *client)
 {
     return client->up;
+}
+
+uint64_t rpc_client_connects(const struct rpc_client *client)
+{
+    return client->connects;
 }

@@ -183,7 +183,8 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
 
     message->call = 0;
     if (err == ERR_OK)
-        err = (enum err)reply->err;
+        /* Without a majority nobody knows for long; a 451 promises nothing. */
+        err = reply->err == ERR_UNKNOWN ? ERR_UNAVAILABLE : (enum err)reply->err;
     else
         err =
             ERR_UNKNOWN; /* our own store is gone, and may have passed the message on before */

@@ -287,7 +287,8 @@ static void join_answered(void *context, enum err err, struct bytes reply)
         join->problem = arena_printf(arena, "%s gave no answer of a node", address);
     } else if (join->answer->err != ERR_OK) {
         bool other_may = join->answer->err == ERR_UNAVAILABLE ||
-                         join->answer->err == ERR_TIMEOUT || join->answer->err == ERR_BUSY;
+                         join->answer->err == ERR_TIMEOUT || join->answer->err == ERR_BUSY ||
+                         join->answer->err == ERR_UNKNOWN;
         join->err = other_may ? ERR_UNAVAILABLE : (enum err)join->answer->err;
         join->problem =
             arena_printf(arena, "%s says: %s", address,

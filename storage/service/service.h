@@ -131,6 +131,7 @@ void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *ou
  * own err may be a refusal) and the index, or ERR_UNAVAILABLE: no majority, nothing promised;
  * or ERR_TOOBIG. A command with a request id whose fate is unknown at the deadline is settled
  * by a Cancel: it is then certain that it never takes effect, as long as a majority is there.
+ * Without one it is ERR_UNKNOWN.
  */
 typedef void write_done(void *context, enum err err, const Pr__Outcome *outcome,
                         uint64_t index);

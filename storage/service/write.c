@@ -37,6 +37,7 @@ struct write {
     uint64_t hint;  /* who leads, as another node said; 0: ask around */
     unsigned asked_around;
     uint64_t ticket;           /* of the call to another node */
+    uint64_t connects;         /* of the connection that it went over */
     struct proposal *proposal; /* under way here */
     struct loop_timer *timer;  /* to the next attempt, or, with a proposal, to the deadline */
     uint64_t retry_ms;
@@ -56,6 +57,7 @@ struct proposal {
 };
 
 static void attempt_start(struct write *write);
+static void give_up(struct write *write);
 
 struct writes *writes_new(void)
 {
@@ -84,7 +86,7 @@ void writes_free(struct writes **writes)
         return;
     (*writes)->ending = true;
     while ((*writes)->first != NULL)
-        write_end((*writes)->first, ERR_UNAVAILABLE, NULL, 0);
+        give_up((*writes)->first);
     free(*writes);
     *writes = NULL;
 }
@@ -118,11 +120,19 @@ static void retry_later(struct write *write)
     timer_start(write, write->retry_ms);
 }
 
+/* Without an answer. Commands without id come again anyway: of them nobody wants to know. */
+static void give_up(struct write *write)
+{
+    bool unknown = write->uncertain || write->proposal != NULL || write->ticket != 0;
+
+    write_end(write, unknown && write->has_request_id ? ERR_UNKNOWN : ERR_UNAVAILABLE, NULL, 0);
+}
+
 /* Time is up. */
 static void settle(struct write *write)
 {
     if (write->settling || !write->uncertain || !write->has_request_id) {
-        write_end(write, ERR_UNAVAILABLE, NULL, 0);
+        give_up(write);
         return;
     }
     Pr__Command command = PR__COMMAND__INIT;
@@ -174,7 +184,7 @@ static void on_proposed(void *context, enum err err, uint64_t index, struct byte
     else {
         write->uncertain |= err != ERR_NOTLEADER && err != ERR_BUSY && err != ERR_NOTFOUND;
         if (err == ERR_CLOSED || write->service->writes->ending)
-            write_end(write, ERR_UNAVAILABLE, NULL, 0);
+            give_up(write);
         else
             retry_later(write);
     }
@@ -200,6 +210,15 @@ static bool is_refusal(uint32_t err)
            err == ERR_TIMEOUT || err == ERR_DENIED;
 }
 
+/* A request that goes out again over another connection may have been taken the first time:
+ * perhaps by a process that is gone, and that the refusal knows nothing of. */
+static bool was_sent_once(const struct write *write)
+{
+    const struct rpc_client *peer = service_peer(write->service, write->asked);
+
+    return peer != NULL && rpc_client_connects(peer) == write->connects;
+}
+
 static void on_peer_reply(void *context, enum err err, struct bytes bytes)
 {
     struct write *write = context;
@@ -219,7 +238,7 @@ static void on_peer_reply(void *context, enum err err, struct bytes bytes)
     } else {
         bool refused = reply != NULL && is_refusal(reply->err);
         bool elsewhere = refused && reply->leader != 0 && reply->leader != write->asked;
-        write->uncertain |= !refused;
+        write->uncertain |= !refused || !was_sent_once(write);
         write->hint = refused ? reply->leader : 0;
         if ((elsewhere || (refused && reply->err == ERR_CONFLICT)) && write->retry_ms == 0) {
             write->retry_ms = RETRY_FIRST_MS; /* once at once, then with pauses */
@@ -272,6 +291,7 @@ static void ask_peer(struct write *write, uint64_t node_id, uint64_t left_ms)
     request.propose = &propose;
     message_pack(&request.base, &packed);
     write->asked = node_id;
+    write->connects = rpc_client_connects(peer);
     write->ticket = rpc_call(peer, buffer_bytes(&packed),
                              left_ms < ATTEMPT_MS ? left_ms : ATTEMPT_MS, on_peer_reply, write);
     buffer_fini(&packed);

@@ -202,7 +202,7 @@ static void test_cancel_without_majority_ends_too(void **state)
     void *context = world.proposal_context;
     replicator_done *done = world.proposal_done;
     timer_fires();
-    expect_end(ERR_UNAVAILABLE);
+    expect_end(ERR_UNKNOWN); /* it may still take effect */
     assert_int_equal(world.proposals, 2);
     done(context, ERR_CLOSED, 0, bytes_from(NULL, 0));
     assert_int_equal(seen.count, 1);
@@ -261,6 +261,31 @@ static void test_lost_answer_of_a_peer_is_uncertain(void **state)
     assert_int_equal(proposed_call(), PR__COMMAND__CALL_CANCEL);
     replicator_says(ERR_OK, ERR_CANCELLED, 0);
     expect_end(ERR_UNAVAILABLE);
+}
+
+/* The process that took it is gone, and the next one, which was sent the request again, refuses
+ * it: that says nothing of the first. */
+static void test_refusal_of_a_request_sent_twice_is_uncertain(void **state)
+{
+    static const enum err refusals[] = {ERR_CONFLICT, ERR_TIMEOUT, ERR_NOTLEADER, ERR_BUSY};
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        teardown(state);
+        setup(state);
+        begin(OTHER, true, 9000);
+        world.connects++;
+        world.leader = 0;
+        peer_says(ERR_OK, refusals[i], 0, 0);
+        while (world.now_ms < 7100)
+            timer_fires();
+        assert_int_equal(seen.count, 0);
+        world.leader = SELF;
+        timer_fires();
+        assert_int_equal(proposed_call(), PR__COMMAND__CALL_CANCEL);
+        replicator_says(ERR_OK, ERR_OK, 8);
+        expect_end(ERR_OK);
+        assert_int_equal(seen.outcome_id, 8);
+    }
 }
 
 /* The first request does not know the other's clock; the reply tells it, and the request goes
@@ -324,6 +349,11 @@ static void test_end_of_the_process_ends_writes(void **state)
     writes_free(&service.writes);
     expect_end(ERR_UNAVAILABLE);
     service.writes = writes_new();
+    seen.count = 0;
+    begin(OTHER, true, 9000); /* what is under way may take effect */
+    writes_free(&service.writes);
+    expect_end(ERR_UNKNOWN);
+    service.writes = writes_new();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -342,6 +372,7 @@ int main(void)
         TEST(test_new_leader_is_asked_at_once),
         TEST(test_refusal_of_a_follower_is_not_uncertain),
         TEST(test_lost_answer_of_a_peer_is_uncertain),
+        TEST(test_refusal_of_a_request_sent_twice_is_uncertain),
         TEST(test_a_request_expires_by_the_clock_of_its_receiver),
         TEST(test_what_is_known_of_a_clock_grows_old),
         TEST(test_too_big_is_final),

@@ -96,6 +96,12 @@ bool rpc_client_connected(const struct rpc_client *client)
     return client != NULL;
 }
 
+uint64_t rpc_client_connects(const struct rpc_client *client)
+{
+    assert_non_null(client);
+    return world.connects;
+}
+
 bool read_is_local(const struct service *service, uint32_t group)
 {
     (void)service;

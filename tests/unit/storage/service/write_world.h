@@ -28,6 +28,7 @@ struct world {
     replicator_done *proposal_done;
     void *proposal_context;
     unsigned calls;
+    uint64_t connects; /* of the connection to the other node */
     uint64_t clock_id;
     uint64_t expires_ms;
     uint64_t cancelled;
