@@ -58,3 +58,6 @@ set(service_world SOURCES tests/unit/storage/service/service_world.c tests/unit/
 unit_test(storage/service move_out ${service_world} storage/service/move_out.c storage/service/moves.c
           ${storage_model} tests/unit/storage/moving.c
           USES pr_storage_query pr_storage_transfer Threads::Threads PkgConfig::SODIUM)
+unit_test(storage/service join_serve ${service_world} storage/service/join_serve.c
+          node/runtime/tls_make.c node/runtime/tls_pem.c
+          USES pr_storage_query pr_storage_machine PkgConfig::OPENSSL PkgConfig::SODIUM)
