@@ -80,6 +80,13 @@ void replicator_group_remove(struct replicator *replicator, uint32_t id, bool fo
         closing_start(group, call, CLOSING_REMOVE);
 }
 
+bool replicator_has_entry(const struct replicator *replicator, uint32_t id, uint64_t index,
+                          uint64_t term)
+{
+    const struct group *group = replicator_group(replicator, id);
+    return group != NULL && index != 0 && group_term_of(group, index) == term;
+}
+
 static enum err survivors_check(const struct group *group, const uint64_t *members,
                                 unsigned count)
 {
@@ -109,7 +116,7 @@ void replicator_group_recover(struct replicator *replicator, uint32_t id,
     else if (group->closing.stage != CLOSING_NONE || group->bootstrap != NULL ||
              !group->started)
         err = ERR_BUSY;
-    else if (!group_whole(group) || group->install.active)
+    else if ((count == 1 && !group_whole(group)) || group->install.active)
         err = ERR_UNAVAILABLE;
     else
         err = survivors_check(group, members, count);
@@ -118,9 +125,11 @@ void replicator_group_recover(struct replicator *replicator, uint32_t id,
         return;
     }
     closing_start(group, call, CLOSING_RECOVER);
-    group->closing.members.count = count;
+    group->closing.members = calloc(1, sizeof(*group->closing.members));
+    CHECK(group->closing.members != NULL);
+    group->closing.members->count = count;
     for (unsigned i = 0; i < count; i++)
-        group->closing.members.members[i] =
+        group->closing.members->members[i] =
             (struct membership_member){.id = members[i], .role = RAFT_VOTER};
 }
 
@@ -135,7 +144,7 @@ static bool quiet(const struct group *group)
 static void recovery_write(struct group *group)
 {
     uint8_t payload[MEMBERSHIP_SIZE_MAX];
-    size_t len = membership_encode(&group->closing.members, payload);
+    size_t len = membership_encode(group->closing.members, payload);
     uint64_t index = group->cache.next;
     uint64_t before = group->cache.bytes;
     struct frame *frame = frame_new(len);
@@ -155,7 +164,7 @@ static void recovery_write(struct group *group)
              LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("term", group->raft.current_term),
                         LOG_U64("index", index), LOG_U64("applied", group->applied),
                         LOG_U64("commit", group->raft.commit_index),
-                        LOG_U64("members", group->closing.members.count)));
+                        LOG_U64("members", group->closing.members->count)));
 }
 
 /* Raft counts on it that who has acknowledged entries votes for nobody without them. */

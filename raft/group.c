@@ -72,10 +72,14 @@ void group_free(struct group *group)
         link_clear(group->links[i]);
         free(group->links[i]);
     }
+    free(group->links);
+    free(group->status);
+    free(group->closing.members);
     if (group->install.active)
         raft_configuration_close(&group->install.base.configuration);
     raft_close(&group->raft, NULL);
     cache_fini(&group->cache);
+    group_changes_truncate(group, 0);
     free(group->changes);
     free(group);
 }
@@ -198,14 +202,9 @@ static enum err entries_load(struct group *group, const struct log_state *state,
             }
             group_changes_add(group, state->first_index + i, scanned[i].data);
             struct change *change = &group->changes[group->changes_count - 1];
-            entries[i].buf.len = change->size;
+            entries[i].buf = (struct raft_buffer){change->payload, change->size};
         }
     }
-    /* The payloads have moved while the list grew: point at them now. */
-    unsigned change = state->base_members_size > 0 ? 1 : 0;
-    for (unsigned i = 0; i < found && err == ERR_OK; i++)
-        if (entries[i].type == RAFT_CHANGE)
-            entries[i].buf.base = group->changes[change++].payload;
     for (unsigned i = 0; i < found; i++)
         frame_unref(scanned[i].owner);
     return err;
@@ -214,7 +213,7 @@ static enum err entries_load(struct group *group, const struct log_state *state,
 static enum err base_load(struct group *group, const struct log_state *state,
                           struct raft_snapshot_metadata *base)
 {
-    struct bytes members = bytes_from(state->base_members, state->base_members_size);
+    struct bytes members = state->base_members;
     struct membership membership;
     if (membership_decode(members, &membership) != ERR_OK ||
         state->base_members_index >= state->first_index || state->base_term == 0)
@@ -386,7 +385,7 @@ uint64_t group_match(const struct group *group, uint64_t node_id)
 void group_changes_truncate(struct group *group, uint64_t from)
 {
     while (group->changes_count > 0 && group->changes[group->changes_count - 1].index >= from)
-        group->changes_count--;
+        free(group->changes[--group->changes_count].payload);
 }
 
 void group_changes_add(struct group *group, uint64_t index, struct bytes payload)
@@ -400,6 +399,8 @@ void group_changes_add(struct group *group, uint64_t index, struct bytes payload
     struct change *change = &group->changes[group->changes_count++];
     change->index = index;
     change->size = (unsigned)payload.len;
+    change->payload = malloc(payload.len);
+    CHECK(change->payload != NULL);
     memcpy(change->payload, payload.at, payload.len);
 }
 

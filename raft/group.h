@@ -16,11 +16,11 @@
 #include "raft/wire.h"
 
 enum {
-    FRAME_TARGET_BYTES = 1024 * 1024, /* a frame is sent when it has grown to this */
-    LINK_SHARE_BYTES = 256 * 1024,    /* of a frame for one group, while others wait */
-    LINK_QUEUE_MAX = 4096,            /* messages for one peer of one group */
-    LINKS_MAX = 2 * REPLICATOR_MEMBERS_MAX,
-    INFLIGHT_ENTRIES_MAX = 512, /* libraft's window for one follower */
+    FRAME_TARGET_BYTES = 1024 * 1024,       /* a frame is sent when it has grown to this */
+    LINK_SHARE_BYTES = 256 * 1024,          /* of a frame for one group, while others wait */
+    LINK_QUEUE_MAX = 4096,                  /* messages for one peer of one group */
+    LINKS_MAX = 2 * REPLICATOR_MEMBERS_MAX, /* members, and those that were */
+    INFLIGHT_ENTRIES_MAX = 512,             /* libraft's window for one follower */
     RECEIVE_BYTES_PER_TURN = 8 * 1024 * 1024,
     SUBMIT_ENTRIES_MAX = 1024,
     LANES_MAX = 64,
@@ -90,7 +90,7 @@ struct peer {
 struct change {
     uint64_t index;
     unsigned size;
-    uint8_t payload[MEMBERSHIP_SIZE_MAX];
+    uint8_t *payload;
 };
 
 /* Steps of a membership change or a transfer that is under way. members.c */
@@ -133,7 +133,7 @@ struct flight {
     uint64_t to;
     uint64_t clamp; /* what of it may be reported: a truncation may have overtaken the rest */
     struct entry *entries;
-    uint8_t base_members[MEMBERSHIP_SIZE_MAX]; /* of a trim */
+    uint8_t *base_members; /* of a trim */
 };
 
 /* Getting the state from another replica. fetch.c */
@@ -176,8 +176,8 @@ struct closing {
     enum closing_stage stage;
     struct call *call;
     enum closing_kind kind;
-    bool forgotten; /* nothing else is to be waited for */
-    struct membership members;
+    bool forgotten;             /* nothing else is to be waited for */
+    struct membership *members; /* of a recovery */
 };
 
 struct read_round {
@@ -231,8 +231,10 @@ struct group {
     bool unserving;      /* that leader takes no proposals */
     struct lost_leader lost;
     bool stands; /* at the next look at the timer, whatever the state here is */
-    struct link *links[LINKS_MAX];
+    struct link **links;
     unsigned links_count;
+    unsigned links_room;
+    struct members_status *status; /* what replicator_status() has told last */
     bool changed;
     enum replicator_state told_state;
     uint64_t told_term;

@@ -13,7 +13,7 @@
  */
 struct frame;
 
-enum { LOG_MEMBERS_SIZE_MAX = 512 };
+enum { LOG_MEMBERS_SIZE_MAX = 16 * 1024 };
 
 struct entry {
     uint64_t term;
@@ -52,10 +52,10 @@ struct log_state {
     uint64_t first_index; /* 1 when nothing was trimmed */
     uint64_t last_index;  /* first_index - 1 when empty */
     uint64_t base_term;   /* term of entry first_index - 1; 0 when that is 0 */
-    /* As log_write's, of the last trim; size 0 when nothing was trimmed. */
+    /* As log_write's, of the last trim; empty when nothing was trimmed. The log's memory: valid
+     * until the next write of the group is handed over. */
     uint64_t base_members_index;
-    unsigned base_members_size;
-    uint8_t base_members[LOG_MEMBERS_SIZE_MAX];
+    struct bytes base_members;
     bool dropped; /* no group: what is left of one. Term and vote stand; and as log_write's: */
     uint64_t promised_term;
     uint64_t promised_index;

@@ -15,7 +15,28 @@ static uint64_t count_of(const struct log_index *index)
 void log_index_fini(struct log_index *index)
 {
     free(index->positions);
+    free(index->base_members);
     index->positions = NULL;
+    index->base_members = NULL;
+}
+
+void log_index_state(struct log_index *index, const struct log_state *state)
+{
+    struct bytes members = state->base_members;
+    uint8_t *copy = NULL;
+    if (members.at == index->base_members && members.len == index->state.base_members.len) {
+        index->state = *state;
+        return;
+    }
+    if (members.len > 0) {
+        copy = malloc(members.len);
+        CHECK(copy != NULL);
+        memcpy(copy, members.at, members.len);
+    }
+    free(index->base_members);
+    index->base_members = copy;
+    index->state = *state;
+    index->state.base_members = bytes_from(copy, members.len);
 }
 
 const struct log_position *log_index_at(const struct log_index *index, uint64_t entry)
@@ -47,6 +68,15 @@ void log_index_append(struct log_index *index, const struct log_position *positi
     index->positions[index->skipped + count_of(index)] = *position;
     index->state.last_index++;
     index->bytes += position->len + LOG_RECORD_ENTRY_SIZE;
+}
+
+void log_index_set(struct log_index *index, uint64_t entry, const struct log_position *position)
+{
+    CHECK(entry >= index->state.first_index && entry <= index->state.last_index);
+    struct log_position *at =
+        &index->positions[index->skipped + entry - index->state.first_index];
+    index->bytes = index->bytes - at->len + position->len;
+    *at = *position;
 }
 
 void log_index_truncate(struct log_index *index, uint64_t from)

@@ -11,15 +11,17 @@
  * what older ones had from there on.
  */
 struct log_position {
-    uint64_t sequence; /* of the record */
+    uint64_t sequence; /* of the record, or number of the segment */
     uint64_t term;
-    uint32_t offset; /* of the data, in the record */
+    uint32_t offset; /* of the data, in the record or segment */
     uint32_t len;
+    uint32_t check; /* of the data; journal_format.h */
     uint8_t type;
 };
 
 struct log_index {
     struct log_state state; /* last_index is right once loaded */
+    uint8_t *base_members;  /* what the state's point at */
     uint64_t next;          /* loading: behind the newest entry seen, trimmed ones included */
     struct log_position *positions; /* of state.first_index, … */
     uint64_t skipped;               /* slots at the front that have been trimmed away */
@@ -29,10 +31,16 @@ struct log_index {
 
 void log_index_fini(struct log_index *index);
 
+/* The state as it is now, with a copy of the members. */
+void log_index_state(struct log_index *index, const struct log_state *state);
+
 /* NULL when it is not there. Valid until the next change. */
 const struct log_position *log_index_at(const struct log_index *index, uint64_t entry);
 
 void log_index_append(struct log_index *index, const struct log_position *position);
+/* Another place for an entry that is there. */
+void log_index_set(struct log_index *index, uint64_t entry,
+                   const struct log_position *position);
 void log_index_truncate(struct log_index *index, uint64_t from);
 void log_index_trim(struct log_index *index, uint64_t before);
 /* Empty, and begins at `first`. */

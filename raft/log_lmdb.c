@@ -65,7 +65,7 @@ struct log_index *log_group_add(struct log_lmdb *log, const struct log_state *st
     struct log_index **groups =
         realloc(log->groups, (log->groups_count + 1) * sizeof(struct log_index *));
     CHECK(index != NULL && groups != NULL);
-    index->state = *state;
+    log_index_state(index, state);
     index->state.last_index = state->first_index - 1;
     memmove(groups + at + 1, groups + at, (log->groups_count - at) * sizeof(*groups));
     groups[at] = index;

@@ -109,8 +109,7 @@ static struct log_state state_after(const struct log_state *before,
         state.first_index = write->trim_before;
         state.base_term = write->base_term;
         state.base_members_index = write->base_members_index;
-        state.base_members_size = (unsigned)write->base_members.len;
-        memcpy(state.base_members, write->base_members.at, write->base_members.len);
+        state.base_members = write->base_members;
     }
     return state;
 }
@@ -202,7 +201,7 @@ void log_writes_index(struct log_lmdb *log)
         else if (write->trim_before != 0)
             log_index_trim(index, write->trim_before);
         after.last_index = index->state.last_index;
-        index->state = after;
+        log_index_state(index, &after);
         metric_add(METRIC_RAFT_ENTRIES_WRITTEN, write->count);
     }
     metric_add(METRIC_RAFT_LOG_COMMITS, 1);

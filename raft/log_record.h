@@ -40,6 +40,7 @@ struct log_record_entry {
 struct log_record_entry log_record_entry(const struct log_record *record, unsigned at);
 
 size_t log_state_write(uint8_t *at, const struct log_state *state);
+/* The members are borrowed from `value`. */
 MUST_CHECK enum err log_state_read(struct bytes value, struct log_state *state);
 
 #endif

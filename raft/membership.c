@@ -8,7 +8,14 @@
 #include "raft/coding.h"
 #include "raft/replicator.h"
 
-enum { ENCODING_VERSION = 1, HEAD_SIZE = 9, ROLE_STANDBY = 0, ROLE_VOTER = 1, ROLE_SPARE = 2 };
+enum {
+    ENCODING_VERSION = 1,
+    HEAD_SIZE = 9,
+    MEMBER_SIZE_LEAST = 11,
+    ROLE_STANDBY = 0,
+    ROLE_VOTER = 1,
+    ROLE_SPARE = 2
+};
 
 _Static_assert(sizeof(((struct membership *)0)->members) / sizeof(struct membership_member) ==
                    REPLICATOR_MEMBERS_MAX,
@@ -76,7 +83,6 @@ size_t membership_encode(const struct membership *membership, uint8_t *payload)
 {
     size_t len = HEAD_SIZE;
     CHECK(membership->count > 0 && membership->count <= REPLICATOR_MEMBERS_MAX);
-    memset(payload, 0, MEMBERSHIP_SIZE_MAX);
     payload[0] = ENCODING_VERSION;
     put_le64(payload + 1, membership->count);
     for (unsigned i = 0; i < membership->count; i++) {
@@ -88,7 +94,16 @@ size_t membership_encode(const struct membership *membership, uint8_t *payload)
         len += strlen(address) + 1;
         payload[len++] = membership->members[i].role;
     }
+    memset(payload + len, 0, pad_8(len) - len);
     return pad_8(len);
+}
+
+bool membership_is_wide(struct bytes payload)
+{
+    if (payload.len < HEAD_SIZE || payload.at[0] != ENCODING_VERSION)
+        return false;
+    uint64_t count = get_le64(payload.at + 1);
+    return count > MEMBERSHIP_FEW && count <= (payload.len - HEAD_SIZE) / MEMBER_SIZE_LEAST;
 }
 
 unsigned membership_find(const struct membership *membership, uint64_t id)

@@ -14,6 +14,7 @@ static void flight_end(struct group *group)
     for (uint64_t i = flight->from; flight->from != 0 && i <= flight->to; i++)
         frame_unref(flight->entries[i - flight->from].owner);
     free(flight->entries);
+    free(flight->base_members);
     *flight = (struct flight){0};
 }
 
@@ -101,6 +102,8 @@ static void write_base(struct group *group, struct log_write *write, uint64_t fi
     CHECK(base != NULL);
     write->trim_before = first;
     write->base_term = group_term_of(group, first - 1);
+    group->flight.base_members = malloc(base->size);
+    CHECK(group->flight.base_members != NULL);
     memcpy(group->flight.base_members, base->payload, base->size);
     write->base_members = bytes_from(group->flight.base_members, base->size);
     write->base_members_index = base->index;

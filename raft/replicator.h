@@ -21,7 +21,7 @@ struct replicator;
 enum {
     REPLICATOR_COMMAND_SIZE_MAX = 512 * 1024, /* one proposal */
     REPLICATOR_GROUPS_MAX = 4096,
-    REPLICATOR_MEMBERS_MAX = 16, /* of one group */
+    REPLICATOR_MEMBERS_MAX = 512, /* of one group */
     REPLICATOR_REPLY_SIZE_MAX = 1024 * 1024,
 };
 
@@ -164,6 +164,11 @@ void replicator_group_remove(struct replicator *replicator, uint32_t group, bool
  * one write appends the change in a term that this node has not seen and votes for itself, and
  * the group starts again from its log.
  *
+ * That one may be a witness, or a node whose state is not whole, when another of `members` has
+ * a whole state that this log reaches down to (replicator_has_entry()): elected by them, since
+ * its log has the most, it brings them what they lack and hands leadership over. Only a
+ * majority of `members` goes on from there.
+ *
  * What it means, to be said to whoever orders it:
  *   - lost is what only the lost nodes had: entries acknowledged by a majority of which no
  *     survivor was part. With the cross-dc policy (and outside of its grace) a survivor in
@@ -171,11 +176,16 @@ void replicator_group_remove(struct replicator *replicator, uint32_t group, bool
  *   - what this node had in its log and was never acknowledged becomes committed;
  *   - the lost nodes must never come back with their old data: they would still be a majority.
  * ERR_NOTFOUND, ERR_INVALID (not members, or not this node), ERR_BUSY, ERR_UNAVAILABLE (the
- * state here is not whole).
+ * state here is not whole, and nobody else is named; or the log is about to begin anew).
  */
 void replicator_group_recover(struct replicator *replicator, uint32_t group,
                               const uint64_t *members, unsigned count,
                               void (*done)(void *context, enum err err), void *context);
+
+/* Whether the log here has, or begins right behind, the entry that had this term. What another
+ * log has up to that entry is then what this one has, or has cut off. */
+bool replicator_has_entry(const struct replicator *replicator, uint32_t group, uint64_t index,
+                          uint64_t term);
 
 /* PARTIAL: the log is good, the state is being fetched. STATELESS: a witness. */
 enum replicator_standing { REPLICATOR_WHOLE, REPLICATOR_PARTIAL, REPLICATOR_STATELESS };
@@ -192,12 +202,13 @@ struct replicator_status {
     bool single_site; /* acknowledges without a replica in another data center, after the grace
                        */
     unsigned member_count;
-    struct replicator_member members[REPLICATOR_MEMBERS_MAX];
-    uint64_t match[REPLICATOR_MEMBERS_MAX]; /* on the leader; else 0 */
-    uint64_t
-        last_contact_ms[REPLICATOR_MEMBERS_MAX]; /* on the leader: ago; UINT64_MAX: never */
+    /* One a member, in the group's memory: valid until it is asked again, or until the next
+     * replicator_turn(). */
+    const struct replicator_member *members;
+    const uint64_t *match;           /* on the leader; else 0 */
+    const uint64_t *last_contact_ms; /* on the leader: ago; UINT64_MAX: never */
     /* On the leader: what each member lacks of the state; WHOLE until it has said so. */
-    enum replicator_standing standing[REPLICATOR_MEMBERS_MAX];
+    const enum replicator_standing *standing;
     enum replicator_standing own;
     bool closing;          /* it is being removed or recovered */
     uint64_t fetch_source; /* the node that the state is being fetched from, 0: none */
@@ -209,9 +220,15 @@ struct replicator_status {
 bool replicator_status(const struct replicator *replicator, uint32_t group,
                        struct replicator_status *status);
 
+/* Whether this node is a member of the group as its replica here knows it; *role is filled. */
+bool replicator_own_role(const struct replicator *replicator, uint32_t group,
+                         enum replicator_role *role);
+
 /* Quick look-ups for routing. Leader 0: unknown, no replica here, or one that has no whole
  * state and takes no proposals. */
 uint64_t replicator_leader(const struct replicator *replicator, uint32_t group);
+/* Everything that is known to be committed has been applied here, and there is a leader. */
+bool replicator_current(const struct replicator *replicator, uint32_t group);
 uint64_t replicator_applied(const struct replicator *replicator, uint32_t group);
 unsigned replicator_groups(const struct replicator *replicator, uint32_t *groups, unsigned max);
 

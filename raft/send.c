@@ -16,6 +16,11 @@ struct link *group_link(struct group *group, uint64_t node_id, bool make)
             return group->links[i];
     if (!make || group->links_count == LINKS_MAX)
         return NULL;
+    if (group->links_count == group->links_room) {
+        group->links_room = group->links_room > 0 ? group->links_room * 2 : 4;
+        group->links = realloc(group->links, group->links_room * sizeof(struct link *));
+        CHECK(group->links != NULL);
+    }
     struct link *link = calloc(1, sizeof(*link));
     CHECK(link != NULL);
     link->peer = replicator_peer(group->owner, node_id, true);
@@ -175,6 +180,9 @@ void peer_drop(struct peer *peer)
  * it is not there. */
 static uint64_t notify_target(const struct group *group, const struct link *link, uint64_t now)
 {
+    /* Most of the time nothing is new: libraft searches for a member among all. */
+    if (group->raft.commit_index <= link->told)
+        return 0;
     uint64_t target = group_match(group, link->peer->node_id);
     if (target > group->raft.commit_index)
         target = group->raft.commit_index;
@@ -251,6 +259,17 @@ static uint64_t sendable_before(const struct group *group)
     return UINT64_MAX;
 }
 
+/* Where the first change at or behind `from` lies that names many members: a message that has
+ * it has it alone, because its frame needs a newer version. UINT64_MAX: there is none. */
+static uint64_t wide_from(const struct group *group, uint64_t from)
+{
+    for (unsigned i = 0; i < group->changes_count; i++)
+        if (group->changes[i].index >= from &&
+            membership_is_wide(bytes_from(group->changes[i].payload, group->changes[i].size)))
+            return group->changes[i].index;
+    return UINT64_MAX;
+}
+
 /* A write is done: what waited for it may go. */
 void group_resume_links(struct group *group)
 {
@@ -290,13 +309,18 @@ static enum plan_step plan_append(struct plan *plan, struct link *link, size_t b
         return PLAN_DROPPED;
     }
     if (wanted > 0) {
-        uint64_t room = sendable_before(group) - (waiting->append.prev_index + 1);
+        uint64_t next = waiting->append.prev_index + 1;
+        uint64_t room = sendable_before(group) - next;
+        uint64_t wide = wide_from(group, next);
         if (room == 0)
             return PLAN_BLOCKED;
+        if (wide == next)
+            room = 1;
+        else if (wide - next < room)
+            room = wide - next;
         plan_room(plan, wanted);
         message = &plan->messages[plan->count];
-        count = group_entries(group, waiting->append.prev_index + 1,
-                              room < wanted ? (unsigned)room : wanted, budget,
+        count = group_entries(group, next, room < wanted ? (unsigned)room : wanted, budget,
                               plan->entries + plan->entries_count);
         if (count == 0) {
             link_pop(link);
@@ -353,9 +377,22 @@ static enum plan_step plan_message(struct plan *plan, struct link *link, size_t 
 static unsigned version_next(const struct link *link)
 {
     const struct wire_message *message = &link->head->message;
-    if (message->type == WIRE_APPEND)
-        return group_serves(link->group) ? 1 : 2;
-    return wire_message_version(message);
+    const struct group *group = link->group;
+    const struct change *change = NULL;
+    uint64_t next = message->append.prev_index + 1;
+    switch (message->type) {
+    case WIRE_APPEND:
+        if (message->append.count > 0 && wide_from(group, next) == next)
+            return WIRE_VERSION_WIDE;
+        return group_serves(group) ? 1 : 2;
+    case WIRE_INSTALL:
+        change = group_change_at(group, message->install.last_index);
+        return change != NULL && membership_is_wide(bytes_from(change->payload, change->size))
+                   ? WIRE_VERSION_WIDE
+                   : 2;
+    default:
+        return wire_message_version(message);
+    }
 }
 
 /* Returns false when the link has to wait for the log. */

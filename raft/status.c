@@ -1,6 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What others may know of a group. */
+#include <stdlib.h>
+
 #include "raft/internal.h"
+
+/* Of so many members, behind each other. */
+struct members_status {
+    unsigned room;
+    uint64_t *match;
+    uint64_t *last_contact_ms;
+    struct replicator_member *members;
+    enum replicator_standing *standing;
+};
+
+static struct members_status *status_room(struct group *group, unsigned count)
+{
+    struct members_status *made = group->status;
+    size_t each = 2 * sizeof(*made->match) + sizeof(*made->members) + sizeof(*made->standing);
+    if (made != NULL && made->room >= count)
+        return made;
+    made = realloc(made, sizeof(*made) + count * each);
+    CHECK(made != NULL);
+    made->room = count;
+    made->match = (void *)(made + 1);
+    made->last_contact_ms = made->match + count;
+    made->members = (void *)(made->last_contact_ms + count);
+    made->standing = (void *)(made->members + count);
+    group->status = made;
+    return made;
+}
 
 static enum replicator_role role_from_raft(int role)
 {
@@ -16,33 +44,38 @@ static enum replicator_standing standing_from_wire(uint8_t standing)
                                             : REPLICATOR_WHOLE;
 }
 
-static void link_fill(const struct link *link, struct replicator_status *status, unsigned at,
-                      uint64_t now)
+static void link_fill(const struct link *link, struct replicator_status *status,
+                      struct members_status *told, unsigned at, uint64_t now)
 {
     if (link->contact_ms != 0)
-        status->last_contact_ms[at] = now - link->contact_ms;
+        told->last_contact_ms[at] = now - link->contact_ms;
     if (link->known)
-        status->standing[at] = standing_from_wire(link->standing);
+        told->standing[at] = standing_from_wire(link->standing);
     if (link->install != 0 &&
         (status->pinned_index == 0 || link->install + 1 < status->pinned_index))
         status->pinned_index = link->install + 1;
 }
 
-static void members_fill(const struct group *group, struct replicator_status *status)
+static void members_fill(struct group *group, struct replicator_status *status)
 {
     const struct raft_configuration *members = &group->raft.configuration;
+    struct members_status *told = status_room(group, members->n);
     uint64_t now = replicator_now(group->owner);
-    CHECK(members->n <= REPLICATOR_MEMBERS_MAX);
     status->member_count = members->n;
+    status->members = told->members;
+    status->match = told->match;
+    status->last_contact_ms = told->last_contact_ms;
+    status->standing = told->standing;
     for (unsigned i = 0; i < members->n; i++) {
         uint64_t node_id = members->servers[i].id;
-        status->members[i] = (struct replicator_member){
+        told->members[i] = (struct replicator_member){
             .node_id = node_id, .role = role_from_raft(members->servers[i].role)};
-        status->match[i] = group_match(group, node_id);
-        status->last_contact_ms[i] = node_id == group->raft.id ? 0 : UINT64_MAX;
+        told->match[i] = group_match(group, node_id);
+        told->last_contact_ms[i] = node_id == group->raft.id ? 0 : UINT64_MAX;
+        told->standing[i] = REPLICATOR_WHOLE;
         for (unsigned j = 0; j < group->links_count && group->led_term != 0; j++)
             if (group->links[j]->peer->node_id == node_id)
-                link_fill(group->links[j], status, i, now);
+                link_fill(group->links[j], status, told, i, now);
     }
 }
 
@@ -57,7 +90,7 @@ uint64_t group_serving_leader(const struct group *group)
 bool replicator_status(const struct replicator *replicator, uint32_t id,
                        struct replicator_status *status)
 {
-    const struct group *group = replicator_group(replicator, id);
+    struct group *group = replicator_group(replicator, id);
     if (group == NULL)
         return false;
     *status = (struct replicator_status){
@@ -84,10 +117,29 @@ bool replicator_status(const struct replicator *replicator, uint32_t id,
     return true;
 }
 
+bool replicator_own_role(const struct replicator *replicator, uint32_t id,
+                         enum replicator_role *role)
+{
+    const struct group *group = replicator_group(replicator, id);
+    for (unsigned i = 0; group != NULL && i < group->raft.configuration.n; i++)
+        if (group->raft.configuration.servers[i].id == group->raft.id) {
+            *role = role_from_raft(group->raft.configuration.servers[i].role);
+            return true;
+        }
+    return false;
+}
+
 uint64_t replicator_leader(const struct replicator *replicator, uint32_t id)
 {
     const struct group *group = replicator_group(replicator, id);
     return group != NULL ? group_serving_leader(group) : 0;
+}
+
+bool replicator_current(const struct replicator *replicator, uint32_t id)
+{
+    const struct group *group = replicator_group(replicator, id);
+    return group != NULL && group_serving_leader(group) != 0 &&
+           group->applied == group->raft.commit_index;
 }
 
 uint64_t replicator_applied(const struct replicator *replicator, uint32_t id)

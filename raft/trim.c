@@ -7,6 +7,8 @@
  * The leader tells the members where to cut with its AppendEntries; each cuts there as soon as
  * its own state is durable that far.
  */
+#include <stdlib.h>
+
 #include "raft/internal.h"
 
 enum { TRIM_ENTRIES_LEAST = 1024, PIN_TIMEOUTS = 10 };
@@ -132,7 +134,7 @@ static void changes_drop_before(struct group *group, uint64_t base)
 {
     unsigned drop = 0;
     while (drop + 1 < group->changes_count && group->changes[drop + 1].index <= base)
-        drop++;
+        free(group->changes[drop++].payload);
     group->changes_count -= drop;
     memmove(group->changes, group->changes + drop,
             group->changes_count * sizeof(*group->changes));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Frame head, 24 bytes: magic "PRAF", version u16 (1; 2 for what is marked so), zero u16,
- * sender u64, message count u32, zero u32. Message: group u32, type u8, flags u8, zero u16,
+ * sender u64, message count u32, zero u32; version 3 for what names more than MEMBERSHIP_FEW
+ * members, in an entry or an INSTALL. Message: group u32, type u8, flags u8, zero u16,
  * term u64, then by type APPEND         prev index u64, prev term u64, commit u64, trim u64,
  * count u32, data u32; count entry heads (term u64, length u32, type u8, zero u8 x 3); data
  *                                                        flags: 1 unserving (2)
@@ -23,7 +24,12 @@
 #include "raft/membership.h"
 #include "raft/replicator.h"
 
-enum { WIRE_VERSION = 2, MESSAGE_HEAD_SIZE = 16, APPEND_SIZE = 40, INSTALL_SIZE = 32 };
+enum {
+    WIRE_VERSION = WIRE_VERSION_WIDE,
+    MESSAGE_HEAD_SIZE = 16,
+    APPEND_SIZE = 40,
+    INSTALL_SIZE = 32
+};
 
 enum { UNSERVING = 1, STANDING = WIRE_PARTIAL | WIRE_STATELESS | WIRE_UNWILLING };
 
@@ -123,9 +129,21 @@ static uint8_t flags_of(const struct wire_message *message)
     return 0;
 }
 
+/* Whether what comes with the message names many members. */
+static bool is_wide(const struct wire_message *message)
+{
+    if (message->type == WIRE_INSTALL)
+        return membership_is_wide(message->install.members);
+    for (unsigned i = 0; message->type == WIRE_APPEND && i < message->append.count; i++)
+        if (message->append.entries[i].type == ENTRY_CHANGE &&
+            membership_is_wide(message->append.entries[i].data))
+            return true;
+    return false;
+}
+
 unsigned wire_message_version(const struct wire_message *message)
 {
-    return version_of(message->type, flags_of(message));
+    return is_wide(message) ? WIRE_VERSION_WIDE : version_of(message->type, flags_of(message));
 }
 
 size_t wire_message_write(uint8_t *at, const struct wire_message *message)
@@ -336,13 +354,13 @@ enum err wire_reader_next(struct wire_reader *reader, struct wire_message *messa
         get_le16(head + 6) != 0 || message->term == 0 || message->term > WIRE_NUMBER_MAX)
         return ERR_MALFORMED;
     message->type = (enum wire_type)type;
-    if (version_of(message->type, head[5]) > reader->version)
-        return ERR_MALFORMED;
     reader->rest = bytes_skip(reader->rest, MESSAGE_HEAD_SIZE);
     if (reader->rest.len < layouts[type].fixed)
         return ERR_MALFORMED;
     struct bytes body = bytes_from(reader->rest.at, layouts[type].fixed);
     reader->rest = bytes_skip(reader->rest, layouts[type].fixed);
     reader->left--;
-    return body_read(reader, body, head[5], message);
+    enum err err = body_read(reader, body, head[5], message);
+    return err == ERR_OK && wire_message_version(message) > reader->version ? ERR_MALFORMED
+                                                                            : err;
 }

@@ -32,6 +32,7 @@ enum {
     WIRE_HEAD_SIZE = 24,
     WIRE_MESSAGE_SIZE_MAX = 64, /* without entries and members */
     WIRE_ENTRY_HEAD_SIZE = 16,
+    WIRE_VERSION_WIDE = 3, /* names more than MEMBERSHIP_FEW members */
 };
 
 /* Indexes and terms over this are refused: sums never overflow. */

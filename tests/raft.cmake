@@ -8,6 +8,7 @@ add_test(NAME raft/cluster COMMAND raft_cluster ${CMAKE_CURRENT_BINARY_DIR})
 
 unit_test(raft frame USES pr_raft)
 unit_test(raft wire USES pr_raft)
+unit_test(raft wide USES pr_raft)
 unit_test(raft log_lmdb USES pr_raft Threads::Threads)
 unit_test(raft follower USES pr_raft)
 unit_test(raft operations USES pr_raft)

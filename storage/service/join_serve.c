@@ -10,6 +10,7 @@
 #include "storage/schema/format.h"
 #include "storage/service/cluster_folder.h"
 #include "storage/service/join.h"
+#include "storage/service/placement_plan.h"
 
 /*
  * Whoever reaches the join port may ask, so a question is first held against the directory as
@@ -194,6 +195,12 @@ static void work_look(struct read_job *job, struct db_txn *txn)
                          "the cluster has %d nodes already, and cannot have more: each "
                          "has a replica of its directory; remove one first",
                          REPLICATOR_MEMBERS_MAX));
+    else if (!again && count >= placement_members_max(machine_format(txn, DIRECTORY_GROUP)))
+        serve_refuse(serve, ERR_UNSUPPORTED,
+                     arena_printf(arena,
+                                  "the cluster can have more than %zu nodes when its upgrade "
+                                  "is finished: `postraft cluster upgrade`",
+                                  count));
     else if (tls_request_sign(bytes_of_field(cluster->authority),
                               bytes_of_field(cluster->authority_key),
                               bytes_of_field(serve->question->certificate_request),

@@ -22,7 +22,7 @@ struct slot {
     struct {
         uint64_t node_id;
         uint64_t until_ms;
-    } resting[REPLICATOR_MEMBERS_MAX];
+    } resting[PLACEMENT_RESTING_MAX];
 };
 
 /* A step under way. It outlives the placement if it must. */
@@ -69,7 +69,7 @@ static void slot_rest(struct slot *slot, uint64_t node_id, uint64_t now_ms)
 {
     size_t at = 0;
 
-    for (size_t i = 0; i < REPLICATOR_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < PLACEMENT_RESTING_MAX; i++) {
         if (slot->resting[i].node_id == node_id) {
             at = i;
             break;
@@ -282,14 +282,15 @@ static void local_fill(struct placement *placement, const Pr__GroupRecord *recor
     local->present =
         replicator_status(placement->service->replicator, record->group, &local->status);
     local->changing = slot->changing;
-    for (size_t i = 0; i < REPLICATOR_MEMBERS_MAX; i++)
+    for (size_t i = 0; i < PLACEMENT_RESTING_MAX; i++)
         if (slot->resting[i].until_ms > now_ms)
             local->resting[local->resting_count++] = slot->resting[i].node_id;
 }
 
 static void tick_plan(struct placement *placement, struct arena *arena,
                       const Pr__ClusterRecord *cluster, Pr__NodeRecord **nodes,
-                      size_t node_count, Pr__GroupRecord **groups, size_t group_count)
+                      size_t node_count, Pr__GroupRecord **groups, size_t group_count,
+                      uint32_t format)
 {
     uint64_t now_ms = clock_monotonic_ms();
     struct placement_node *known = arena_alloc(arena, node_count * sizeof(*known));
@@ -309,6 +310,7 @@ static void tick_plan(struct placement *placement, struct arena *arena,
         .group_count = group_count,
         .local = local,
         .policy = cluster != NULL ? cluster->replication : NULL,
+        .members_max = placement_members_max(format),
     };
     for (size_t g = 0; g < group_count; g++) {
         struct slot *slot = slot_of(placement, groups[g]->group);
@@ -366,13 +368,15 @@ static void tick(void *context)
     directory_nodes(txn, &tick_arena, &nodes, &node_count);
     directory_groups(txn, &tick_arena, &groups, &group_count);
     bool known = directory_node(txn, service_self(service), &tick_arena) != NULL;
+    uint32_t format = machine_format(txn, DIRECTORY_GROUP);
     db_abort(&txn);
     if (known && placement->joining) {
         placement->joining = false;
         join_finished(service);
     }
     if (known)
-        tick_plan(placement, &tick_arena, cluster, nodes, node_count, groups, group_count);
+        tick_plan(placement, &tick_arena, cluster, nodes, node_count, groups, group_count,
+                  format);
     arena_fini(&tick_arena);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/placement_plan.h"
 
+#include "raft/membership.h"
+#include "storage/schema/format.h"
+
 struct placement_node placement_node_of(const Pr__NodeRecord *record)
 {
     return (struct placement_node){
@@ -19,6 +22,11 @@ const struct placement_node *placement_node(const struct placement_view *view, u
         if (view->nodes[i].id == node_id)
             return &view->nodes[i];
     return NULL;
+}
+
+unsigned placement_members_max(uint32_t format)
+{
+    return format >= FORMAT_SCOPES ? REPLICATOR_MEMBERS_MAX : MEMBERSHIP_FEW;
 }
 
 bool placement_takes_mail(const struct placement_node *node)

@@ -31,12 +31,13 @@
  */
 enum {
     PLACEMENT_DIRECTORY_VOTERS = 5,
-    PLACEMENT_MAIL_VOTERS = 3,   /* unless the policy says otherwise */
-    PLACEMENT_MOVES_MAX = 4,     /* groups that give up a replica at the same time */
-    PLACEMENT_CONTACT_MS = 1000, /* a voter heard of since then may lead */
-    PLACEMENT_LAG_ENTRIES = 16,  /* and is no further behind than this */
-    PLACEMENT_STEADY_MS = 10000, /* and both for so long */
-    PLACEMENT_TRANSFER_MS = 2000 /* between transfers of one node that stays */
+    PLACEMENT_MAIL_VOTERS = 3,    /* unless the policy says otherwise */
+    PLACEMENT_MOVES_MAX = 4,      /* groups that give up a replica at the same time */
+    PLACEMENT_CONTACT_MS = 1000,  /* a voter heard of since then may lead */
+    PLACEMENT_LAG_ENTRIES = 16,   /* and is no further behind than this */
+    PLACEMENT_STEADY_MS = 10000,  /* and both for so long */
+    PLACEMENT_TRANSFER_MS = 2000, /* between transfers of one node that stays */
+    PLACEMENT_RESTING_MAX = 16,   /* of a group: more are not remembered */
 };
 
 struct placement_node {
@@ -58,7 +59,7 @@ struct placement_local {
     bool changing;           /* a membership step or transfer is under way */
     uint64_t ready_since_ms; /* since when the preferred leader could lead; 0: it cannot */
     /* Nodes that a step failed for a little while ago: left alone until they have rested. */
-    uint64_t resting[REPLICATOR_MEMBERS_MAX];
+    uint64_t resting[PLACEMENT_RESTING_MAX];
     unsigned resting_count;
 };
 
@@ -72,6 +73,8 @@ struct placement_view {
     size_t group_count;
     const struct placement_local *local; /* one a group */
     const Pr__ClusterPolicy *policy;     /* NULL: the defaults */
+    unsigned
+        members_max; /* of one group, as all nodes can read them: placement_members_max() */
 };
 
 enum placement_kind {
@@ -100,6 +103,9 @@ struct placement_action {
  * TRANSFER in all. Everything in `arena`. */
 void placement_plan(const struct placement_view *view, struct arena *arena,
                     struct placement_action **actions, size_t *count);
+
+/* How many members a group may have in a cluster of that format. */
+unsigned placement_members_max(uint32_t format);
 
 /* Whether the preferred leader is another node that could take over now. */
 bool placement_leader_ready(const struct placement_view *view, size_t position);

@@ -83,7 +83,7 @@ static bool step_missing(const struct placement_view *view, size_t position, boo
             continue;
         if (member >= 0 && !in_contact(view, status, member))
             continue; /* it could not catch up */
-        if (member < 0 && status->member_count >= REPLICATOR_MEMBERS_MAX)
+        if (member < 0 && status->member_count >= view->members_max)
             continue;
         action->kind = PLACEMENT_CHANGE;
         action->node_id = node_id;

@@ -123,7 +123,7 @@ static bool add_member(struct want *want, uint64_t node_id, enum replicator_role
     struct replicator_member *member = find_member(want, node_id);
 
     if (member == NULL) {
-        if (want->count == REPLICATOR_MEMBERS_MAX)
+        if (want->count == want->view->members_max)
             return false;
         member = &want->members[want->count++];
         member->node_id = node_id;
@@ -144,7 +144,11 @@ static void drop_member(struct want *want, size_t member)
 static void want_init(struct want *want, const struct placement_view *view, uint32_t group,
                       Pr__Replica *const *replicas, size_t count)
 {
-    *want = (struct want){.view = view, .group = group};
+    /* Room for hundreds, and most have three: it is not worth clearing. */
+    want->view = view;
+    want->group = group;
+    want->count = want->successor_count = 0;
+    want->gives_up = false;
     for (size_t i = 0; i < count; i++) {
         const struct placement_node *node = placement_node(view, replicas[i]->node_id);
         bool standby = replicas[i]->standby;

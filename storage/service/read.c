@@ -13,17 +13,12 @@ enum { READ_LONG_MS = 2000 };
 
 bool read_is_local(const struct service *service, uint32_t group)
 {
-    struct replicator_status status;
+    enum replicator_role role;
 
-    if (service_state(service, group) != MACHINE_WHOLE)
+    if (service_state(service, group) != MACHINE_WHOLE ||
+        !replicator_own_role(service->replicator, group, &role))
         return false;
-    if (!replicator_status(service->replicator, group, &status))
-        return false;
-    for (unsigned i = 0; i < status.member_count; i++)
-        if (status.members[i].node_id == service_self(service))
-            return status.members[i].role == REPLICATOR_VOTER ||
-                   (status.leader != 0 && status.applied_index == status.commit_index);
-    return false;
+    return role == REPLICATOR_VOTER || replicator_current(service->replicator, group);
 }
 
 /* A long one pins old pages, and the file grows instead of reusing them. */

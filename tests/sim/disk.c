@@ -52,8 +52,8 @@ static void base_set(struct disk_group *group, const struct log_write *write)
     group->state.first_index = write->trim_before;
     group->state.base_term = write->base_term;
     group->state.base_members_index = write->base_members_index;
-    group->state.base_members_size = (unsigned)write->base_members.len;
-    memcpy(group->state.base_members, write->base_members.at, write->base_members.len);
+    group->base_members_size = write->base_members.len;
+    memcpy(group->base_members, write->base_members.at, write->base_members.len);
 }
 
 static void group_trim(struct disk_group *group, const struct log_write *write)
@@ -218,10 +218,14 @@ static unsigned log_groups(struct entry_log *log, struct log_state *states, unsi
     struct disk *disk = (struct disk *)log;
     unsigned count = 0;
     for (unsigned i = 0; i < GROUPS_MAX; i++) {
-        if (!disk->groups[i].exists)
+        const struct disk_group *group = &disk->groups[i];
+        if (!group->exists)
             continue;
-        if (count < max)
-            states[count] = disk->groups[i].state;
+        if (count < max) {
+            states[count] = group->state;
+            states[count].base_members =
+                bytes_from(group->base_members, group->base_members_size);
+        }
         count++;
     }
     return count;

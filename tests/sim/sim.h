@@ -97,7 +97,9 @@ struct disk_entry {
 
 struct disk_group {
     bool exists;
-    struct log_state state;
+    struct log_state state; /* but for base_members */
+    uint8_t base_members[LOG_MEMBERS_SIZE_MAX];
+    size_t base_members_size;
     struct disk_entry *entries; /* from state.first_index */
     uint64_t room;
     uint64_t bytes;

@@ -32,6 +32,7 @@ struct fixture {
     uint64_t now_ms;
     /* the log: one group */
     struct log_state state;
+    uint8_t base_members[LOG_MEMBERS_SIZE_MAX];
     bool exists;
     struct entry entries[ENTRIES_MAX];
     const struct log_write *writes;
@@ -93,9 +94,9 @@ static inline void write_end(struct fixture *fixture, enum err err)
             fixture->state.first_index = write->trim_before;
             fixture->state.base_term = write->base_term;
             fixture->state.base_members_index = write->base_members_index;
-            fixture->state.base_members_size = (unsigned)write->base_members.len;
-            memcpy(fixture->state.base_members, write->base_members.at,
-                   write->base_members.len);
+            memcpy(fixture->base_members, write->base_members.at, write->base_members.len);
+            fixture->state.base_members =
+                bytes_from(fixture->base_members, write->base_members.len);
         }
         if (write->set_term) {
             fixture->state.term = write->term;

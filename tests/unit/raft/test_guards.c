@@ -213,7 +213,7 @@ static void test_own_term_before_change(void **state)
     struct fixture *fixture = *state;
     struct replicator_status status;
     struct wire_message message;
-    struct answer change = {0};
+    static struct answer change; /* outlives this: it ends with the replicator */
     follow(fixture, 3);
     replicator_peer_up(fixture->replicator, 2, false);
     pass(fixture, 300);

@@ -57,7 +57,7 @@ static void expect_groups(struct entry_log *log)
     assert_int_equal(states[2].last_index, 700);
     assert_int_equal(states[2].base_term, 3);
     assert_int_equal(states[2].base_members_index, 1);
-    assert_int_equal(states[2].base_members_size, 10);
+    assert_int_equal(states[2].base_members.len, 10);
     expect_entries(log, 1, 1, 300, 2);
     expect_entries(log, 2, 1, 29, 2);
     expect_entries(log, 2, 30, 60, 5);

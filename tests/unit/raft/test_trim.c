@@ -50,7 +50,7 @@ static void test_retained(void **state)
     fixture->entry_bytes = HOLD / last;
     pass_heard(fixture, term, last, 1000);
     assert_in_range(fixture->state.first_index, ENTRIES / 3, ENTRIES);
-    assert_true(fixture->state.base_members_size > 0);
+    assert_true(fixture->state.base_members.len > 0);
 }
 
 /* It has half: cut there as long as it is waited for, by bytes and by time. */

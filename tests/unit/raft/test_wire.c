@@ -225,7 +225,7 @@ static void test_versions(void **state)
                          version == 1 ? ERR_NOTFOUND : ERR_MALFORMED);
         wire_head_write(frame, 42, 1, 2);
         assert_int_equal(frame_read(bytes_from(frame, len), &count), ERR_NOTFOUND);
-        wire_head_write(frame, 42, 1, 3);
+        wire_head_write(frame, 42, 1, 4);
         assert_int_equal(frame_read(bytes_from(frame, len), &count), ERR_MALFORMED);
     }
 }

@@ -14,7 +14,7 @@
  * A record: "1v 2v 3s >2": nodes 1 and 2 vote, 3 stands by, 2 is preferred.
  * A status: "1v 2v 3s": Raft's members; "!" behind one: not heard of lately; "~": far behind.
  */
-enum { GROUPS_MAX = 65, NODES_MAX = 24 };
+enum { GROUPS_MAX = 65, NODES_MAX = REPLICATOR_MEMBERS_MAX + 8 };
 
 struct world {
     struct arena arena;
@@ -37,6 +37,7 @@ static inline void world_init(struct world *world, const char *nodes)
         .groups = world->groups,
         .local = world->local,
         .policy = &world->policy,
+        .members_max = REPLICATOR_MEMBERS_MAX,
     };
     pr__cluster_policy__init(&world->policy);
     for (const char *at = nodes; *at != '\0'; at += *at == ' ') {
@@ -93,6 +94,9 @@ static inline void add_group(struct world *world, const char *record)
 static inline struct placement_local *lead(struct world *world, const char *members)
 {
     struct placement_local *local = &world->local[world->view.group_count - 1];
+    struct replicator_member *raft = arena_alloc(&world->arena, NODES_MAX * sizeof(*raft));
+    uint64_t *match = arena_alloc(&world->arena, NODES_MAX * sizeof(*match));
+    uint64_t *contact_ms = arena_alloc(&world->arena, NODES_MAX * sizeof(*contact_ms));
     unsigned id = 0;
     char role = 0;
     int used = 0;
@@ -101,12 +105,15 @@ static inline struct placement_local *lead(struct world *world, const char *memb
     local->status.state = REPLICATOR_LEADER;
     local->status.leader = world->view.self;
     local->status.last_index = 1000;
+    local->status.members = raft;
+    local->status.match = match;
+    local->status.last_contact_ms = contact_ms;
     for (const char *at = members; sscanf(at, "%u%c%n", &id, &role, &used) == 2; at += used) {
         unsigned m = local->status.member_count++;
-        local->status.members[m].node_id = id;
-        local->status.members[m].role = role == 'v' ? REPLICATOR_VOTER : REPLICATOR_STANDBY;
-        local->status.match[m] = at[used] == '~' ? 900 : 1000;
-        local->status.last_contact_ms[m] = at[used] == '!' ? 5000 : 100;
+        raft[m].node_id = id;
+        raft[m].role = role == 'v' ? REPLICATOR_VOTER : REPLICATOR_STANDBY;
+        match[m] = at[used] == '~' ? 900 : 1000;
+        contact_ms[m] = at[used] == '!' ? 5000 : 100;
         if (at[used] == '~' || at[used] == '!')
             at++;
     }

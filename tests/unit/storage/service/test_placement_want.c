@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "storage/schema/format.h"
 #include "tests/unit/storage/service/placement_world.h"
 
 /* ---- the wanted records ---- */
@@ -436,20 +437,37 @@ static void test_growth(void **state)
     arena_fini(&world.arena);
 }
 
-/* The directory cannot have more members than Raft takes; what does not fit is left out, and
- * the plan comes to rest. */
+/* The directory cannot have more members than Raft takes, and before an upgrade is finished
+ * than the release before did; what does not fit is left out, and the plan comes to rest. Never
+ * do more vote than few. */
 static void test_many_nodes(void **state)
 {
     struct world world;
     size_t position = 0;
 
     (void)state;
-    world_init(&world, "1a 2b 3c 4a 5b 6c 7a 8b 9c 10a 11b 12c 13a 14b 15c 16a 17b 18c");
+    world_init(&world, "");
+    for (uint64_t id = 1; id <= REPLICATOR_MEMBERS_MAX + 2; id++) {
+        world.centers[id - 1][0] = "abc"[id % 3];
+        world.nodes[id - 1].id = id;
+        world.nodes[id - 1].data_center = world.centers[id - 1];
+    }
+    world.view.node_count = REPLICATOR_MEMBERS_MAX + 2;
     add_group(&world, "1v >1");
-    world.groups[0] = want(&world, &position);
-    assert_non_null(world.groups[0]);
-    assert_int_equal(world.groups[0]->n_replicas, REPLICATOR_MEMBERS_MAX);
-    assert_null(want(&world, &position));
+    add_group(&world, "1v >1");
+    for (unsigned format = FORMAT_DEPTH; format <= FORMAT_SCOPES; format++) {
+        world.view.members_max = placement_members_max(format);
+        world.groups[0] = want(&world, &position);
+        assert_non_null(world.groups[0]);
+        assert_int_equal(world.groups[0]->n_replicas,
+                         format == FORMAT_DEPTH ? 16 : REPLICATOR_MEMBERS_MAX);
+        assert_int_equal(voters(world.groups[0]), PLACEMENT_DIRECTORY_VOTERS);
+        assert_int_equal(centers(world.groups[0]), 3);
+        if (format == FORMAT_DEPTH)
+            world.groups[1] = want(&world, &position);
+        assert_int_equal(world.groups[1]->n_replicas, PLACEMENT_MAIL_VOTERS);
+        assert_null(want(&world, &position));
+    }
     arena_fini(&world.arena);
 }
 
