@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Opening: the batches of all segments in their order. A segment that has a successor ends with
+ * a seal; in the last one, the first place where no whole batch lies is the end. Only the last
+ * batch can be torn, since each was flushed before the next was written: so if a whole one
+ * lies behind that place, the log is damaged, and nobody may go on as if what is missing had
+ * never been promised.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/base/log.h"
+#include "raft/coding.h"
+#include "raft/journal_internal.h"
+
+struct loading {
+    struct journal *journal;
+    struct journal_segment *segment;
+    bool last;        /* nothing behind the segment has batches */
+    bool sealed;      /* the segment */
+    bool any;         /* a batch has been read */
+    struct buffer at; /* head and table of a batch */
+};
+
+static enum err malformed(const struct loading *loading, const char *what)
+{
+    log_error(NULL, "log: damaged",
+              LOG_FIELDS(LOG_U64("segment", loading->segment->number),
+                         LOG_U64("offset", loading->segment->used), LOG_TEXT("what", what)));
+    return ERR_MALFORMED;
+}
+
+/* ---- batches ---- */
+
+/* Head and table of a whole one at `offset` go to loading->at. */
+static bool batch_read(struct loading *loading, uint64_t offset,
+                       struct journal_batch_head *head)
+{
+    const struct journal_segment *segment = loading->segment;
+    uint8_t *at;
+
+    if (offset + JOURNAL_BATCH_HEAD_SIZE > segment->size)
+        return false;
+    buffer_truncate(&loading->at, 0);
+    at = buffer_reserve(&loading->at, JOURNAL_BATCH_HEAD_SIZE);
+    if (!journal_read_at(segment->fd, offset, at, JOURNAL_BATCH_HEAD_SIZE) ||
+        !journal_batch_head_read(at, segment->number, head) ||
+        offset + journal_batch_head_size(head) > segment->size)
+        return false;
+    buffer_added(&loading->at, JOURNAL_BATCH_HEAD_SIZE);
+    at = buffer_reserve(&loading->at, head->table_len);
+    if (!journal_read_at(segment->fd, offset + JOURNAL_BATCH_HEAD_SIZE, at, head->table_len))
+        return false;
+    buffer_added(&loading->at, head->table_len);
+    return journal_batch_check(buffer_bytes(&loading->at), loading->journal->salt);
+}
+
+static bool data_whole(const struct loading *loading, uint64_t offset,
+                       const struct journal_batch_head *head)
+{
+    struct bytes table = bytes_skip(buffer_bytes(&loading->at), JOURNAL_BATCH_HEAD_SIZE);
+    uint8_t *data = malloc((size_t)head->data_len + 1);
+    struct bytes rest = bytes_from(data, head->data_len);
+    bool whole = true;
+
+    CHECK(data != NULL);
+    whole = journal_read_at(loading->segment->fd,
+                            offset + JOURNAL_BATCH_HEAD_SIZE + head->table_len, data,
+                            head->data_len);
+    while (whole && table.len > 0) {
+        struct journal_record record;
+        whole = journal_record_read(&table, &record) == ERR_OK;
+        for (unsigned i = 0; whole && i < record.count; i++) {
+            struct log_position entry = journal_record_position(&record, i, 0, 0);
+            whole = entry.len <= rest.len &&
+                    journal_data_check(bytes_from(rest.at, entry.len),
+                                       loading->journal->salt) == entry.check;
+            rest = bytes_skip(rest, entry.len);
+        }
+    }
+    free(data);
+    return whole;
+}
+
+/* ---- into the index ---- */
+
+static enum err state_load(struct loading *loading, const struct journal_record *record)
+{
+    struct log_groups *groups = &loading->journal->groups;
+    struct log_index *index = log_groups_find(groups, record->group);
+    struct log_state state = record->state;
+
+    if (index == NULL)
+        index = log_groups_add(groups, &state);
+    if (state.dropped || (record->flags & JOURNAL_FLAG_RESET) != 0)
+        log_index_reset(index, state.first_index);
+    if (record->kind == JOURNAL_CHECKPOINT) {
+        if (record->last_index + 1 < state.first_index)
+            return malformed(loading, "a group that ends before it begins");
+        if (index->state.last_index < state.first_index)
+            log_index_reset(index, state.first_index);
+        log_index_truncate(index, record->last_index + 1);
+        log_index_trim(index, state.first_index);
+        /* What lay in segments that are gone has moved, and comes later. */
+        while (index->state.last_index < record->last_index)
+            log_index_append(index, &(struct log_position){0});
+    } else {
+        if (state.first_index > index->state.last_index + 1)
+            return malformed(loading, "a group that begins behind its end");
+        log_index_trim(index, state.first_index);
+    }
+    state.last_index = index->state.last_index;
+    log_index_state(index, &state);
+    return ERR_OK;
+}
+
+static enum err entries_load(struct loading *loading, const struct journal_record *record,
+                             uint64_t *offset)
+{
+    struct log_index *index = log_groups_find(&loading->journal->groups, record->group);
+    bool moved = record->kind == JOURNAL_MOVED;
+
+    if (index == NULL)
+        return malformed(loading, "entries of an unknown group");
+    if (record->first < index->state.first_index ||
+        record->first > index->state.last_index + 1 ||
+        (moved && record->first + record->count - 1 > index->state.last_index))
+        return malformed(loading, "entries without those before");
+    if (!moved)
+        log_index_truncate(index, record->first);
+    for (unsigned i = 0; i < record->count; i++) {
+        struct log_position position =
+            journal_record_position(record, i, loading->segment->number, *offset);
+        if (moved)
+            log_index_set(index, record->first + i, &position);
+        else
+            log_index_append(index, &position);
+        *offset += position.len;
+    }
+    return ERR_OK;
+}
+
+static enum err batch_load(struct loading *loading, const struct journal_batch_head *head)
+{
+    struct bytes table = bytes_skip(buffer_bytes(&loading->at), JOURNAL_BATCH_HEAD_SIZE);
+    uint64_t begin = loading->segment->used + JOURNAL_BATCH_HEAD_SIZE + head->table_len;
+    uint64_t offset = begin;
+    uint32_t records = 0;
+    enum err err = ERR_OK;
+
+    for (; table.len > 0 && err == ERR_OK; records++) {
+        struct journal_record record;
+        if (journal_record_read(&table, &record) != ERR_OK)
+            return malformed(loading, "a record that cannot be read");
+        if (record.kind == JOURNAL_SEAL)
+            loading->sealed = true;
+        else if (record.kind == JOURNAL_STATE || record.kind == JOURNAL_CHECKPOINT)
+            err = state_load(loading, &record);
+        else
+            err = entries_load(loading, &record, &offset);
+    }
+    if (err == ERR_OK && (records != head->records || offset - begin != head->data_len))
+        err = malformed(loading, "a batch of another size than its records");
+    return err;
+}
+
+/* ---- segments ---- */
+
+/* Whether a whole batch that is newer than the last lies behind the end. */
+static bool newer_behind(struct loading *loading)
+{
+    struct journal_segment *segment = loading->segment;
+    uint64_t left = segment->size - segment->used;
+    uint8_t *bytes = malloc(left + 8);
+    bool found = false;
+
+    CHECK(bytes != NULL);
+    if (journal_read_at(segment->fd, segment->used, bytes, left)) {
+        for (uint64_t at = 8; at + JOURNAL_BATCH_HEAD_SIZE <= left && !found; at += 8) {
+            struct journal_batch_head head;
+            found = journal_batch_head_read(bytes + at, segment->number, &head) &&
+                    head.number > loading->journal->next_batch &&
+                    batch_read(loading, segment->used + at, &head);
+        }
+    }
+    free(bytes);
+    return found;
+}
+
+static bool follows(const struct loading *loading, const struct journal_batch_head *head,
+                    bool first)
+{
+    const struct journal *journal = loading->journal;
+
+    if (!loading->any)
+        return true;
+    if (!first || journal_segment_find(journal, loading->segment->number - 1) != NULL)
+        return head->number == journal->next_batch && head->previous == journal->previous;
+    return head->number >= journal->next_batch; /* a segment between has gone */
+}
+
+static enum err segment_load(struct loading *loading)
+{
+    struct journal *journal = loading->journal;
+    struct journal_segment *segment = loading->segment;
+    struct journal_batch_head head;
+    enum err err = ERR_OK;
+    bool first = true;
+
+    loading->sealed = false;
+    for (; !loading->sealed && err == ERR_OK; first = false) {
+        if (!batch_read(loading, segment->used, &head) || !follows(loading, &head, first) ||
+            (loading->last && !data_whole(loading, segment->used, &head)))
+            break;
+        err = batch_load(loading, &head);
+        segment->used += journal_batch_head_size(&head);
+        journal->next_batch = head.number + 1;
+        journal->previous = head.check;
+        loading->any = true;
+    }
+    if (err == ERR_OK && !loading->last && !loading->sealed)
+        err = malformed(loading, "a segment without its end");
+    if (err == ERR_OK && loading->last && !loading->sealed && newer_behind(loading))
+        err = malformed(loading, "a batch before the last");
+    return err;
+}
+
+/* Whether the first batch of a segment is there. */
+static bool has_batches(struct loading *loading, struct journal_segment *segment)
+{
+    struct journal_batch_head head;
+
+    loading->segment = segment;
+    return batch_read(loading, segment->used, &head);
+}
+
+static enum err segments_load(struct loading *loading)
+{
+    struct journal *journal = loading->journal;
+    unsigned used = journal->segment_count;
+    enum err err = ERR_OK;
+
+    while (used > 1 && !has_batches(loading, journal->segments[used - 1]))
+        used--;
+    for (unsigned i = 0; i < used && err == ERR_OK; i++) {
+        loading->segment = journal->segments[i];
+        loading->last = i + 1 == used;
+        err = segment_load(loading);
+    }
+    if (err != ERR_OK)
+        return err;
+    /* A successor is there before a segment is sealed, and only one. */
+    if (journal->segment_count > used + 1 ||
+        (journal->segment_count > used &&
+         journal->segments[used]->number != journal->segments[used - 1]->number + 1) ||
+        (loading->sealed && journal->segment_count == used))
+        return malformed(loading, "segments that are missing");
+    if (loading->sealed) {
+        loading->segment = journal->segments[used];
+        if (newer_behind(loading))
+            return malformed(loading, "a batch before the last");
+    }
+    return ERR_OK;
+}
+
+/* Every entry that a group has lies somewhere. */
+static enum err positions_check(struct journal *journal)
+{
+    for (unsigned i = 0; i < journal->groups.count; i++) {
+        const struct log_index *index = journal->groups.items[i];
+        for (uint64_t at = index->state.first_index; at <= index->state.last_index; at++) {
+            const struct log_position *position = log_index_at(index, at);
+            struct journal_segment *segment = journal_segment_find(journal, position->sequence);
+            if (segment == NULL) {
+                log_error(
+                    NULL, "log: an entry is missing",
+                    LOG_FIELDS(LOG_U64("group", index->state.group), LOG_U64("index", at)));
+                return ERR_MALFORMED;
+            }
+            segment->live += position->len + JOURNAL_ENTRY_SIZE;
+        }
+    }
+    return ERR_OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* The numbers of the files, ascending; half-made ones go. Returns how many. */
+static size_t numbers_list(struct journal *journal, uint64_t **numbers)
+{
+    size_t count = 0;
+    DIR *folder = opendir(journal->config.folder);
+    const struct dirent *file;
+
+    *numbers = NULL;
+    CHECK(folder != NULL); /* it was opened just before */
+    while ((file = readdir(folder)) != NULL) {
+        char *end;
+        uint64_t number = strtoull(file->d_name, &end, 16);
+        if (end - file->d_name != 16 || strcmp(end, ".log") != 0)
+            continue;
+        *numbers = realloc(*numbers, (count + 1) * sizeof(**numbers));
+        CHECK(*numbers != NULL);
+        (*numbers)[count++] = number;
+    }
+    closedir(folder);
+    unlinkat(journal->folder_fd, "ahead.tmp", 0);
+    if (count > 0)
+        qsort(*numbers, count, sizeof(**numbers), by_number);
+    return count;
+}
+
+static enum err segments_open(struct journal *journal)
+{
+    uint64_t *numbers;
+    size_t count = numbers_list(journal, &numbers);
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < count && err == ERR_OK; i++) {
+        struct journal_segment *segment = NULL;
+        err = journal_segment_open(journal, numbers[i], &segment);
+        if (err == ERR_OK)
+            journal_segment_add(journal, segment);
+    }
+    free(numbers);
+    return err;
+}
+
+enum err journal_load(struct journal *journal, bool *sealed)
+{
+    struct loading loading = {.journal = journal};
+    enum err err = segments_open(journal);
+
+    buffer_init(&loading.at);
+    if (err == ERR_OK && journal->segment_count > 0)
+        err = segments_load(&loading);
+    if (err == ERR_OK)
+        err = positions_check(journal);
+    buffer_fini(&loading.at);
+    *sealed = loading.sealed;
+    return err;
+}
