@@ -47,6 +47,8 @@ unit_test(storage/machine moves SOURCES ${storage_model} tests/unit/storage/movi
           tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_schema pr_base)
+unit_test(storage/service fence SOURCES storage/service/fence.c tests/unit/storage/lab.c
+          tests/unit/storage/invariants.c USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 fuzz_target(transfer USES pr_storage_transfer)
 unit_test(storage/query scrub SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD PkgConfig::SODIUM)

@@ -5,6 +5,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "storage/machine/local.h"
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
 #include "storage/service/identity.h"
@@ -38,6 +39,10 @@ bool fence_is_removed(struct service *service, uint64_t node_id)
     if (cluster != NULL && node_id < cluster->next_node_id)
         removed = directory_node(txn, service_self(service), &look_arena) != NULL &&
                   directory_node(txn, node_id, &look_arena) == NULL;
+    /* It is for good: a row that a copy has not brought yet, or that cannot be read, says
+     * nothing. */
+    if (local_partial(txn, DIRECTORY_GROUP, NULL) || db_error(txn) != ERR_OK)
+        removed = false;
     db_abort(&txn);
     arena_fini(&look_arena);
     return removed;
