@@ -12,6 +12,7 @@
 
 struct outside {
     unsigned members;
+    unsigned unknown;    /* nobody has said yet where they stand, or where this node does */
     unsigned partial;    /* not counted: their logs are of no use without a state */
     uint64_t match;      /* of the most advanced */
     uint64_t contact_ms; /* of the one heard last */
@@ -26,8 +27,11 @@ static struct outside outside_of(struct group *group)
     for (unsigned i = 0; i < members->n; i++) {
         uint64_t node_id = members->servers[i].id;
         unsigned site = config->site_of(config->context, node_id);
-        if (node_id == config->node_id || members->servers[i].role == RAFT_SPARE || site == 0 ||
-            site == here)
+        if (node_id == config->node_id || members->servers[i].role == RAFT_SPARE)
+            continue;
+        if (site == 0 || here == 0)
+            outside.unknown++;
+        if (site == 0 || here == 0 || site == here)
             continue;
         const struct link *link = group_link(group, node_id, false);
         if (link != NULL && link->known && (link->standing & WIRE_PARTIAL) != 0) {
@@ -64,9 +68,11 @@ static uint64_t release_limit(struct group *group, uint64_t now)
     if (!config->cross_dc)
         return UINT64_MAX;
     struct outside outside = outside_of(group);
-    bool silent = outside.members == 0 || now - outside.contact_ms > config->grace_ms;
+    /* Who is not known may be the one elsewhere: the grace is for getting to know it, too. */
+    bool nobody = outside.members == 0 && outside.unknown == 0;
+    bool silent = nobody || now - outside.contact_ms > config->grace_ms;
     if (silent)
-        single_site_set(group, true, outside.members + outside.partial);
+        single_site_set(group, true, outside.members + outside.unknown + outside.partial);
     else if (group->single_site && outside.match >= group->raft.commit_index)
         /* One that comes back does not stop all mail until it has everything. */
         single_site_set(group, false, outside.members);

@@ -58,6 +58,7 @@ struct fixture {
     unsigned frames_count;
     bool link_up;
     bool cross_dc;
+    bool sites_unknown;
 };
 
 struct answer {
@@ -275,8 +276,8 @@ static const struct transport_ops transport_ops = {room, send_frame};
 
 static unsigned site_of(void *context, uint64_t node_id)
 {
-    (void)context;
-    return (unsigned)node_id;
+    const struct fixture *fixture = context;
+    return fixture->sites_unknown ? 0 : (unsigned)node_id;
 }
 
 static inline void start(struct fixture *fixture)

@@ -294,6 +294,51 @@ static void test_other_data_center(void **state)
     assert_true(status.single_site);
 }
 
+/* A member whose data center is not known yet may be the one elsewhere. */
+static void test_unknown_data_center(void **state)
+{
+    struct fixture *fixture = *state;
+    struct answer change = {0};
+    struct answer answer = {0};
+    struct replicator_status status;
+    replicator_free(&fixture->replicator);
+    fixture->cross_dc = true;
+    start(fixture);
+    bootstrap(fixture);
+    fixture->link_up = true;
+    replicator_peer_up(fixture->replicator, 2, true);
+    replicator_change(fixture->replicator, 0, 2, REPLICATOR_STANDBY, false, on_simple, &change);
+    turns(fixture);
+    assert_int_equal(change.err, ERR_OK);
+    fixture->sites_unknown = true;
+    replicator_propose(fixture->replicator, 0, BYTES("where"), on_done, &answer);
+    turns(fixture);
+    assert_int_equal(answer.count, 0);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    struct wire_message message = {.type = WIRE_APPEND_RESULT, .term = status.term};
+    message.append_result.last_index = status.last_index;
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(answer.count, 0); /* it may stand right here */
+    fixture->sites_unknown = false;
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(answer.count, 1);
+    assert_string_equal(answer.reply, "where");
+    answer = (struct answer){0};
+    fixture->sites_unknown = true;
+    replicator_propose(fixture->replicator, 0, BYTES("nowhere"), on_done, &answer);
+    for (unsigned i = 0; i < 60 && answer.count == 0; i++) {
+        fixture->now_ms += 100;
+        turns(fixture);
+        frames_drop(fixture);
+        assert_true(answer.count == 0 || fixture->now_ms > 1000 + 5000);
+    }
+    assert_int_equal(answer.err, ERR_OK);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_true(status.single_site);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_partial_at_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_install_overtakes_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_data_center, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_data_center, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
