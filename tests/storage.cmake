@@ -37,6 +37,7 @@ target_compile_definitions(test_raft_log_format_1 PRIVATE FIXTURES="${CMAKE_CURR
 unit_test(storage/machine expunged ${storage_lab})
 unit_test(storage/machine forgotten ${storage_lab})
 unit_test(storage/machine quota ${storage_lab})
+unit_test(storage/machine scopes ${storage_lab})
 unit_test(storage/machine removed ${storage_lab})
 set(storage_copying SOURCES tests/unit/storage/transfer/copying.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c USES pr_storage_query pr_storage_transfer Threads::Threads)
@@ -63,3 +64,8 @@ unit_test(storage/service move_out ${service_world} storage/service/move_out.c s
 unit_test(storage/service join_serve ${service_world} storage/service/join_serve.c
           node/runtime/tls_make.c node/runtime/tls_pem.c
           USES pr_storage_query pr_storage_machine PkgConfig::OPENSSL PkgConfig::SODIUM)
+unit_test(storage/service purges ${service_world} storage/service/purges.c
+          ${storage_model} tests/unit/storage/moving.c
+          USES pr_storage_query pr_storage_transfer Threads::Threads)
+unit_test(storage/service fence_hello ${service_world} storage/service/fence.c storage/service/identity.c
+          USES pr_storage_query pr_storage_machine)

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The release before and this one side by side. A cluster of three old nodes gets this release node by node while mail
-comes in; one goes back to the old release and forward again; then the upgrade is finished. Everything that got 250 is
-there once, on every node, at each step. The old release is built from the repository's history."""
+comes in and accounts move between groups; one goes back to the old release and forward again; then the upgrade is
+finished. Everything that got 250 is there once, on every node, at each step. The old release is built from the
+repository's history."""
 
 import pathlib
 import subprocess
 
 import lab
 
+FORMAT_BEFORE = 2  # what the release before has at most
 PREVIOUS = (lab.ROOT / "tests/fixtures/previous-release").read_text().split()[0]
-FOLDER = lab.ROOT / "build/previous"
+FOLDER = lab.ROOT / "build/previous" / PREVIOUS[:12]
 
 
 def build_previous():
@@ -42,8 +44,19 @@ def switch(cluster, node, binaries, load):
     cluster.wait_healthy(90)
 
 
+def move(cluster, node, user):
+    """Moves an account to the next group while mail for it comes in; both releases take part in the copy."""
+    groups = [group["group"] for group in node.cli("cluster", "status")["groups"] if group["kind"] == "mail"]
+    home = node.cli("account", "show", user)["group"]
+    away = groups[(groups.index(home) + 1) % len(groups)]
+    node.cli("account", "move", user, "--group", str(away), "--no-wait")
+    lab.wait_for("the move to end", lambda: "moves_to" not in node.cli("account", "show", user), 60)
+    for other in cluster.nodes:
+        lab.wait_for("all nodes to know", lambda: other.cli("account", "show", user)["group"] == away, 20)
+
+
 def test():
-    new = lab.ROOT / "build/release/bin"
+    new = lab.ROOT / "build" / lab.BUILD / "bin"
     cluster = lab.Cluster(3, network=27)
     cluster.bin = old
     for node in cluster.nodes:
@@ -54,16 +67,21 @@ def test():
         lab.wait_for("some mail", lambda: load.accepted() > 200, 60)
         first, second, third = cluster.nodes
         switch(cluster, first, new, load)
+        move(cluster, third, users[0])
         switch(cluster, second, new, load)
+        move(cluster, first, users[1])
+        move(cluster, third, users[2])
         refused = subprocess.run([str(new / "postraft"), "--run", str(first.folder / "run"), "cluster", "upgrade", "--yes"],
                                  capture_output=True, text=True)
         lab.check(refused.returncode == 1 and "older release" in refused.stderr,
                   f"an upgrade with an old node was not refused: {refused}")
         switch(cluster, first, old, load)
+        move(cluster, second, users[1])
         switch(cluster, first, new, load)
         switch(cluster, third, new, load)
         answer = first.cli("cluster", "upgrade", "--yes")
-        lab.check(answer["format"] == answer["newest"] and answer["format"] > 1, f"the upgrade did not end: {answer}")
+        lab.check(answer["format"] == answer["newest"] and answer["format"] == FORMAT_BEFORE + 1, f"the upgrade did not end: {answer}")
+        move(cluster, second, users[3])
         before = load.accepted()
         lab.wait_for("mail in the new format", lambda: load.accepted() > before + 200, 60)
         load.stop()
