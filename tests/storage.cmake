@@ -37,7 +37,9 @@ target_compile_definitions(test_raft_log_format_1 PRIVATE FIXTURES="${CMAKE_CURR
 unit_test(storage/machine expunged ${storage_lab})
 unit_test(storage/machine forgotten ${storage_lab})
 unit_test(storage/machine quota ${storage_lab})
-unit_test(storage/machine scopes ${storage_lab})
+unit_test(storage/machine scopes ${storage_lab} SOURCES tests/unit/storage/machine/scope_lab.c)
+unit_test(storage/machine scope_room ${storage_lab}
+          SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine removed ${storage_lab})
 set(storage_copying SOURCES tests/unit/storage/transfer/copying.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c USES pr_storage_query pr_storage_transfer Threads::Threads)
@@ -48,6 +50,8 @@ unit_test(storage/machine moves SOURCES ${storage_model} tests/unit/storage/movi
           tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_schema pr_base)
+unit_test(storage/service route_read SOURCES storage/service/route_read.c storage/service/sessions.c
+          USES pr_schema pr_base PkgConfig::SODIUM)
 unit_test(storage/service fence SOURCES storage/service/fence.c tests/unit/storage/lab.c
           tests/unit/storage/invariants.c USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 fuzz_target(transfer USES pr_storage_transfer)

@@ -11,6 +11,7 @@
 #include "storage/machine/account.h"
 #include "storage/machine/blob.h"
 #include "storage/machine/expunged.h"
+#include "storage/query/scopes.h"
 #include "tests/unit/storage/lab.h"
 
 struct rows {
@@ -328,6 +329,15 @@ static void blobs_check(struct db_txn *txn, uint32_t group)
     blocks_check(txn, group);
 }
 
+/* What domains and tenants hold, counted again. */
+static void scopes_check(struct db_txn *txn, uint32_t group)
+{
+    struct scopes_difference difference;
+
+    CHECK(scopes_recount(txn, group, UINT64_MAX, &difference) == ERR_OK);
+    CHECK(difference.different == 0);
+}
+
 void lab_invariants(struct lab *lab, uint32_t group)
 {
     struct db_txn *txn = lab->txn != NULL ? lab->txn : db_read_begin(lab->db);
@@ -350,6 +360,7 @@ void lab_invariants(struct lab *lab, uint32_t group)
             account_check(txn, &account);
     }
     blobs_check(txn, group);
+    scopes_check(txn, group);
     CHECK(db_error(txn) == ERR_OK);
     if (lab->txn == NULL)
         CHECK(db_commit(&txn) == ERR_OK);

@@ -171,6 +171,46 @@ Pr__Outcome *lab_apply_entry(struct lab *lab, uint32_t group, struct bytes entry
     return outcome;
 }
 
+/* Three domains of two tenants. Now and then they are made anew; not everybody knows of them,
+ * or of all, or has heard of the new ones. */
+static Pr__AccountScopes *scopes_make(struct lab *lab, uint64_t account_id)
+{
+    uint64_t turn = lab->index % 7;
+    uint64_t age = (lab->index + (turn == 2 ? 0 : 50)) / 200;
+    Pr__AccountScopes *scopes;
+
+    if (turn == 0)
+        return NULL;
+    scopes = arena_alloc(&lab->arena, sizeof(*scopes));
+    pr__account_scopes__init(scopes);
+    scopes->domain_id = turn == 1 ? 0 : 1 + account_id % 3 + 3 * age;
+    scopes->tenant_id = turn == 3 ? 0 : 1 + (account_id + age) % 2;
+    return scopes;
+}
+
+static void scopes_add(struct lab *lab, Pr__Command *command)
+{
+    switch ((int)command->call_case) {
+    case PR__COMMAND__CALL_DELIVER:
+        for (size_t i = 0; i < command->deliver->n_recipients; i++) {
+            Pr__Recipient *recipient = command->deliver->recipients[i];
+            recipient->scopes = scopes_make(lab, recipient->account_id);
+        }
+        break;
+    case PR__COMMAND__CALL_APPEND:
+        command->append->scopes = scopes_make(lab, command->append->account_id);
+        break;
+    case PR__COMMAND__CALL_COPY:
+        command->copy->scopes = scopes_make(lab, command->copy->account_id);
+        break;
+    case PR__COMMAND__CALL_UNDELETE:
+        command->undelete->scopes = scopes_make(lab, command->undelete->account_id);
+        break;
+    default:
+        break;
+    }
+}
+
 Pr__Outcome *lab_apply(struct lab *lab, uint32_t group, Pr__Command *command)
 {
     struct buffer entry = BUFFER_EMPTY;
@@ -178,6 +218,8 @@ Pr__Outcome *lab_apply(struct lab *lab, uint32_t group, Pr__Command *command)
 
     if (command->time_ms == 0)
         command->time_ms = lab->now_ms;
+    if (lab->scopes)
+        scopes_add(lab, command);
     entry_encode(command, &entry);
     outcome = lab_apply_entry(lab, group, buffer_bytes(&entry));
     buffer_fini(&entry);

@@ -18,6 +18,7 @@ struct lab {
     uint64_t now_ms;
     unsigned ids;       /* request ids given out */
     struct db_txn *txn; /* commands go into this one while it is open */
+    bool scopes;        /* most commands that need room say whose mail it is: made-up domains */
     /* Every entry that was applied, to be applied again elsewhere. */
     struct lab_entry {
         uint32_t group;

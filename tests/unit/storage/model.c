@@ -7,6 +7,7 @@
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
+#include "storage/schema/format.h"
 
 enum { BODY_SIZE_MAX = 9000 };
 
@@ -84,6 +85,17 @@ void model_open(struct model *model, uint64_t seed)
             model_name_get(account, defaults[j])->subscribed = true;
         }
     }
+}
+
+void model_newest(struct model *model)
+{
+    Pr__FormatRaise raise = PR__FORMAT_RAISE__INIT;
+
+    raise.format = FORMAT_NEWEST;
+    CHECK(lab_apply(&model->lab, MODEL_GROUP, LAB_COMMAND(format_raise, FORMAT_RAISE, &raise))
+              ->err == ERR_OK);
+    model->keep = true;
+    model->lab.scopes = true;
 }
 
 void model_close(struct model *model)

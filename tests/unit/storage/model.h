@@ -63,6 +63,8 @@ struct model {
 extern const char *const model_keywords[MODEL_KEYWORDS];
 
 void model_open(struct model *model, uint64_t seed);
+/* What is there from the newest format on is in use from here on. */
+void model_newest(struct model *model);
 void model_close(struct model *model);
 /* One command; aborts when what comes out is not what must. */
 void model_step(struct model *model);

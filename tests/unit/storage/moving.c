@@ -11,7 +11,7 @@ static void format_raise(struct lab *lab, uint32_t group)
 {
     Pr__FormatRaise raise = PR__FORMAT_RAISE__INIT;
 
-    raise.format = FORMAT_DEPTH;
+    raise.format = FORMAT_NEWEST;
     CHECK(lab_apply(lab, group, LAB_COMMAND(format_raise, FORMAT_RAISE, &raise))->err ==
           ERR_OK);
 }
@@ -39,7 +39,7 @@ static void directory_make(struct lab *lab)
         arena_string(&lab->arena, BYTES("127.0.0.1:1"));
     create.node = &node;
     create.mail_groups = MOVING_OTHER_GROUP;
-    create.format = FORMAT_DEPTH;
+    create.format = FORMAT_NEWEST;
     CHECK(lab_apply(lab, 0, LAB_COMMAND(cluster_create, CLUSTER_CREATE, &create))->err ==
           ERR_OK);
     tenant.name = arena_string(&lab->arena, BYTES("tenant"));
@@ -72,6 +72,7 @@ void moving_open(struct model *model)
         db_abort(&txn);
     }
     model->keep = true;
+    lab->scopes = true;
 }
 
 enum err moving_ask(struct model *model, const struct model_account *account, uint32_t to)

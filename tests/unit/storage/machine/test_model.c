@@ -9,20 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "storage/query/scopes.h"
 #include "storage/schema/entry.h"
 #include "tests/unit/storage/model.h"
 
 enum { SEEDS = 4, STEPS = 1500 };
 
-static void random_commands_match_the_model(void **state)
+static void commands_match(bool newest)
 {
     struct model *model = malloc(sizeof(*model));
 
-    (void)state;
     assert_non_null(model);
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         printf("seed %llu\n", (unsigned long long)seed);
         model_open(model, seed);
+        if (newest)
+            model_newest(model);
         for (unsigned step = 0; step < STEPS; step++) {
             model_step(model);
             if (step % 5 == 0)
@@ -39,6 +41,28 @@ static void random_commands_match_the_model(void **state)
         model_close(model);
     }
     free(model);
+}
+
+static void random_commands_match_the_model(void **state)
+{
+    (void)state;
+    commands_match(false);
+}
+
+static void so_they_do_in_the_newest_format(void **state)
+{
+    (void)state;
+    commands_match(true);
+}
+
+static unsigned scopes_count(struct lab *lab)
+{
+    struct scopes_difference difference;
+    struct db_txn *txn = db_read_begin(lab->db);
+
+    assert_int_equal(scopes_recount(txn, MODEL_GROUP, UINT64_MAX, &difference), ERR_OK);
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    return (unsigned)difference.scopes;
 }
 
 static void digest(struct lab *lab, uint8_t digest[32])
@@ -61,6 +85,7 @@ static void batches_do_not_matter(void **state)
     (void)state;
     assert_non_null(model);
     model_open(model, 5);
+    model_newest(model);
     for (unsigned step = 0; step < STEPS; step++)
         model_step(model);
     lab_open(&other);
@@ -71,6 +96,7 @@ static void batches_do_not_matter(void **state)
             lab_apply_entry(&other, MODEL_GROUP, model->lab.entries[i].entry);
         assert_int_equal(db_commit(&other.txn), ERR_OK);
     }
+    assert_true(scopes_count(&other) > 1);
     digest(&model->lab, one);
     digest(&other, two);
     assert_memory_equal(one, two, sizeof(one));
@@ -93,12 +119,15 @@ static void hostile_entries_keep_the_state_sound(void **state)
     (void)state;
     assert_non_null(model);
     model_open(model, 6);
+    model_newest(model);
     for (unsigned step = 0; step < STEPS; step++)
         model_step(model);
     lab_open(&other);
     for (size_t i = 0; i < model->lab.entry_count; i++) {
         struct bytes entry = model->lab.entries[i].entry;
         size_t len = entry.len < 200 ? entry.len : 200;
+        if (i == 0)
+            lab_apply_entry(&other, MODEL_GROUP, entry); /* the format */
         uint8_t *copy = malloc(entry.len + 1);
 
         assert_non_null(copy);
@@ -125,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_commands_match_the_model),
+        cmocka_unit_test(so_they_do_in_the_newest_format),
         cmocka_unit_test(batches_do_not_matter),
         cmocka_unit_test(hostile_entries_keep_the_state_sound),
     };

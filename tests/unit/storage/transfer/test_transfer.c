@@ -32,6 +32,8 @@ static void place_open(struct place *place, uint64_t seed)
     assert_non_null(place->model);
     place->seed = seed * 1000;
     model_open(place->model, seed);
+    if (seed % 3 != 0) /* else as before an upgrade */
+        model_newest(place->model);
     for (unsigned step = 0; step < STEPS_BEFORE; step++)
         model_step(place->model);
     lab_open(&place->to);
