@@ -48,6 +48,7 @@ struct session *session_open(struct sessions *sessions, uint32_t connection,
     session->account_id = account_id;
     session->group = group;
     session->address = own_address;
+    session->refresh = true; /* its user may have seen more, in a session on another node */
     do
         randombytes_buf(&session->id, sizeof(session->id));
     while (session->id == 0 || map_get(&sessions->by_id, session->id) != NULL);

@@ -15,8 +15,9 @@ struct session {
     uint64_t account_id;
     uint32_t group;
     const char *address;
-    uint64_t seen_index;      /* reads answer from a state at least as new */
-    bool refresh;             /* the account came to its group since: the next read is fresh */
+    uint64_t seen_index; /* reads answer from a state at least as new */
+    bool refresh; /* it is new, or its account came to its group since: the next read is fresh
+                   */
     uint32_t watched_mailbox; /* 0: none open */
     uint64_t watched_modseq;  /* the last that the front end was told of */
     bool told;                /* it waits in its connection's list of events */
