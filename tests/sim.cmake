@@ -4,8 +4,8 @@ add_executable(sim sim/campaign.c sim/checks.c sim/checks_end.c sim/client.c sim
                sim/db_memory_watch.c sim/db_tree.c sim/disk.c sim/fetch.c sim/machine.c sim/machine_bugs.c
                sim/machine_copy.c sim/machine_forget.c sim/mail_changes.c sim/mail_choose.c sim/mail_command.c
                sim/mail_end.c sim/mail_handover.c sim/mail_history.c sim/mail_look.c sim/mail_result.c sim/mail_send.c
-               sim/main.c sim/net.c sim/node_life.c sim/nodes.c sim/operator.c sim/run.c
-               sim/world.c unit/storage/invariants.c)
+               sim/main.c sim/net.c sim/node_life.c sim/nodes.c sim/operator.c sim/recovery.c sim/run.c
+               sim/world.c unit/storage/invariants.c ${PROJECT_SOURCE_DIR}/storage/service/recover_plan.c)
 set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(sim PRIVATE pr_raft pr_storage_transfer pr_storage_machine PkgConfig::SODIUM)
 add_test(NAME sim/fresh COMMAND sim --fresh 400 --seconds 40 --file ${CMAKE_CURRENT_SOURCE_DIR}/sim/seeds)

@@ -73,10 +73,11 @@ static json_t *groups_json(Pr__RecoverGroup *const *groups, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         json_t *group = json_pack(
-            "{s:I, s:I, s:b, s:I, s:s, s:o}", "group", (json_int_t)groups[i]->group, "accounts",
-            (json_int_t)groups[i]->accounts, "majority", (int)groups[i]->majority,
-            "goes_on_from", (json_int_t)groups[i]->best_node_id, "text", groups[i]->text,
-            "replicas", replicas_json(groups[i]));
+            "{s:I, s:I, s:b, s:I, s:I, s:s, s:o}", "group", (json_int_t)groups[i]->group,
+            "accounts", (json_int_t)groups[i]->accounts, "majority", (int)groups[i]->majority,
+            "goes_on_from", (json_int_t)groups[i]->best_node_id, "log_of",
+            (json_int_t)groups[i]->log_node_id, "text", groups[i]->text, "replicas",
+            replicas_json(groups[i]));
         CHECK(group != NULL && json_array_append_new(made, group) == 0);
     }
     return made;
@@ -91,7 +92,10 @@ static void show_group(const Pr__RecoverGroup *group, const char *before)
         printf("has its majority.\n");
         return;
     }
-    if (group->best_node_id != 0)
+    if (group->best_node_id != 0 && group->log_node_id != group->best_node_id)
+        printf("would go on from node %llu, with the log of node %llu.\n",
+               (unsigned long long)group->best_node_id, (unsigned long long)group->log_node_id);
+    else if (group->best_node_id != 0)
         printf("would go on from node %llu.\n", (unsigned long long)group->best_node_id);
     else
         printf("cannot go on.\n");

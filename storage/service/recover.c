@@ -81,10 +81,19 @@ void recover_look_call(struct service_call *call)
 
 /* ---- a replica becomes the group ---- */
 
+/* What the member has up to some entry is what this log has, or has cut off; and what follows
+ * is here. */
+static bool reaches(const struct service *service, const struct replicator_status *status,
+                    const Pr__RecoverMember *member, uint32_t group)
+{
+    return status->first_index <= member->committed + 1 ||
+           replicator_has_entry(service->replicator, group, member->last_index,
+                                member->last_term);
+}
+
 void recover_here(struct service *service, const Pr__GroupRecover *ask,
                   void (*done)(void *context, enum err err), void *context)
 {
-    uint64_t self = service_self(service);
     struct replicator_status status;
 
     if (!replicator_status(service->replicator, ask->group, &status)) {
@@ -95,11 +104,20 @@ void recover_here(struct service *service, const Pr__GroupRecover *ask,
         done(context, ERR_CONFLICT);
         return;
     }
-    log_warn(NULL, "a group goes on from this node's replica, by an operator's word",
+    uint64_t members[REPLICATOR_MEMBERS_MAX] = {service_self(service)};
+    unsigned count = 1;
+    for (size_t i = 0; i < ask->n_members && count < REPLICATOR_MEMBERS_MAX; i++) {
+        if (!reaches(service, &status, ask->members[i], ask->group)) {
+            done(context, ERR_CONFLICT);
+            return;
+        }
+        members[count++] = ask->members[i]->node_id;
+    }
+    log_warn(NULL, "a group goes on from this node's log, by an operator's word",
              LOG_FIELDS(LOG_U64("group", ask->group), LOG_U64("last_index", status.last_index),
                         LOG_U64("last_term", status.last_term),
-                        LOG_U64("applied", status.applied_index)));
-    replicator_group_recover(service->replicator, ask->group, &self, 1, done, context);
+                        LOG_U64("applied", status.applied_index), LOG_U64("members", count)));
+    replicator_group_recover(service->replicator, ask->group, members, count, done, context);
 }
 
 /* ---- the run: one group after the other, the directory first ---- */
@@ -195,9 +213,9 @@ static void run_forget(struct run *run)
         Pr__RecoveredGroup *made = arena_alloc(&run->arena, sizeof(*made));
         pr__recovered_group__init(made);
         made->group = group->group;
-        made->node_id = group->best_node_id;
+        made->node_id = group->log_node_id;
         for (size_t r = 0; r < group->n_replicas; r++)
-            if (group->replicas[r]->node_id == group->best_node_id) {
+            if (group->replicas[r]->node_id == group->log_node_id) {
                 made->last_index = group->replicas[r]->last_index;
                 made->last_term = group->replicas[r]->last_term;
             }
@@ -217,7 +235,7 @@ static void group_done(void *context, enum err err)
 
     log_info(NULL, "a group was recovered",
              LOG_FIELDS(LOG_U64("group", group->group), LOG_U64("node", group->best_node_id),
-                        LOG_TEXT("result", err_name(err))));
+                        LOG_U64("log", group->log_node_id), LOG_TEXT("result", err_name(err))));
     if (err != ERR_OK && group->group == DIRECTORY_GROUP) {
         run_fail(run, err, "the directory could not be recovered; nothing was given up");
         return;
@@ -261,6 +279,32 @@ static void ask_peer(struct run *run, const Pr__GroupRecover *recover, uint64_t 
     buffer_fini(&packed);
 }
 
+static const Pr__RecoverReplica *replica_of(const Pr__RecoverGroup *group, uint64_t node_id)
+{
+    for (size_t r = 0; r < group->n_replicas; r++)
+        if (group->replicas[r]->node_id == node_id)
+            return group->replicas[r];
+    return NULL;
+}
+
+/* The first member is the one that is asked. */
+static void add_members(struct run *run, const Pr__RecoverGroup *group,
+                        Pr__GroupRecover *recover)
+{
+    recover->members =
+        arena_alloc(&run->arena, group->n_member_ids * sizeof(*recover->members));
+    for (size_t i = 1; i < group->n_member_ids; i++) {
+        const Pr__RecoverReplica *replica = replica_of(group, group->member_ids[i]);
+        Pr__RecoverMember *member = arena_alloc(&run->arena, sizeof(*member));
+        pr__recover_member__init(member);
+        member->node_id = replica->node_id;
+        member->last_index = replica->last_index;
+        member->last_term = replica->last_term;
+        member->committed = recover_committed(replica);
+        recover->members[recover->n_members++] = member;
+    }
+}
+
 static void run_next(struct run *run)
 {
     while (run->at < run->view.record_count &&
@@ -271,17 +315,16 @@ static void run_next(struct run *run)
         return;
     }
     const Pr__RecoverGroup *group = run->groups[run->at];
+    const Pr__RecoverReplica *log = replica_of(group, group->log_node_id);
     Pr__GroupRecover recover = PR__GROUP_RECOVER__INIT;
     recover.group = group->group;
-    for (size_t r = 0; r < group->n_replicas; r++)
-        if (group->replicas[r]->node_id == group->best_node_id) {
-            recover.last_index = group->replicas[r]->last_index;
-            recover.last_term = group->replicas[r]->last_term;
-        }
-    if (group->best_node_id == service_self(run->call->service))
+    recover.last_index = log->last_index;
+    recover.last_term = log->last_term;
+    add_members(run, group, &recover);
+    if (log->node_id == service_self(run->call->service))
         recover_here(run->call->service, &recover, group_done, run);
     else
-        ask_peer(run, &recover, group->best_node_id);
+        ask_peer(run, &recover, log->node_id);
 }
 
 /* NULL, or why nothing is done. */

@@ -8,15 +8,18 @@
  * `cluster recover`: going on after the loss of a majority. Nothing here needs one.
  *
  * Each group that cannot go on by itself goes on from the survivor whose log has the most (the
- * highest term of its last entry, then the longest). Then the lost nodes are taken out of the
+ * highest term of its last entry, then the longest), with the other survivors as members. When
+ * that one has no whole state (a witness), its log brings the survivor that has one up to date:
+ * raft/closing.c, replicator_group_recover(). Then the lost nodes are taken out of the
  * directory, which makes every survivor turn them away (fence.h), and what was done is written
  * down in the directory and in a file of the data folder.
  */
 void recover_look_call(struct service_call *call);
 void recover_run_call(struct service_call *call);
 
-/* Of a peer (PeerRequest.group_recover): this node's replica becomes the group. ERR_CONFLICT
- * when its log does not end where the operator was told. `done` once, from the loop. */
+/* Of a peer (PeerRequest.group_recover): this node's log becomes the group's, which goes on
+ * with this node and ask->members. ERR_CONFLICT when it does not end where the operator was
+ * told, or does not reach down to what a member has. `done` once, from the loop. */
 void recover_here(struct service *service, const Pr__GroupRecover *ask,
                   void (*done)(void *context, enum err err), void *context);
 
@@ -33,6 +36,8 @@ struct recover_view {
 };
 
 bool recover_is_lost(const struct recover_view *view, uint64_t node_id);
+/* The highest index that is known there to be committed. */
+uint64_t recover_committed(const Pr__RecoverReplica *replica);
 /* What is left of a group. In `arena`. */
 Pr__RecoverGroup *recover_group(const struct recover_view *view, const Pr__GroupRecord *record,
                                 struct arena *arena);

@@ -61,6 +61,7 @@ static void add_replica(const struct recover_view *view, Pr__RecoverGroup *group
     replica->witness = node != NULL && node->witness && group->group != 0;
     replica->answers = words != NULL;
     if (words != NULL) {
+        replica->first_index = words->first_index;
         replica->last_index = words->last_index;
         replica->last_term = words->last_term;
         replica->commit_index = words->commit_index;
@@ -86,6 +87,81 @@ static const Pr__RecoverReplica *best_replica(const struct recover_view *view,
             best = replica;
     }
     return best;
+}
+
+static bool is_left(const struct recover_view *view, const Pr__RecoverReplica *replica)
+{
+    return replica->answers && !recover_is_lost(view, replica->node_id);
+}
+
+static const char *role_in(const Pr__GroupStatus *words, uint64_t node_id)
+{
+    for (size_t i = 0; i < words->n_members; i++)
+        if (words->members[i]->node_id == node_id)
+            return words->members[i]->role;
+    return "";
+}
+
+static bool may_vote(const Pr__GroupStatus *words, uint64_t node_id)
+{
+    return strcmp(role_in(words, node_id), "voter") == 0 ||
+           strcmp(role_in(words, node_id), "standby") == 0;
+}
+
+/*
+ * The survivor whose log the group goes on with: the best replica, or one without a whole state
+ * (a witness, a copy that has not ended) that has more entries, and has those that follow on
+ * what the best replica has: what was acknowledged may lie there alone. The best one must be
+ * among the members that this one knows, since it brings them over as their leader.
+ */
+static const Pr__RecoverReplica *best_log(const struct recover_view *view,
+                                          const Pr__RecoverGroup *group,
+                                          const Pr__RecoverReplica *best)
+{
+    const Pr__RecoverReplica *most = best;
+
+    for (size_t i = 0; i < group->n_replicas; i++) {
+        const Pr__RecoverReplica *replica = group->replicas[i];
+        if (!is_left(view, replica) || !has_more(replica, most) ||
+            replica->first_index > best->last_index + 1)
+            continue;
+        const Pr__GroupStatus *words = words_of(view, replica->node_id, group->group);
+        if (may_vote(words, replica->node_id) && may_vote(words, best->node_id))
+            most = replica;
+    }
+    return most;
+}
+
+/*
+ * The members to go on with: who has the log, who has the state, and the other survivors that
+ * voted and that this log surely reaches, so that what is acknowledged from now on lies on more
+ * than one disk. Others are brought in later, as placement wants them.
+ */
+static void choose_members(const struct recover_view *view, Pr__RecoverGroup *group,
+                           const Pr__RecoverReplica *log, const Pr__RecoverReplica *best,
+                           struct arena *arena)
+{
+    const Pr__GroupStatus *words = words_of(view, log->node_id, group->group);
+
+    group->log_node_id = log->node_id;
+    group->member_ids = arena_alloc(arena, group->n_replicas * sizeof(*group->member_ids));
+    group->member_ids[group->n_member_ids++] = log->node_id;
+    if (best != log)
+        group->member_ids[group->n_member_ids++] = best->node_id;
+    for (size_t i = 0; i < group->n_replicas; i++) {
+        const Pr__RecoverReplica *replica = group->replicas[i];
+        if (replica != log && replica != best && is_left(view, replica) &&
+            (replica->usable || replica->witness) &&
+            strcmp(role_in(words, replica->node_id), "voter") == 0 &&
+            log->first_index <= recover_committed(replica) + 1)
+            group->member_ids[group->n_member_ids++] = replica->node_id;
+    }
+}
+
+uint64_t recover_committed(const Pr__RecoverReplica *replica)
+{
+    return replica->commit_index > replica->applied_index ? replica->commit_index
+                                                          : replica->applied_index;
 }
 
 struct losses {
@@ -132,6 +208,7 @@ static char *tell(const struct recover_view *view, const Pr__RecoverGroup *group
                                   "no survivor has its mail: the mail of its %llu accounts is "
                                   "lost unless a lost node comes back",
                                   (unsigned long long)group->accounts)));
+    const Pr__RecoverReplica *log = best_log(view, group, best);
     if (losses->centers <= 1)
         text = "the lost replicas stood in one data center: with durability cross-dc all "
                "acknowledged mail is here, unless the group acknowledged in one data center "
@@ -140,17 +217,25 @@ static char *tell(const struct recover_view *view, const Pr__RecoverGroup *group
     else
         text = "the lost replicas stood in several data centers: mail that they acknowledged "
                "among themselves, and that had not come here yet, is lost";
-    if (has_more(most, best))
+    if (log != best)
         text = arena_printf(
             arena,
-            "node %llu has more entries (to %llu, here to %llu), but no mail to "
-            "apply them to: these are lost; %s",
-            (unsigned long long)most->node_id, (unsigned long long)most->last_index,
-            (unsigned long long)best->last_index, text);
-    if (best->last_index > best->commit_index)
+            "node %llu has more entries (to %llu, node %llu to %llu), but no whole state: it "
+            "brings them to node %llu, which then leads; %s",
+            (unsigned long long)log->node_id, (unsigned long long)log->last_index,
+            (unsigned long long)best->node_id, (unsigned long long)best->last_index,
+            (unsigned long long)best->node_id, text);
+    if (has_more(most, log))
+        text = arena_printf(
+            arena,
+            "node %llu has more entries (%llu to %llu, here to %llu), but no survivor has the "
+            "mail that they follow on: these are lost; %s",
+            (unsigned long long)most->node_id, (unsigned long long)most->first_index,
+            (unsigned long long)most->last_index, (unsigned long long)log->last_index, text);
+    if (log->last_index > recover_committed(log))
         text =
             arena_printf(arena, "%s; %llu entries that may never have been acknowledged count",
-                         text, (unsigned long long)(best->last_index - best->commit_index));
+                         text, (unsigned long long)(log->last_index - recover_committed(log)));
     return arena_string(arena, bytes_of(text));
 }
 
@@ -183,6 +268,8 @@ Pr__RecoverGroup *recover_group(const struct recover_view *view, const Pr__Group
         losses.left > losses.voters / 2 || (record->n_replicas == 0 && record->version > 0);
     const Pr__RecoverReplica *best = best_replica(view, group, true);
     group->best_node_id = best != NULL ? best->node_id : 0;
+    if (best != NULL)
+        choose_members(view, group, best_log(view, group, best), best, arena);
     if (!group->majority)
         group->text = tell(view, group, &losses, arena);
     return group;

@@ -38,9 +38,10 @@ static void add_group(struct buffer *json, const Pr__RecoverGroup *group)
 {
     buffer_printf(json,
                   "    {\"group\": %u, \"accounts\": %llu, \"majority\": %s, "
-                  "\"goes_on_from\": %llu, \"text\": ",
+                  "\"goes_on_from\": %llu, \"log_of\": %llu, \"text\": ",
                   (unsigned)group->group, (unsigned long long)group->accounts,
-                  group->majority ? "true" : "false", (unsigned long long)group->best_node_id);
+                  group->majority ? "true" : "false", (unsigned long long)group->best_node_id,
+                  (unsigned long long)group->log_node_id);
     add_text(json, group->text);
     buffer_add_string(json, ", \"replicas\": [");
     for (size_t i = 0; i < group->n_replicas; i++) {

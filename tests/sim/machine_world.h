@@ -40,6 +40,7 @@ enum {
     X(quiesced, true)                                                                          \
     X(recoveries, true)                                                                        \
     X(unrecovered, false) /* no whole state was left */                                        \
+    X(brought_back, true) /* entries that only a log without a state had */                    \
     X(lost, false)        /* entries, with a data center, and not promised */                  \
     X(state_errors, true)                                                                      \
     X(write_errors, true)                                                                      \

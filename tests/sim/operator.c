@@ -147,7 +147,7 @@ static void recovered(void *context, enum err err)
     struct order *order = context;
     if (err == ERR_OK)
         order->world->stats->recoveries++;
-    else
+    else if (err != ERR_CLOSED)
         sim_fail(order->world, "recovery of group %u: %s", order->group, err_text(err));
     free(order);
 }
@@ -188,8 +188,45 @@ static void recover(struct world *world, struct event *event)
     node_wake(node);
 }
 
+static void recover_many(struct world *world, struct event *event)
+{
+    (void)event;
+    if (!recovery_run(world))
+        sim_at(world, (struct event){.at_ms = world->now_ms + RECOVERY_WAIT_MS +
+                                              sim_below(world, RECOVERY_WAIT_MS),
+                                     .run = recover_many});
+}
+
+/* Three of five are lost; the witness, if there is one, is left. */
+static void disaster_of_five(struct world *world)
+{
+    unsigned candidates = world->plan.nodes - (world->plan.witness ? 1 : 0);
+    unsigned spared = (unsigned)sim_below(world, candidates);
+    unsigned other =
+        world->plan.witness
+            ? candidates
+            : (spared + 1 + (unsigned)sim_below(world, candidates - 1)) % candidates;
+    for (unsigned i = 0; i < world->plan.nodes; i++) {
+        struct node *node = &world->nodes[i];
+        if (i != spared && i != other) {
+            node_crash(node);
+            node->dead_for_good = true;
+            continue;
+        }
+        if (!node->up)
+            node_start(node);
+        replicator_quiesce(node->replicator, false);
+    }
+    sim_at(world, (struct event){.at_ms = world->now_ms + 1 + sim_below(world, 3000),
+                                 .run = recover_many});
+}
+
 void operator_disaster(struct world *world)
 {
+    if (world->plan.nodes > 3) {
+        disaster_of_five(world);
+        return;
+    }
     struct node *survivor = &world->nodes[2];
     for (unsigned i = 0; i < 2; i++) {
         node_crash(&world->nodes[i]);

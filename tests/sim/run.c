@@ -28,6 +28,8 @@ static void plan_unfold(struct world *world)
     plan->pauses = sim_below(world, 4) == 0;
     plan->disaster = plan->nodes == 3 && plan->cross_dc && !plan->witness && !plan->churn &&
                      !plan->growth && sim_below(world, 3) == 0;
+    if (plan->nodes == 5 && !plan->churn && !plan->growth)
+        plan->disaster = world->seed % 2 == 0;
     plan->fetch_ms = 5 + (unsigned)sim_below(world, sim_below(world, 3) == 0 ? 400 : 40);
 }
 

@@ -72,7 +72,8 @@ struct plan_of_seed {
     bool tight;    /* the log is not held for members that are behind: state is transferred */
     bool witness;  /* the last node keeps no state */
     bool quiesce;  /* nodes are told to promise nothing, for a while */
-    bool disaster; /* in the end the data center with the majority is lost */
+    bool disaster; /* in the end a data center with the majority is lost, or three of five nodes
+                    */
     bool failing;  /* writes of the log fail: the process ends */
     bool jumps;    /* clocks jump forward */
     bool pauses;   /* processes stand still for long */
@@ -347,6 +348,9 @@ void machine_forget(struct machine_sim *machine, unsigned group);
 void operator_setup(struct world *world);
 /* Of three nodes the two in one data center are gone; the third is made to go on alone. */
 void operator_disaster(struct world *world);
+
+/* recovery.c: false when a survivor is not up yet. */
+bool recovery_run(struct world *world);
 
 /* fetch.c */
 void fetch_start(struct machine_sim *machine, unsigned group, unsigned source, uint64_t index);

@@ -271,6 +271,57 @@ static void test_recover(void **state)
     assert_int_equal(propose(fixture, BYTES("alone")).err, ERR_OK);
 }
 
+/*
+ * The log with the most lies where no state is: with another survivor it goes on, asks for that
+ * one's vote, and commits with it alone.
+ */
+static void test_recover_two(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t members[2] = {1, 3};
+    struct replicator_status status;
+    struct wire_message message;
+    struct answer answer = {0};
+    fixture->kept = MACHINE_NONE;
+    follow(fixture);
+    assert_true(replicator_has_entry(fixture->replicator, 0, 2, TERM));
+    assert_false(replicator_has_entry(fixture->replicator, 0, 2, TERM - 1));
+    assert_false(replicator_has_entry(fixture->replicator, 0, 3, TERM));
+    replicator_group_recover(fixture->replicator, 0, members, 1, on_simple, &answer);
+    turns(fixture);
+    assert_int_equal(answer.err, ERR_UNAVAILABLE);
+    answer = (struct answer){0};
+    replicator_group_recover(fixture->replicator, 0, members, 2, on_simple, &answer);
+    pass(fixture, 100);
+    assert_int_equal(answer.err, ERR_OK);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.member_count, 2);
+    assert_int_equal(status.own, REPLICATOR_STATELESS);
+    assert_int_equal(status.state, REPLICATOR_FOLLOWER);
+    frames_drop(fixture);
+    pass(fixture, 5000);
+    assert_true(sent_type(fixture, WIRE_VOTE, &message));
+    assert_true(message.vote.pre_vote);
+    assert_int_equal(message.vote.last_index, 3);
+    assert_true(message.vote.last_term > TERM + 100);
+    uint64_t term = message.term;
+    struct wire_message granted = {
+        .type = WIRE_VOTE_RESULT, .term = term, .vote_result = {true, true}};
+    receive_from(fixture, 3, &granted);
+    turns(fixture);
+    assert_true(sent_type(fixture, WIRE_VOTE, &message));
+    assert_false(message.vote.pre_vote);
+    granted.term = message.term;
+    granted.vote_result.pre_vote = false;
+    receive_from(fixture, 3, &granted);
+    turns(fixture);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.state, REPLICATOR_LEADER);
+    /* It has no state: nobody is sent to it, and it commits nothing without the other one. */
+    assert_int_equal(status.leader, 0);
+    assert_true(status.commit_index < 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removed_and_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recover, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recover_two, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

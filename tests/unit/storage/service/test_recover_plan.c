@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/base/check.h"
@@ -13,7 +14,8 @@
 /*
  * One mail group as text: "1a 5/100/90" is node 1 in data center a, whose log ends with entry
  * 100 of term 5, of which 90 are committed; "w" behind the data center: a witness; "-" instead
- * of numbers: it does not answer; "p" behind them: its state is partial.
+ * of numbers: it does not answer; "p" behind them: its state is partial; ">90": its log begins
+ * there.
  */
 enum { NODES_MAX = 8 };
 
@@ -42,6 +44,9 @@ static Pr__GroupStatus *read_words(struct scene *scene, uint64_t node_id, const 
 
     CHECK(sscanf(numbers, "%u/%u/%u%c", &term, &last, &commit, &partial) >= 3);
     pr__group_status__init(words);
+    words->first_index = 1;
+    if (strchr(numbers, '>') != NULL)
+        words->first_index = strtoull(strchr(numbers, '>') + 1, NULL, 10);
     words->group = 1;
     words->last_term = term;
     words->last_index = last;
@@ -114,6 +119,19 @@ static void scene_init(struct scene *scene, const char *nodes)
     scene->view.lost = scene->lost;
 }
 
+static void check_members(const Pr__RecoverGroup *group, const char *what, const char *wanted)
+{
+    char members[64] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < group->n_member_ids; i++)
+        len += (size_t)snprintf(members + len, sizeof(members) - len, "%s%u", i > 0 ? " " : "",
+                                (unsigned)group->member_ids[i]);
+    if (strcmp(members, wanted) != 0)
+        fail_msg("%s: goes on with \"%s\", not \"%s\"", what, members, wanted);
+    assert_int_equal(group->log_node_id, group->n_member_ids > 0 ? group->member_ids[0] : 0);
+}
+
 static void test_choices(void **state)
 {
     static const struct {
@@ -121,22 +139,34 @@ static void test_choices(void **state)
         const char *nodes;
         bool majority;
         uint64_t best;
+        const char *members; /* who has the log first; "" with a majority */
         const char *text;
     } rows[] = {
-        {"one of three is lost", "1a 5/100/100 2b 5/100/99 3c -", true, 1, ""},
-        {"two are", "1a 5/100/100 2b - 3c -", false, 1, "several data centers"},
-        {"two of the same data center", "1a 5/100/100 2b - 3b -", false, 1, "cross-dc"},
-        {"the longer log", "1a 5/100/90 2b 5/101/90 3c - 4c - 5c -", false, 2,
+        {"one of three is lost", "1a 5/100/100 2b 5/100/99 3c -", true, 1, "1 2", ""},
+        {"two are", "1a 5/100/100 2b - 3c -", false, 1, "1", "several data centers"},
+        {"two of the same data center", "1a 5/100/100 2b - 3b -", false, 1, "1", "cross-dc"},
+        {"the longer log", "1a 5/100/90 2b 5/101/90 3c - 4c - 5c -", false, 2, "2 1",
          "11 entries that may never"},
         {"a newer term beats a longer log", "1a 6/100/90 2b 5/200/90 3c - 4c - 5c -", false, 1,
+         "1 2", "cross-dc"},
+        {"a partial copy has more", "1a 5/100/90 2b 5/150/90p 3c - 4c - 5c -", false, 1, "2 1",
+         "node 2 has more entries (to 150, node 1 to 100), but no whole state: it brings them"},
+        {"a witness has more", "1a 5/100/90 2bw5/150/120 3c - 4c - 5c -", false, 1, "2 1",
+         "it brings them to node 1"},
+        {"two with mail and a witness that has more",
+         "1a 5/100/90 2bw5/150/90 3c 5/95/80 4c - 5c - 6c - 7c -", false, 1, "2 1 3",
+         "(to 150, node 1 to 100)"},
+        {"a witness has less", "1a 5/100/90 2bw5/99/90 3c - 4c - 5c -", false, 1, "1 2",
          "cross-dc"},
-        {"a partial copy is of no use", "1a 5/100/90 2b 5/150/90p 3c - 4c - 5c -", false, 1,
-         "node 2 has more entries (to 150, here to 100)"},
-        {"nor is a witness", "1a 5/100/90 2bw5/150/90 3c - 4c - 5c -", false, 1,
-         "node 2 has more entries"},
-        {"only a witness is left", "1a - 2b - 3cw5/100/90", false, 0, "the mail of its 9"},
-        {"nobody is left", "1a - 2b -", false, 0, "is lost unless a lost node comes back"},
-        {"all are there", "1a 5/100/100 2b 5/100/99", true, 1, ""},
+        {"a witness whose log begins too late", "1a 5/100/90 2bw5/150/90>102 3c - 4c - 5c -",
+         false, 1, "1 2", "node 2 has more entries (102 to 150, here to 100), but no survivor"},
+        {"and one that begins just in time", "1a 5/100/90 2bw5/150/90>101 3c - 4c - 5c -",
+         false, 1, "2 1", "brings them"},
+        {"a survivor that the log may not reach", "1a 5/100/90>80 2b 5/99/50 3c - 4c - 5c -",
+         false, 1, "1", "cross-dc"},
+        {"only a witness is left", "1a - 2b - 3cw5/100/90", false, 0, "", "the mail of its 9"},
+        {"nobody is left", "1a - 2b -", false, 0, "", "is lost unless a lost node comes back"},
+        {"all are there", "1a 5/100/100 2b 5/100/99", true, 1, "1 2", ""},
     };
 
     (void)state;
@@ -149,6 +179,7 @@ static void test_choices(void **state)
             fail_msg("%s: majority %d, from %u, \"%s\"", rows[i].what, (int)group->majority,
                      (unsigned)group->best_node_id, group->text);
         assert_int_equal(group->n_replicas, scene.view.node_count);
+        check_members(group, rows[i].what, rows[i].members);
         arena_fini(&scene.arena);
     }
 }
