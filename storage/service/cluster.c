@@ -181,6 +181,7 @@ static void init_identity(struct init *init)
     identity->n_nodes = 1;
     identity->nodes = arena_alloc(arena, sizeof(*identity->nodes));
     identity->nodes[0] = self;
+    identity->format = FORMAT_NEWEST;
     service->identity = identity;
     cluster_credentials(identity, &service->credentials);
 }

@@ -9,11 +9,12 @@
 
 #include "storage/service/cluster.h"
 #include "storage/service/identity.h"
+#include "storage/service/node_log.h"
 
-/* A log or a state is an LMDB environment in a folder of its own. */
+/* A state, or a log of an early format, is an LMDB environment in a folder of its own. */
 static const char *const environment_files[] = {"data.mdb", "lock.mdb"};
 
-/* The next folder inside `folder` that holds an environment; NULL at the end. */
+/* The next folder inside `folder` that holds an environment or the journal; NULL at the end. */
 static const char *next_environment(DIR *listing, const char *folder, struct arena *arena)
 {
     const struct dirent *entry;
@@ -23,7 +24,8 @@ static const char *next_environment(DIR *listing, const char *folder, struct are
         if (entry->d_name[0] == '.')
             continue;
         const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name);
-        if (stat(arena_printf(arena, "%s/%s", path, environment_files[0]), &status) == 0)
+        if (strcmp(entry->d_name, NODE_LOG_JOURNAL) == 0 ||
+            stat(arena_printf(arena, "%s/%s", path, environment_files[0]), &status) == 0)
             return path;
     }
     return NULL;
@@ -61,7 +63,8 @@ enum err cluster_folder_clear(const char *folder, struct arena *arena, const cha
             if (unlink(arena_printf(arena, "%s/%s", path, environment_files[i])) < 0 &&
                 errno != ENOENT)
                 err = ERR_IO;
-        if (rmdir(path) < 0)
+        journal_files_remove(path);
+        if (rmdir(path) < 0 && errno != ENOENT)
             err = ERR_IO;
     }
     if (err != ERR_OK)

@@ -204,6 +204,7 @@ static void join_adopt(struct join *join)
     identity.key = field_of_bytes(join->key);
     identity.n_nodes = answer->n_nodes;
     identity.nodes = answer->nodes;
+    identity.format = answer->format;
     message_pack(&identity.base, &packed);
     service->identity =
         pr__identity__unpack(&allocator, buffer_len(&packed), buffer_bytes(&packed).at);

@@ -93,6 +93,7 @@ static void work_sign(struct read_job *job, struct db_txn *txn)
     answer.certificate = field_of_bytes(certificate);
     answer.authority = cluster->authority;
     directory_nodes(txn, arena, &answer.nodes, &answer.n_nodes);
+    answer.format = machine_format(txn, DIRECTORY_GROUP);
     message_pack(&answer.base, &serve->answer);
 }
 

@@ -6,10 +6,11 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
-#include "raft/log_lmdb.h"
 #include "raft/transport_nng.h"
 #include "storage/machine/applier.h"
 #include "storage/service/compaction.h"
+#include "storage/service/limits.h"
+#include "storage/service/node_log.h"
 #include "storage/service/service.h"
 #include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
@@ -40,7 +41,7 @@ struct replication {
     struct service *service;
     struct news log_news;
     struct news lane_news[SERVICE_LANES_MAX];
-    struct log_lmdb *log;
+    struct node_log log;
     struct transport_nng *transport;
     struct applier *applier;
     struct replicator_clock clock;
@@ -242,23 +243,33 @@ static enum err open_states(struct service *service)
     return ERR_OK;
 }
 
+/* Of a node that has just come into its cluster the identity knows it. */
+static unsigned directory_format(struct service *service)
+{
+    unsigned format = service_format(service, DIRECTORY_GROUP);
+
+    return format > service->identity->format ? format : service->identity->format;
+}
+
 static enum err open_log(struct replication *replication)
 {
-    const struct config *config = replication->service->config;
-    char path[4096];
-    struct log_lmdb_config log = {
-        .folder = path,
-        .map_bytes = space_map_of(config->folder, config->map_bytes),
+    struct service *service = replication->service;
+    struct node_log_config log = {
+        .folder = service->config->folder,
+        .map_bytes = space_map_of(service->config->folder, service->config->map_bytes),
+        .format = directory_format(service),
         .written = on_log_written,
         .context = replication,
     };
 
-    snprintf(path, sizeof(path), "%s/log", config->folder);
-    enum err err = log_lmdb_open(&log, &replication->log);
-    if (err != ERR_OK)
-        log_error(NULL, "cannot open the log",
-                  LOG_FIELDS(LOG_TEXT("folder", path), LOG_TEXT("error", err_text(err))));
-    return err;
+    return node_log_open(&log, &replication->log);
+}
+
+void replication_log_statistics(struct service *service, struct journal_statistics *statistics)
+{
+    *statistics = (struct journal_statistics){0};
+    if (service->replication->log.journal != NULL)
+        journal_statistics(service->replication->log.journal, statistics);
 }
 
 static enum err open_transport(struct replication *replication)
@@ -291,7 +302,7 @@ static enum err open_replicator(struct replication *replication)
         .log_hold_bytes = config->log_hold_bytes,
         .log_hold_ms = (uint64_t)config->log_hold_hours * 3600 * 1000,
         .clock = &replication->clock,
-        .log = log_lmdb_interface(replication->log),
+        .log = node_log_interface(&replication->log),
         .transport = transport_nng_interface(replication->transport),
         .machine = applier_interface(replication->applier),
         .site_of = site_of,
@@ -416,7 +427,7 @@ void replication_close(struct service *service)
     loop_hook_remove(&replication->hook);
     loop_timer_stop(&replication->tick);
     loop_timer_stop(&replication->hand_over);
-    log_lmdb_close(&replication->log);
+    node_log_close(&replication->log);
     applier_stop(replication->applier);
     replicator_free(&service->replicator); /* gives its batches back */
     applier_free(&replication->applier);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "node/base/check.h"
+#include "storage/service/node_log.h"
 #include "storage/service/operator.h"
 
 enum { STAT_BLOCK_BYTES = 512 }; /* of st_blocks */
@@ -35,6 +36,19 @@ static Pr__StorageEnvironment *add_environment(struct stating *stating, const ch
     return made;
 }
 
+static void add_log(struct stating *stating)
+{
+    struct journal_statistics statistics;
+    Pr__StorageEnvironment *made = add_environment(stating, "log");
+
+    replication_log_statistics(stating->call->service, &statistics);
+    if (statistics.segments == 0)
+        return;
+    made->file_bytes = statistics.file_bytes;
+    made->used_bytes = statistics.used_bytes;
+    made->free_bytes = statistics.used_bytes - statistics.live_bytes;
+}
+
 static void add_tables(struct stating *stating, Pr__StorageEnvironment *environment,
                        struct db *db)
 {
@@ -59,7 +73,7 @@ static void in_pool(void *context)
     stating->answer.environments =
         arena_alloc(&stating->call->call_arena,
                     (SERVICE_LANES_MAX + 1) * sizeof(*stating->answer.environments));
-    add_environment(stating, "log");
+    add_log(stating);
     for (unsigned lane = 0; lane < service->lane_count; lane++) {
         char name[32];
         struct db_statistics statistics;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "node/base/check.h"
-#include "raft/log_lmdb.h"
+#include "raft/journal.h"
 #include "raft/machine.h"
 #include "raft/transport_nng.h"
 #include "tests/bench/replication_delay.h"
@@ -35,7 +35,7 @@ struct node {
     struct node_options options;
     struct loop *loop;
     struct arena arena;
-    struct log_lmdb *log;
+    struct journal *log;
     struct transport_nng *transport;
     struct delay *delay;
     struct counter counter;
@@ -239,16 +239,15 @@ static void open_links(struct node *node)
 static void open_log(struct node *node)
 {
     char folder[PATH_MAX_SIZE];
-    struct log_lmdb_config config = {
+    struct journal_config config = {
         .folder = folder,
-        .map_bytes = 1ULL << 38,
         .written = on_log_written,
         .context = node,
     };
 
     snprintf(folder, sizeof(folder), "%s/%u", node->options.folder,
              (unsigned)node->options.node_id);
-    CHECK(log_lmdb_open(&config, &node->log) == ERR_OK);
+    CHECK(journal_open(&config, &node->log) == ERR_OK);
 }
 
 struct node *node_open(const struct node_options *options)
@@ -273,7 +272,7 @@ struct node *node_open(const struct node_options *options)
         .cross_dc = true,
         .log_retain_bytes = options->retain_bytes,
         .clock = &node->clock,
-        .log = log_lmdb_interface(node->log),
+        .log = journal_interface(node->log),
         .transport = node->delay != NULL ? delay_interface(node->delay)
                                          : transport_nng_interface(node->transport),
         .machine = &node->counter.machine,
@@ -291,7 +290,7 @@ void node_close(struct node **node)
 
     loop_hook_remove(&ending->hook);
     loop_timer_stop(&ending->tick);
-    log_lmdb_close(&ending->log);
+    journal_close(&ending->log);
     replicator_free(&ending->replicator);
     delay_free(&ending->delay);
     transport_nng_free(&ending->transport);
