@@ -120,6 +120,7 @@ struct placement_view status_round_view(struct status_round *round)
         .groups = round->records,
         .group_count = round->record_count,
         .policy = round->cluster->replication,
+        .members_max = placement_members_max(round->format),
     };
 }
 
