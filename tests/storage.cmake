@@ -37,7 +37,10 @@ target_compile_definitions(test_raft_log_format_1 PRIVATE FIXTURES="${CMAKE_CURR
 unit_test(storage/machine expunged ${storage_lab})
 unit_test(storage/machine forgotten ${storage_lab})
 unit_test(storage/machine quota ${storage_lab})
+unit_test(storage/machine record USES pr_storage_machine)
 unit_test(storage/machine scopes ${storage_lab} SOURCES tests/unit/storage/machine/scope_lab.c)
+unit_test(storage/machine scope_grants ${storage_lab}
+          SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_room ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine removed ${storage_lab})
@@ -50,6 +53,7 @@ unit_test(storage/machine moves SOURCES ${storage_model} tests/unit/storage/movi
           tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_schema pr_base)
+unit_test(storage/service read SOURCES storage/service/read.c USES pr_schema pr_base)
 unit_test(storage/service route_read SOURCES storage/service/route_read.c storage/service/sessions.c
           USES pr_schema pr_base PkgConfig::SODIUM)
 unit_test(storage/service fence SOURCES storage/service/fence.c tests/unit/storage/lab.c
@@ -57,8 +61,10 @@ unit_test(storage/service fence SOURCES storage/service/fence.c tests/unit/stora
 fuzz_target(transfer USES pr_storage_transfer)
 unit_test(storage/query scrub SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD PkgConfig::SODIUM)
-unit_test(storage/service route SOURCES storage/service/route.c
-          USES pr_schema pr_base PkgConfig::SODIUM)
+foreach(name route route_scopes)
+  unit_test(storage/service ${name} SOURCES storage/service/route.c
+            USES pr_schema pr_base PkgConfig::SODIUM)
+endforeach()
 # Parts of the service in a world of one state, the real machine, and a clock that the test holds.
 set(service_world SOURCES tests/unit/storage/service/service_world.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c)
@@ -73,3 +79,4 @@ unit_test(storage/service purges ${service_world} storage/service/purges.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service fence_hello ${service_world} storage/service/fence.c storage/service/identity.c
           USES pr_storage_query pr_storage_machine)
+unit_test(storage/service scopes_plan SOURCES storage/service/scopes_plan.c USES pr_schema pr_base)

@@ -8,6 +8,7 @@
 #include "storage/service/account_find.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/operator.h"
+#include "storage/service/scopes.h"
 
 enum { PURGE_MESSAGES = 500 /* a command */ };
 
@@ -35,12 +36,29 @@ static void undelete_answer(struct undelete *undelete)
     call_reply(undelete->call, &reply);
 }
 
+static void undelete_write(struct undelete *undelete);
+
+static void undelete_room(void *context, enum err err, const char *text)
+{
+    struct undelete *undelete = context;
+
+    if (err == ERR_OK || err == ERR_CONFLICT) /* of another limit: looked up again */
+        undelete_write(undelete);
+    else
+        call_fail(undelete->call, err, text);
+}
+
 static void undelete_written(void *context, enum err err, const Pr__Outcome *outcome,
                              uint64_t index)
 {
     struct undelete *undelete = context;
 
     (void)index;
+    if (err == ERR_OK && outcome->err == ERR_GRANT && outcome->share != NULL) {
+        scopes_ask(undelete->call->service, undelete->find.group, outcome->share,
+                   undelete->call->deadline_ms, undelete_room, undelete);
+        return;
+    }
     if (err != ERR_OK || outcome->err != ERR_OK) {
         call_outcome(undelete->call, err, outcome);
         return;
@@ -54,7 +72,16 @@ static void undelete_write(struct undelete *undelete)
     struct service_call *call = undelete->call;
     Pr__Command command = PR__COMMAND__INIT;
     Pr__Undelete write = PR__UNDELETE__INIT;
+    struct db_txn *txn;
 
+    if (clock_monotonic_ms() >= call->deadline_ms) {
+        call_fail(call, ERR_UNAVAILABLE, NULL);
+        return;
+    }
+    txn = service_directory_begin(call->service);
+    write.scopes = scopes_of_command(call->service, txn, undelete->find.group,
+                                     undelete->find.account_id, &call->call_arena);
+    db_abort(&txn);
     write.account_id = undelete->find.account_id;
     write.to = call->request->account_undelete->to;
     write.quota = undelete->find.quota;

@@ -9,6 +9,8 @@
 #include "storage/service/moves.h"
 #include "storage/service/passwords.h"
 #include "storage/service/purges.h"
+#include "storage/service/scopes_duty.h"
+#include "storage/service/scopes_enrol.h"
 
 #define TICK_MS 500
 
@@ -17,6 +19,8 @@ struct duty {
     struct handovers *handovers; /* NULL while it does not lead, and for the directory */
     struct purges *purges;       /* NULL while it does not lead */
     struct moves *moves;         /* as the hand-overs */
+    struct scopes_duty_of_group *scopes; /* the same */
+    struct scopes_enrol *enrol;          /* as the purges */
     uint64_t looked_ms;
     uint64_t uploads_looked_ms;
     bool uploads_busy;
@@ -149,16 +153,24 @@ static void duty_tick(struct duties *duties, uint32_t group, uint64_t now_ms)
         handovers_free(&duty->handovers);
         purges_free(&duty->purges);
         moves_free(&duty->moves);
+        scopes_duty_free(&duty->scopes);
+        scopes_enrol_free(&duty->enrol);
         return;
     }
     if (duty->purges == NULL)
         duty->purges = purges_new(duties->service, group);
     purges_tick(duty->purges, now_ms);
+    if (duty->enrol == NULL)
+        duty->enrol = scopes_enrol_new(duties->service, group);
+    scopes_enrol_tick(duty->enrol, now_ms);
     if (group == DIRECTORY_GROUP)
         return;
     if (duty->moves == NULL)
         duty->moves = moves_new(duties->service, group);
     moves_tick(duty->moves, now_ms);
+    if (duty->scopes == NULL)
+        duty->scopes = scopes_duty_new(duties->service, group);
+    scopes_duty_tick(duty->scopes, now_ms);
     bool begins = duty->handovers == NULL;
     if (begins)
         duty->handovers = handovers_new(duties->service, group);
@@ -194,7 +206,8 @@ void duties_events(struct service *service, const struct machine_events *events)
     uint64_t group = 0;
     void *value = NULL;
 
-    if ((!events->handover_added && !events->moves_changed) || service->stopping)
+    if ((!events->handover_added && !events->moves_changed && !events->scopes_changed) ||
+        service->stopping)
         return;
     while (map_next(&service->duties->duties, &at, &group, &value)) {
         struct duty *duty = value;
@@ -202,6 +215,8 @@ void duties_events(struct service *service, const struct machine_events *events)
             handovers_look(duty->handovers);
         if (events->moves_changed && duty->moves != NULL)
             moves_look_soon(duty->moves);
+        if (events->scopes_changed && duty->scopes != NULL)
+            scopes_duty_look_soon(duty->scopes);
     }
 }
 
@@ -233,6 +248,8 @@ void duties_free(struct duties **duties)
     while (map_next(&closing->duties, &at, &group, &value)) {
         struct duty *duty = value;
         moves_free(&duty->moves);
+        scopes_duty_free(&duty->scopes);
+        scopes_enrol_free(&duty->enrol);
         handovers_free(&duty->handovers);
         purges_free(&duty->purges);
         free(duty);

@@ -6,9 +6,10 @@
 
 /*
  * What the leader of a mail group does unasked: it hands accepted deliveries over to the groups
- * of their other recipients, drops uploads that nobody ended, and frees what is due (purges.h,
- * also for the directory). All begin again on whoever leads next; a hand-over that was under
- * way arrives once, because its delivery id is known.
+ * of their other recipients, drops uploads that nobody ended, frees what is due (purges.h,
+ * also for the directory), and looks after its parts of limits (scopes_duty.h). All begin again
+ * on whoever leads next; a hand-over that was under way arrives once, because its delivery id
+ * is known.
  */
 struct duties;
 

@@ -2,10 +2,11 @@
 #include "storage/service/imap_calls.h"
 
 #include "node/base/check.h"
+#include "storage/query/limits.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
-#include "storage/service/limits.h"
 #include "storage/service/route.h"
+#include "storage/service/scopes.h"
 #include "storage/service/sessions.h"
 #include "storage/service/watch.h"
 
@@ -116,27 +117,36 @@ static bool command_of(const struct service_call *call, Pr__Command *command)
 }
 
 /* What the directory has to say about the command, whatever the front end says. */
-static void limits_fill(struct service_call *call, Pr__Command *command)
+static bool limits_fill(void *context, struct db_txn *directory, uint32_t group)
 {
-    struct service *service = call->service;
-    uint64_t account_id = call->session->account_id;
+    struct service_call *call = context;
+    struct arena *arena = &call->call_arena;
+    Pr__Request *request = call->request; /* the command's parts are the request's */
+    uint64_t account_id;
 
-    switch (command->call_case) {
-    case PR__COMMAND__CALL_APPEND:
-        command->append->quota = limits_of_account(service, account_id, &call->call_arena);
+    switch (request->call_case) {
+    case PR__REQUEST__CALL_APPEND:
+        account_id = request->append->account_id;
+        request->append->quota = limits_quota_by_id(directory, account_id, arena);
+        request->append->scopes =
+            scopes_of_command(call->service, directory, group, account_id, arena);
         break;
-    case PR__COMMAND__CALL_COPY:
-        command->copy->quota = limits_of_account(service, account_id, &call->call_arena);
+    case PR__REQUEST__CALL_COPY:
+        account_id = request->copy->account_id;
+        request->copy->quota = limits_quota_by_id(directory, account_id, arena);
+        request->copy->scopes =
+            scopes_of_command(call->service, directory, group, account_id, arena);
         break;
-    case PR__COMMAND__CALL_EXPUNGE:
-        command->expunge->keep = limits_undelete_days(service) > 0;
+    case PR__REQUEST__CALL_EXPUNGE:
+        request->expunge->keep = limits_policy(directory, arena)->undelete_days > 0;
         break;
-    case PR__COMMAND__CALL_MAILBOX_DELETE:
-        command->mailbox_delete->keep = limits_undelete_days(service) > 0;
+    case PR__REQUEST__CALL_MAILBOX_DELETE:
+        request->mailbox_delete->keep = limits_policy(directory, arena)->undelete_days > 0;
         break;
     default:
         break;
     }
+    return true;
 }
 
 void imap_write(struct service_call *call)
@@ -150,13 +160,13 @@ void imap_write(struct service_call *call)
         call_fail(call, ERR_INVALID, "a write needs a request id of 16 bytes");
         return;
     }
-    limits_fill(call, command);
     const struct route_request route = {
         .service = call->service,
         .account_id = call->session->account_id,
         .request_id = request_id,
         .deadline_ms = call->deadline_ms,
         .command = command,
+        .adapt = limits_fill,
         .done = on_written,
         .context = call,
     };

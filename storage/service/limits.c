@@ -87,6 +87,13 @@ void quota_set_call(struct service_call *call)
         for (char *at = set->tenant; *at != '\0'; at++)
             *at = (char)byte_lower((uint8_t)*at);
     }
+    /* A release that does not know the field would set the accounts' own limits. */
+    if (set->together && service_format(call->service, DIRECTORY_GROUP) < FORMAT_SCOPES) {
+        call_fail(call, ERR_UNSUPPORTED,
+                  "a limit on all accounts together: not before the upgrade of the cluster is "
+                  "finished: `postraft cluster upgrade`");
+        return;
+    }
     command.call_case = PR__COMMAND__CALL_QUOTA_SET;
     command.quota_set = set;
     write_call(call, DIRECTORY_GROUP, &command);

@@ -7,6 +7,8 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
+#include "storage/service/limits.h"
 #include "storage/transfer/account.h"
 
 /*
@@ -27,6 +29,8 @@ struct move_out {
     uint64_t attempt;
     struct account_copy *copy;
     struct account_copy_look look;
+    uint64_t bytes; /* that the frozen account holds */
+    uint64_t messages;
     struct arena step_arena; /* of one step in the pool */
     struct buffer entry;
     enum err err; /* of that step */
@@ -200,6 +204,10 @@ static void finished(struct move_out *move, const Pr__Outcome *outcome)
         return;
     done.account_id = move->account_id;
     done.attempt = move->attempt;
+    if (service_format(move->service, DIRECTORY_GROUP) >= FORMAT_SCOPES) {
+        done.bytes = move->bytes;
+        done.messages = move->messages;
+    }
     command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_DONE;
     command.account_move_done = &done;
     send(move, DIRECTORY_GROUP, &command, flipped, "flip");
@@ -327,6 +335,18 @@ static void copy_stepped(void *context)
     }
 }
 
+/* What the account holds; nothing changes it any more when it is frozen. */
+static void usage_read(struct move_out *move)
+{
+    struct db_txn *txn = db_read_begin(service_db(move->service, move->from));
+
+    query_account_usage(txn, (struct query_account){move->from, move->account_id},
+                        &move->messages, &move->bytes);
+    if (move->err == ERR_NOTFOUND && db_error(txn) != ERR_OK)
+        move->err = db_error(txn);
+    db_abort(&txn);
+}
+
 /* In a pool thread. */
 static void copy_work(void *context)
 {
@@ -352,6 +372,7 @@ static void copy_work(void *context)
         command.time_ms = clock_wall_ms();
         entry_encode(&command, &move->entry);
     } else if (move->err != ERR_NOTFOUND || move->look.frozen) {
+        usage_read(move);
         account_copy_free(&move->copy); /* it waits for the writer: not in the loop's thread */
     }
 }

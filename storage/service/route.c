@@ -11,12 +11,14 @@
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/request_id.h"
+#include "storage/service/scopes.h"
 #include "storage/service/sessions.h"
 
 enum {
     PAUSE_MS = 20,                   /* while the account is frozen */
     CLOCKS_APART_MS = 5 * 60 * 1000, /* two nodes' clocks, at most */
     UPLOAD_MS = 60 * 60 * 1000,      /* how long one may take (duties.h) */
+    REFUSE_MS = 1000,                /* to make a refusal certain, at least */
     STEPS_MAX = 2 * FORMER_GROUPS_MAX,
     TIME_SIZE = 6, /* of a request id, in front */
 };
@@ -38,6 +40,8 @@ struct route {
     uint32_t fenced[FORMER_GROUPS_MAX + 1]; /* settled in */
     unsigned fenced_count;
     uint32_t refused; /* the group that said MOVED; 0: none */
+    enum err refusal; /* what it ends with, when it is certain that it has not taken effect */
+    char *refusal_text;
     struct loop_timer *timer;
 };
 
@@ -62,6 +66,7 @@ static void route_end(struct route *route, enum err err, const Pr__Outcome *outc
     if (route->next != NULL)
         route->next->self = route->self;
     route->request.done(route->request.context, err, outcome, index, group);
+    free(route->refusal_text);
     free(route);
 }
 
@@ -228,16 +233,76 @@ static void on_settled(void *context, enum err err, const Pr__Outcome *outcome, 
     route_next(route);
 }
 
-static void settle(struct route *route)
+/* The request has taken effect in that group, or never will. */
+static void cancel(struct route *route, uint32_t group, uint64_t deadline_ms, write_done *done)
 {
     Pr__Command command = PR__COMMAND__INIT;
-    Pr__Cancel cancel = PR__CANCEL__INIT;
+    Pr__Cancel call = PR__CANCEL__INIT;
 
-    cancel.cancelled_id = (ProtobufCBinaryData){REQUEST_ID_SIZE, route->id};
+    call.cancelled_id = (ProtobufCBinaryData){REQUEST_ID_SIZE, route->id};
     command.call_case = PR__COMMAND__CALL_CANCEL;
-    command.cancel = &cancel;
-    write_start(route->request.service, route->former[0], &command, route->request.deadline_ms,
-                on_settled, route);
+    command.cancel = &call;
+    write_start(route->request.service, group, &command, deadline_ms, done, route);
+}
+
+static void settle(struct route *route)
+{
+    cancel(route, route->former[0], route->request.deadline_ms, on_settled);
+}
+
+/* ---- a group whose part of a limit is used up (scopes.h) ---- */
+
+static void refuse(struct route *route)
+{
+    Pr__Outcome outcome = PR__OUTCOME__INIT;
+    static char words[] = "there is no room left in a domain's or tenant's limit";
+
+    outcome.err = route->refusal;
+    outcome.text = route->refusal_text != NULL ? route->refusal_text : words;
+    if (route->refusal == ERR_QUOTA)
+        route_end(route, ERR_OK, &outcome, 0, route->group);
+    else
+        route_end(route, route->refusal, NULL, 0, 0);
+}
+
+static void on_refused(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+{
+    struct route *route = context;
+
+    if (err != ERR_OK)
+        route_end(route, err, NULL, 0, 0);
+    else if (outcome->err == ERR_CANCELLED)
+        refuse(route);
+    else /* an attempt that nobody waited for any more found room */
+        route_end(route, ERR_OK, outcome, index, route->group);
+}
+
+static void on_room(void *context, enum err err, const char *text)
+{
+    struct route *route = context;
+    uint64_t soon_ms = clock_monotonic_ms() + REFUSE_MS;
+
+    if (err == ERR_OK) {
+        route_next(route);
+        return;
+    }
+    if (err == ERR_CONFLICT) { /* of an old directory */
+        replicator_read(route->request.service->replicator, DIRECTORY_GROUP,
+                        route->request.deadline_ms, on_fresh, route);
+        return;
+    }
+    route->refusal = err;
+    if (text != NULL) {
+        route->refusal_text = strdup(text);
+        CHECK(route->refusal_text != NULL);
+    }
+    if (route->has_id && !route->request.must_arrive &&
+        route->request.service->replicator != NULL) /* NULL: the process ends */
+        cancel(route, route->group,
+               soon_ms > route->request.deadline_ms ? soon_ms : route->request.deadline_ms,
+               on_refused);
+    else
+        refuse(route);
 }
 
 static void on_written(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
@@ -253,6 +318,9 @@ static void on_written(void *context, enum err err, const Pr__Outcome *outcome, 
         route->refused = route->group;
         replicator_read(route->request.service->replicator, DIRECTORY_GROUP,
                         route->request.deadline_ms, on_fresh, route);
+    } else if (outcome->err == ERR_GRANT && outcome->share != NULL) {
+        scopes_ask(route->request.service, route->group, outcome->share,
+                   route->request.deadline_ms, on_room, route);
     } else {
         /* Blocks that went to the group before are missing: they have to be sent again. */
         if (outcome->err == ERR_INVALID && route->uploads && route->lately)

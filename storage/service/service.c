@@ -19,6 +19,7 @@
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
 #include "storage/service/route.h"
+#include "storage/service/scopes.h"
 #include "storage/service/scrubs.h"
 #include "storage/service/sessions.h"
 #include "storage/service/space.h"
@@ -219,6 +220,7 @@ enum err service_start_cluster(struct service *service)
     cluster_credentials(service->identity, &service->credentials);
     service->writes = writes_new();
     service->routes = routes_new();
+    service->scopes = scopes_new(service);
     service->logins = logins_new();
     service->state_sessions = state_sessions_new(service);
     service->state_fetches = state_fetches_new(service);
@@ -324,6 +326,7 @@ void service_close(struct service *service)
     state_fetches_free(&service->state_fetches);
     replication_close(service);
     writes_free(&service->writes);
+    scopes_free(&service->scopes);
     routes_free(&service->routes);
     logins_free(&service->logins);
     watches_free(&service->watches);

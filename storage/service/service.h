@@ -22,6 +22,7 @@
  *   endpoints.c  calls come in from a role's socket, the role table decides    -> call_reply()
  *   write.c      a command finds its group's leader, wherever that is          -> write_start()
  *   route.c      a command or question finds its account's group, also while that moves
+ *   scopes*.c    what domains and tenants may hold, in parts that groups ask for
  *   read.c       a question finds a replica that is new enough                 -> read_start()
  *   peers.c      the same two between nodes
  *   sessions.c, login.c, watch.c   who is logged in, and what they wait for
@@ -85,6 +86,7 @@ struct service {
     struct watches *watches;
     struct writes *writes;
     struct routes *routes;
+    struct scopes *scopes;
     struct logins *logins;
     struct placement *placement;
     struct duties *duties;

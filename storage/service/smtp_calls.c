@@ -8,6 +8,7 @@
 #include "storage/schema/flags.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/route.h"
+#include "storage/service/scopes.h"
 #include "storage/service/sessions.h"
 
 /* A recipient that is there. */
@@ -279,6 +280,8 @@ static bool place_recipients(void *context, struct db_txn *txn, uint32_t home)
         if (group == home) {
             recipient->quota =
                 limits_quota_by_id(txn, recipient->account_id, &call->call_arena);
+            recipient->scopes = scopes_of_command(call->service, txn, home,
+                                                  recipient->account_id, &call->call_arena);
             deliver->recipients[deliver->n_recipients++] = recipient;
         } else {
             add_handover(call, deliver, group, recipient); /* accepted above limits, too */
