@@ -3,6 +3,58 @@
 
 #include "node/base/check.h"
 
+#define TEXT(text) ((char[]){text})
+
+Pr__Outcome *scope_lab_tenant(struct lab *lab, const char *name)
+{
+    Pr__TenantAdd call = PR__TENANT_ADD__INIT;
+
+    call.name = arena_string(&lab->arena, bytes_of(name));
+    return lab_apply(lab, 0, LAB_COMMAND(tenant_add, TENANT_ADD, &call));
+}
+
+Pr__Outcome *scope_lab_domain(struct lab *lab, const char *name)
+{
+    Pr__DomainAdd call = PR__DOMAIN_ADD__INIT;
+
+    call.name = arena_string(&lab->arena, bytes_of(name));
+    call.tenant = TEXT("acme");
+    return lab_apply(lab, 0, LAB_COMMAND(domain_add, DOMAIN_ADD, &call));
+}
+
+void scope_lab_directory(struct lab *lab, unsigned format)
+{
+    Pr__NodeJoin node = PR__NODE_JOIN__INIT;
+    Pr__ClusterCreate call = PR__CLUSTER_CREATE__INIT;
+
+    node.name = TEXT("n1");
+    node.data_center = TEXT("dc1");
+    node.raft_address = node.rpc_address = node.join_address = TEXT("127.0.0.1:1");
+    call.cluster_id = TEXT("0123456789abcdef0123456789abcdef");
+    call.name = TEXT("test");
+    call.mail_groups = SCOPE_MAIL_GROUPS;
+    call.format = format;
+    call.node = &node;
+    CHECK(lab_apply(lab, 0, LAB_COMMAND(cluster_create, CLUSTER_CREATE, &call))->err == ERR_OK);
+    CHECK(scope_lab_tenant(lab, "acme")->err == ERR_OK);
+    CHECK(scope_lab_domain(lab, "acme.example")->err == ERR_OK);
+}
+
+Pr__Outcome *scope_lab_together(struct lab *lab, const char *tenant, const char *domain,
+                                uint64_t messages, uint64_t bytes)
+{
+    Pr__QuotaSet call = PR__QUOTA_SET__INIT;
+    Pr__AccountQuota quota = PR__ACCOUNT_QUOTA__INIT;
+
+    call.tenant = arena_string(&lab->arena, bytes_of(tenant));
+    call.domain = arena_string(&lab->arena, bytes_of(domain));
+    call.together = true;
+    quota.messages = messages;
+    quota.bytes = bytes;
+    call.quota = &quota;
+    return lab_apply(lab, 0, LAB_COMMAND(quota_set, QUOTA_SET, &call));
+}
+
 void scope_lab_format(struct lab *lab, uint32_t group, unsigned format)
 {
     Pr__FormatRaise raise = PR__FORMAT_RAISE__INIT;

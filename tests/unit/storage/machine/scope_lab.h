@@ -14,6 +14,16 @@ enum { DOMAIN_A = 11, DOMAIN_B = 12, TENANT = 4, LIMIT = 5 };
 #define OF_DOMAIN PR__SCOPE_KIND__SCOPE_DOMAIN
 #define OF_TENANT PR__SCOPE_KIND__SCOPE_TENANT
 
+/* A directory with the tenant acme and its domain acme.example. */
+enum { SCOPE_MAIL_GROUPS = 5 };
+void scope_lab_directory(struct lab *lab, unsigned format);
+Pr__Outcome *scope_lab_tenant(struct lab *lab, const char *name);
+/* Of acme. */
+Pr__Outcome *scope_lab_domain(struct lab *lab, const char *name);
+/* Zeros: no limit. */
+Pr__Outcome *scope_lab_together(struct lab *lab, const char *tenant, const char *domain,
+                                uint64_t messages, uint64_t bytes);
+
 void scope_lab_format(struct lab *lab, uint32_t group, unsigned format);
 
 Pr__AccountScopes *scope_lab_of(struct lab *lab, uint64_t domain_id, uint64_t domain_limit,
