@@ -93,6 +93,10 @@ static void handle_propose(struct peer_call *call)
 {
     const Pr__Propose *propose = call->request->propose;
 
+    if (propose->command.len == 0) {
+        end_with(call, ERR_MALFORMED);
+        return;
+    }
     if (propose->clock_id != call->service->clock_id) {
         end_with(call, ERR_CONFLICT);
         return;

@@ -6,6 +6,7 @@
 #include "node/runtime/metrics.h"
 #include "storage/machine/local.h"
 #include "storage/service/service.h"
+#include "storage/service/space.h"
 
 enum { READ_LONG_MS = 2000 };
 
@@ -15,8 +16,13 @@ bool read_is_local(const struct service *service, uint32_t group)
 {
     enum replicator_role role;
 
-    if (service_state(service, group) != MACHINE_WHOLE ||
-        !replicator_own_role(service->replicator, group, &role))
+    /* In this order: the number may be any that another node has named. */
+    if (!replicator_own_role(service->replicator, group, &role) ||
+        service_state(service, group) != MACHINE_WHOLE)
+        return false;
+    /* While there is no room on the disk nothing new comes here: a leader elsewhere has it. */
+    uint64_t leader = replicator_leader(service->replicator, group);
+    if (leader != 0 && leader != service_self(service) && space_problem(service->space) != NULL)
         return false;
     return role == REPLICATOR_VOTER || replicator_current(service->replicator, group);
 }
