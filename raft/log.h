@@ -9,7 +9,8 @@
  * The durable log of all groups of a node: entries, and of each group its term, vote and first
  * index. One write at a time is under way (group commit: what gathers meanwhile goes into the
  * next); the log calls replicator_log_written() in the replicator's thread when it is on disk.
- * Implementations: raft/log_lmdb.h, and the simulator's in tests/sim.
+ * Implementations: raft/journal.h; raft/log_lmdb.h, until the upgrade to format 3; and the
+ * simulator's in tests/sim.
  */
 struct frame;
 

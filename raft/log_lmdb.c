@@ -37,43 +37,6 @@ enum err log_complain(const char *event, int code)
     return log_err_from_lmdb(code);
 }
 
-static unsigned group_position(const struct log_lmdb *log, uint32_t group)
-{
-    unsigned low = 0;
-    unsigned high = log->groups_count;
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-        if (log->groups[middle]->state.group < group)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-struct log_index *log_group_find(const struct log_lmdb *log, uint32_t group)
-{
-    unsigned at = group_position(log, group);
-    return at < log->groups_count && log->groups[at]->state.group == group ? log->groups[at]
-                                                                           : NULL;
-}
-
-struct log_index *log_group_add(struct log_lmdb *log, const struct log_state *state)
-{
-    unsigned at = group_position(log, state->group);
-    struct log_index *index = calloc(1, sizeof(*index));
-    struct log_index **groups =
-        realloc(log->groups, (log->groups_count + 1) * sizeof(struct log_index *));
-    CHECK(index != NULL && groups != NULL);
-    log_index_state(index, state);
-    index->state.last_index = state->first_index - 1;
-    memmove(groups + at + 1, groups + at, (log->groups_count - at) * sizeof(*groups));
-    groups[at] = index;
-    log->groups = groups;
-    log->groups_count++;
-    return index;
-}
-
 static void *committing_thread(void *context)
 {
     struct log_lmdb *log = context;
@@ -116,9 +79,9 @@ static unsigned log_groups_op(struct entry_log *interface, struct log_state *sta
 {
     struct log_lmdb *log = (struct log_lmdb *)interface;
     pthread_mutex_lock(&log->lock);
-    unsigned count = log->groups_count;
+    unsigned count = log->groups.count;
     for (unsigned i = 0; i < count && i < max; i++)
-        states[i] = log->groups[i]->state;
+        states[i] = log->groups.items[i]->state;
     pthread_mutex_unlock(&log->lock);
     return count;
 }
@@ -130,7 +93,7 @@ static unsigned positions_copy(struct log_lmdb *log, uint32_t group, uint64_t fi
 {
     unsigned got = 0;
     pthread_mutex_lock(&log->lock);
-    const struct log_index *index = log_group_find(log, group);
+    const struct log_index *index = log_groups_find(&log->groups, group);
     while (index != NULL && got < count && (got == 0 || *bytes < bytes_max)) {
         const struct log_position *position = log_index_at(index, first + got);
         if (position == NULL)
@@ -212,7 +175,7 @@ static uint64_t log_bytes_op(struct entry_log *interface, uint32_t group)
 {
     struct log_lmdb *log = (struct log_lmdb *)interface;
     pthread_mutex_lock(&log->lock);
-    const struct log_index *index = log_group_find(log, group);
+    const struct log_index *index = log_groups_find(&log->groups, group);
     uint64_t bytes = index != NULL ? index->bytes : 0;
     pthread_mutex_unlock(&log->lock);
     return bytes;
@@ -261,11 +224,7 @@ void log_lmdb_close(struct log_lmdb **pointer)
     }
     if (log->env != NULL)
         mdb_env_close(log->env);
-    for (unsigned i = 0; i < log->groups_count; i++) {
-        log_index_fini(log->groups[i]);
-        free(log->groups[i]);
-    }
-    free(log->groups);
+    log_groups_fini(&log->groups);
     free(log->fresh);
     pthread_cond_destroy(&log->wake);
     pthread_mutex_destroy(&log->lock);

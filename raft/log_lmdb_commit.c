@@ -86,38 +86,10 @@ static int entries_put(struct log_lmdb *log, MDB_txn *txn, const struct log_writ
     return code;
 }
 
-static struct log_state state_after(const struct log_state *before,
-                                    const struct log_write *write)
-{
-    struct log_state state = *before;
-    if (write->drop)
-        return (struct log_state){.group = write->group,
-                                  .term = before->term,
-                                  .vote = before->vote,
-                                  .first_index = 1,
-                                  .dropped = true,
-                                  .promised_term = write->promised_term,
-                                  .promised_index = write->promised_index};
-    state.dropped = false;
-    CHECK(!write->reset || write->trim_before != 0);
-    if (write->set_term) {
-        state.term = write->term;
-        state.vote = write->vote;
-    }
-    if (write->trim_before != 0) {
-        CHECK(write->base_members.len <= LOG_MEMBERS_SIZE_MAX);
-        state.first_index = write->trim_before;
-        state.base_term = write->base_term;
-        state.base_members_index = write->base_members_index;
-        state.base_members = write->base_members;
-    }
-    return state;
-}
-
 /* One group's part of the transaction. The index is as before the transaction. */
 static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write *write)
 {
-    const struct log_index *index = log_group_find(log, write->group);
+    const struct log_index *index = log_groups_find(&log->groups, write->group);
     const struct log_state empty = {.group = write->group, .first_index = 1};
     const struct log_state *before = index != NULL ? &index->state : &empty;
     int code = 0;
@@ -142,7 +114,7 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
               (write->from == 0 || write->trim_before <= write->from));
         code = records_delete(log, txn, index, before->first_index, write->trim_before - 1);
     }
-    struct log_state after = state_after(before, write);
+    struct log_state after = log_state_after(before, write);
     if (code == 0 &&
         (write->create || write->set_term || write->trim_before != 0 || write->drop))
         code = state_put(log, txn, &after);
@@ -181,27 +153,12 @@ enum err log_writes_commit(struct log_lmdb *log)
 /* What is on disk now goes into the index. */
 void log_writes_index(struct log_lmdb *log)
 {
-    size_t taken = 0;
+    const struct log_position *fresh = log->fresh;
+
     for (unsigned i = 0; i < log->writes_count; i++) {
         const struct log_write *write = &log->writes[i];
-        struct log_index *index = log_group_find(log, write->group);
-        if (index == NULL)
-            index = log_group_add(log,
-                                  &(struct log_state){.group = write->group, .first_index = 1});
-        struct log_state after = state_after(&index->state, write);
-        if (write->from != 0) {
-            log_index_truncate(index, write->from);
-            for (unsigned j = 0; j < write->count; j++)
-                log_index_append(index, &log->fresh[taken++]);
-        }
-        if (write->drop)
-            log_index_reset(index, 1);
-        else if (write->reset)
-            log_index_reset(index, write->trim_before);
-        else if (write->trim_before != 0)
-            log_index_trim(index, write->trim_before);
-        after.last_index = index->state.last_index;
-        log_index_state(index, &after);
+        log_groups_write(&log->groups, write, fresh);
+        fresh += write->from != 0 ? write->count : 0;
         metric_add(METRIC_RAFT_ENTRIES_WRITTEN, write->count);
     }
     metric_add(METRIC_RAFT_LOG_COMMITS, 1);

@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #include "node/base/check.h"
-#include "raft/log_index.h"
+#include "raft/log_groups.h"
 #include "raft/log_lmdb.h"
 
 struct log_lmdb {
@@ -17,8 +17,7 @@ struct log_lmdb {
     MDB_dbi entries;
     MDB_dbi states;
     uint64_t next_sequence;
-    struct log_index **groups; /* ascending by group */
-    unsigned groups_count;
+    struct log_groups groups;
     pthread_t thread;
     bool thread_runs;
     pthread_mutex_t lock; /* of what follows, and of the groups */
@@ -37,9 +36,6 @@ struct log_lmdb {
 /* Logs LMDB's code and translates it. */
 enum err log_complain(const char *event, int code);
 enum err log_err_from_lmdb(int code);
-/* NULL when the log has no such group. */
-struct log_index *log_group_find(const struct log_lmdb *log, uint32_t group);
-struct log_index *log_group_add(struct log_lmdb *log, const struct log_state *state);
 
 /* log_lmdb_commit.c: the writes handed over, in one transaction; then, under the lock, into the
  * index. */

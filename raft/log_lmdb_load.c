@@ -25,7 +25,7 @@ static enum err states_load(struct log_lmdb *log, MDB_txn *txn)
         if (err != ERR_OK)
             break;
         state.group = get_be32(key.mv_data);
-        log_group_add(log, &state);
+        log_groups_add(&log->groups, &state);
     }
     mdb_cursor_close(cursor);
     return err != ERR_OK || code == MDB_NOTFOUND ? err : log_err_from_lmdb(code);
@@ -47,7 +47,7 @@ static enum err records_load(struct log_lmdb *log, MDB_txn *txn)
                   : ERR_MALFORMED;
         if (err != ERR_OK)
             break;
-        struct log_index *index = log_group_find(log, record.group);
+        struct log_index *index = log_groups_find(&log->groups, record.group);
         uint64_t sequence = get_be64(key.mv_data);
         err = index != NULL ? log_index_load(index, &record, sequence) : ERR_MALFORMED;
         log->next_sequence = sequence + 1;
