@@ -26,6 +26,7 @@ target_link_libraries(test_storage_machine_format_2 PRIVATE PkgConfig::ZSTD)
 target_compile_definitions(test_storage_machine_format_2 PRIVATE FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/fixtures")
 unit_test(storage/machine applier ${storage_lab} LABELS threads)
 unit_test(storage/db db USES pr_storage_db Threads::Threads LABELS threads)
+unit_test(storage/db sync USES pr_storage_db)
 unit_test(storage/query search SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD)
 fuzz_target(log_entry USES pr_storage_query pr_storage_machine)
@@ -41,6 +42,8 @@ unit_test(storage/machine record USES pr_storage_machine)
 unit_test(storage/machine scopes ${storage_lab} SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_grants ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
+unit_test(storage/machine scope_escrow ${storage_lab}
+          SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_room ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine removed ${storage_lab})
@@ -53,7 +56,6 @@ unit_test(storage/machine moves SOURCES ${storage_model} tests/unit/storage/movi
           tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_schema pr_base)
-unit_test(storage/service read SOURCES storage/service/read.c USES pr_schema pr_base)
 unit_test(storage/service read SOURCES storage/service/read.c USES pr_schema pr_base)
 unit_test(storage/service route_read SOURCES storage/service/route_read.c storage/service/sessions.c
           USES pr_schema pr_base PkgConfig::SODIUM)
