@@ -141,6 +141,7 @@ Pr__Outcome *scope_lab_deliver(struct lab *lab, const char *text, size_t count,
     for (size_t i = 0; i < count; i++) {
         pr__recipient__init(&recipients[i]);
         recipients[i].account_id = accounts[i];
+        recipients[i].mailbox_id = i > 0 && accounts[i] == accounts[i - 1] ? TRASH : INBOX;
         recipients[i].scopes = scopes[i];
         list[i] = &recipients[i];
     }

@@ -39,7 +39,7 @@ unsigned scope_lab_rows(struct lab *lab);
 Pr__Outcome *scope_lab_grant(struct lab *lab, Pr__ScopeKind kind, uint64_t id, uint64_t limit,
                              uint64_t version, uint64_t messages, uint64_t bytes);
 
-/* To `count` accounts, at most four. */
+/* To `count` accounts, at most four; the same one again: to its TRASH. */
 Pr__Outcome *scope_lab_deliver(struct lab *lab, const char *text, size_t count,
                                const uint64_t *accounts, Pr__AccountScopes *const *scopes);
 Pr__Outcome *scope_lab_deliver_to(struct lab *lab, const char *text, uint64_t account,

@@ -108,6 +108,27 @@ static void a_command_is_refused_as_a_whole(void **state)
     scope_lab_expect(lab, OF_TENANT, TENANT, 4, 18);
 }
 
+/* What an account holds comes along once, however often it is written to. */
+static void an_account_comes_along_once(void **state)
+{
+    struct lab *lab = *state;
+    Pr__AccountScopes *a = scope_lab_in_a(lab, LIMIT);
+    Pr__Outcome *outcome;
+
+    scope_lab_deliver_to(lab, "1234567", ANN, NULL);
+    scope_lab_grant(lab, OF_DOMAIN, DOMAIN_A, LIMIT, 1, 10, 16);
+    outcome = scope_lab_deliver(lab, "12345", 2, (uint64_t[]){ANN, ANN},
+                                (Pr__AccountScopes *[]){a, a});
+    assert_int_equal(outcome->err, ERR_GRANT);
+    assert_int_equal(outcome->share->used_bytes, 7);
+    assert_int_equal(outcome->share->need_bytes, 10);
+    scope_lab_grant(lab, OF_DOMAIN, DOMAIN_A, LIMIT, 2, 10, 17);
+    outcome = scope_lab_deliver(lab, "12345", 2, (uint64_t[]){ANN, ANN},
+                                (Pr__AccountScopes *[]){a, a});
+    assert_int_equal(outcome->err, ERR_OK);
+    scope_lab_expect(lab, OF_DOMAIN, DOMAIN_A, 3, 17);
+}
+
 /* The newer number of a limit counts, whoever knows it. */
 static void limits_have_numbers(void **state)
 {
@@ -317,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_not_granted_is_refused),
         TEST(a_command_is_refused_as_a_whole),
+        TEST(an_account_comes_along_once),
         TEST(limits_have_numbers),
         TEST(grants_are_taken_in_their_order),
         TEST(what_is_not_used_is_given_back),
