@@ -125,7 +125,9 @@ void db_close(struct db **db)
 
 enum err db_sync(struct db *db)
 {
-    return err_from_lmdb(mdb_env_sync(db->env, 1));
+    /* Whatever the reason: what was to be written is gone from memory, and the next sync may
+     * say that all is well. */
+    return mdb_env_sync(db->env, 1) == MDB_SUCCESS ? ERR_OK : ERR_IO;
 }
 
 static uint64_t now_ms(void)

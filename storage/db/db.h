@@ -69,7 +69,7 @@ enum {
 MUST_CHECK enum err db_open(const char *folder, uint64_t map_bytes, struct db **db);
 /* No transaction may be open. */
 void db_close(struct db **db);
-/* Everything committed so far is on disk when it returns. */
+/* Everything committed so far is on disk when it returns; or ERR_IO: the process must end. */
 MUST_CHECK enum err db_sync(struct db *db);
 
 /* A read transaction may move between threads but is used by one at a time; keep it short, it

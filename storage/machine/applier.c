@@ -91,16 +91,11 @@ static void batch_progress(struct lane *lane, const struct machine_batch *batch)
     }
 }
 
-static void batch_run(struct lane *lane, struct machine_batch *batch)
+static enum err batch_apply(struct lane *lane, struct machine_batch *batch,
+                            struct batch_memory *memory)
 {
-    struct batch_memory *memory = calloc(1, sizeof(*memory));
-    struct db_txn *txn;
-    enum err err;
+    struct db_txn *txn = db_write_begin(lane->db);
 
-    CHECK(memory != NULL);
-    arena_init(&memory->arena);
-    batch->memory = memory;
-    txn = db_write_begin(lane->db);
     for (unsigned i = 0; i < batch->count; i++) {
         struct machine_command *command = &batch->commands[i];
         CHECK(command->group < GROUPS_MAX);
@@ -109,11 +104,41 @@ static void batch_run(struct lane *lane, struct machine_batch *batch)
         machine_apply(txn, command->group, command->index, command->term, command->command,
                       &memory->arena, &command->reply, &memory->events);
     }
-    err = db_commit(&txn);
+    return db_commit(&txn);
+}
+
+static void batch_run(struct lane *lane, struct machine_batch *batch)
+{
+    struct batch_memory *memory = calloc(1, sizeof(*memory));
+    enum err err;
+
+    CHECK(memory != NULL);
+    arena_init(&memory->arena);
+    batch->memory = memory;
+    err = lane->failed ? ERR_IO : batch_apply(lane, batch, memory);
     if (err == ERR_OK)
         batch_progress(lane, batch);
     lane->failed = err != ERR_OK;
     lane->applier->config.applied(lane->applier->config.context, batch, &memory->events, err);
+}
+
+/*
+ * A disk that failed once is not asked again. What the sync was to write is gone, and the next
+ * commit would be told that all is well: it would count as durable what is not there, and reuse
+ * pages that are all that there is.
+ */
+static void lane_sync(struct lane *lane)
+{
+    const struct applier_config *config = &lane->applier->config;
+    enum err err = db_sync(lane->db);
+
+    if (err == ERR_OK) {
+        pending_durable(lane);
+        return;
+    }
+    lane->failed = true;
+    if (config->failed != NULL)
+        config->failed(config->context, err);
 }
 
 static struct timespec idle_deadline(void)
@@ -164,13 +189,8 @@ static void *lane_run(void *context)
         if (batch != NULL) {
             batch_run(lane, batch);
         } else {
-            if (lane->pending_count > 0 && !lane->failed) {
-                /* Not a reason to end: the next commit tells whether the disk is gone. */
-                if (db_sync(lane->db) == ERR_OK)
-                    pending_durable(lane);
-                else
-                    lane->failed = true;
-            }
+            if (lane->pending_count > 0 && !lane->failed)
+                lane_sync(lane);
             if (ending)
                 return NULL;
         }

@@ -23,6 +23,9 @@ struct applier_config {
      */
     void (*applied)(void *context, struct machine_batch *batch,
                     const struct machine_events *events, enum err err);
+    /* From a lane's thread: what was applied cannot be brought to disk. The process must end;
+     * the lane writes nothing more, and says so of the next batch. May be NULL. */
+    void (*failed)(void *context, enum err err);
     /* raft/machine.h; in the replicator's thread. */
     void (*fetch)(void *context, uint32_t group, uint64_t source, uint64_t index);
     void (*fetch_stop)(void *context, uint32_t group);

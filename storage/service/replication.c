@@ -109,6 +109,12 @@ static void on_applied(void *context, struct machine_batch *batch,
               (struct news){.err = err, .batch = batch, .events = events});
 }
 
+static void on_lane_failed(void *context, enum err err)
+{
+    (void)context;
+    replication_disk_failed("state", err);
+}
+
 static void deliver_frames(void *context)
 {
     struct replication *replication = context;
@@ -332,6 +338,7 @@ enum err replication_open(struct service *service)
             .lanes = service->lanes,
             .lane_count = service->lane_count,
             .applied = on_applied,
+            .failed = on_lane_failed,
             .fetch = on_fetch,
             .fetch_stop = on_fetch_stop,
             .forget = on_forget,
@@ -339,7 +346,7 @@ enum err replication_open(struct service *service)
             .context = replication,
         };
         replication->applier = applier_new(&applier);
-        err = open_replicator(replication);
+        err = replication->applier != NULL ? open_replicator(replication) : ERR_IO;
     }
     if (err != ERR_OK) {
         replication_close(service);
