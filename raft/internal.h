@@ -262,5 +262,8 @@ uint64_t group_serving_leader(const struct group *group);
 /* trim.c */
 void trim_turn(struct group *group);
 void trim_follow(struct group *group);
+/* An entry on disk that cannot be read: the log is cut behind it, and whoever lacks it gets the
+ * state. */
+void trim_damaged(struct group *group, uint64_t index);
 
 #endif

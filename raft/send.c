@@ -323,6 +323,7 @@ static enum plan_step plan_append(struct plan *plan, struct link *link, size_t b
         count = group_entries(group, next, room < wanted ? (unsigned)room : wanted, budget,
                               plan->entries + plan->entries_count);
         if (count == 0) {
+            trim_damaged(group, next);
             link_pop(link);
             return PLAN_DROPPED;
         }

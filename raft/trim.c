@@ -130,6 +130,14 @@ void trim_turn(struct group *group)
         group->trim_allowed = target;
 }
 
+/* The log has complained already. */
+void trim_damaged(struct group *group, uint64_t index)
+{
+    if (index >= group->log_first && index < group->raft.last_stored &&
+        group->trim_allowed <= index)
+        group->trim_allowed = index + 1;
+}
+
 static void changes_drop_before(struct group *group, uint64_t base)
 {
     unsigned drop = 0;
