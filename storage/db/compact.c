@@ -74,5 +74,5 @@ enum err db_compact(const char *folder, uint64_t *before_bytes, uint64_t *after_
     }
     *before_bytes = (uint64_t)old.st_size;
     *after_bytes = (uint64_t)made.st_size;
-    return folder_sync(folder);
+    return folder_sync(folder) == ERR_OK ? ERR_OK : ERR_UNKNOWN;
 }

@@ -85,6 +85,8 @@ static bool compact_one(const struct config *config, const char *name)
     if (stat(folder, &status) != 0)
         return false;
     enum err err = has_room(folder) ? db_compact(folder, &before, &after) : ERR_FULL;
+    if (err == ERR_UNKNOWN)
+        replication_disk_failed(name, err);
     if (err == ERR_OK)
         log_info(NULL, "database written anew",
                  LOG_FIELDS(LOG_TEXT("name", name), LOG_U64("before_bytes", before),

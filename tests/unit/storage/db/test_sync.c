@@ -9,17 +9,30 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "storage/db/compact.h"
 #include "storage/db/db.h"
 
-/* LMDB asks these of the system: the disk fails when the test says so. */
+/* What LMDB and we ask of the system: the disk fails when the test says so. */
 static int failure;
+static int folder_failure;
 
 int fdatasync(int fd)
 {
     errno = failure;
-    return failure != 0 ? -1 : fsync(fd);
+    return failure != 0 ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    struct stat status;
+
+    assert_int_equal(fstat(fd, &status), 0);
+    errno = S_ISDIR(status.st_mode) ? folder_failure : failure;
+    return errno != 0 ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 /*
@@ -32,6 +45,8 @@ static void test_a_sync_that_fails_is_the_end(void **state)
     static const char *const files[] = {"data.mdb", "lock.mdb"};
     char folder[] = "/tmp/postraft-sync-XXXXXX";
     char path[64];
+    uint64_t before;
+    uint64_t after;
     struct db *db;
 
     (void)state;
@@ -44,6 +59,12 @@ static void test_a_sync_that_fails_is_the_end(void **state)
     }
     failure = 0;
     db_close(&db);
+    assert_int_equal(db_compact(folder, &before, &after), ERR_OK);
+    failure = EIO; /* the copy: what was there is as good as ever */
+    assert_int_equal(db_compact(folder, &before, &after), ERR_IO);
+    failure = 0;
+    folder_failure = EIO; /* which of the two the name stands for is not known */
+    assert_int_equal(db_compact(folder, &before, &after), ERR_UNKNOWN);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
         assert_int_equal(unlink(path), 0);
