@@ -18,10 +18,17 @@ struct placement_node placement_node_of(const Pr__NodeRecord *record)
 
 const struct placement_node *placement_node(const struct placement_view *view, uint64_t node_id)
 {
-    for (size_t i = 0; i < view->node_count; i++)
-        if (view->nodes[i].id == node_id)
-            return &view->nodes[i];
-    return NULL;
+    size_t low = 0;
+    size_t high = view->node_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (view->nodes[middle].id < node_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < view->node_count && view->nodes[low].id == node_id ? &view->nodes[low] : NULL;
 }
 
 unsigned placement_members_max(uint32_t format)

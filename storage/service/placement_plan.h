@@ -73,8 +73,8 @@ struct placement_view {
     size_t group_count;
     const struct placement_local *local; /* one a group */
     const Pr__ClusterPolicy *policy;     /* NULL: the defaults */
-    unsigned
-        members_max; /* of one group, as all nodes can read them: placement_members_max() */
+    const uint64_t *bytes; /* one a group: what a replica weighs; 0: not known. NULL: of none */
+    unsigned members_max;  /* of one group, as all nodes can read it: placement_members_max() */
 };
 
 enum placement_kind {
@@ -144,12 +144,13 @@ struct placement_move {
     uint32_t group;
     uint64_t from;
     uint64_t to;
+    uint64_t bytes; /* that are copied; 0: not known */
 };
 
 /*
  * What to move so that groups stand in as many data centers as they can, and nodes have about
- * equally many replicas; as few moves as that takes. `plans` are the records of the groups
- * concerned as they shall be. Everything in `arena`.
+ * equally many replicas and bytes of mail; as few moves as that takes. `plans` are the records
+ * of the groups concerned as they shall be. Everything in `arena`.
  */
 struct placement_rebalance {
     struct placement_move *moves;
@@ -159,6 +160,9 @@ struct placement_rebalance {
 };
 struct placement_rebalance placement_rebalance(const struct placement_view *view,
                                                struct arena *arena);
+
+/* How long that takes at least when each node receives `rate` bytes a second. */
+uint64_t placement_rebalance_seconds(const struct placement_rebalance *plan, uint64_t rate);
 
 /* How many data centers the group's voters stand in, as `replicas` wants them. */
 unsigned placement_centers(const struct placement_view *view, Pr__Replica *const *replicas,

@@ -6,6 +6,7 @@
 struct want {
     const struct placement_view *view;
     uint32_t group;
+    struct placement_voters target; /* of a mail group */
     struct replicator_member members[REPLICATOR_MEMBERS_MAX];
     size_t count;
     uint64_t successors[REPLICATOR_MEMBERS_MAX]; /* who takes over from those that left */
@@ -141,11 +142,13 @@ static void drop_member(struct want *want, size_t member)
 }
 
 /* Starts from the replicas that there are, but for those of nodes that are gone or leave. */
-static void want_init(struct want *want, const struct placement_view *view, uint32_t group,
+static void want_init(struct want *want, const struct placement_view *view,
+                      const struct placement_voters *target, uint32_t group,
                       Pr__Replica *const *replicas, size_t count)
 {
     /* Room for hundreds, and most have three: it is not worth clearing. */
     want->view = view;
+    want->target = *target;
     want->group = group;
     want->count = want->successor_count = 0;
     want->gives_up = false;
@@ -330,7 +333,7 @@ static void spread_mail(struct want *want)
 
 static void want_mail(struct want *want)
 {
-    const struct placement_voters target = placement_voters(want->view);
+    const struct placement_voters target = want->target;
 
     fill_voters(want, target.data, false);
     trim_voters(want, target.data, false);
@@ -428,15 +431,16 @@ static unsigned count_moving(const struct placement_view *view)
 }
 
 /* Whether the group, begun from `replicas`, shall have another record; *made is that. */
-static bool want_group(const struct placement_view *view, const Pr__GroupRecord *record,
-                       bool planned, bool may_move, struct arena *arena, Pr__GroupRecord **made)
+static bool want_group(const struct placement_view *view, const struct placement_voters *target,
+                       const Pr__GroupRecord *record, bool planned, bool may_move,
+                       struct arena *arena, Pr__GroupRecord **made)
 {
     struct want want;
 
     if (planned)
-        want_init(&want, view, record->group, record->planned, record->n_planned);
+        want_init(&want, view, target, record->group, record->planned, record->n_planned);
     else
-        want_init(&want, view, record->group, record->replicas, record->n_replicas);
+        want_init(&want, view, target, record->group, record->replicas, record->n_replicas);
     if (record->group == 0)
         want_directory(&want);
     else
@@ -456,6 +460,7 @@ static bool want_group(const struct placement_view *view, const Pr__GroupRecord 
 Pr__GroupRecord *placement_want(const struct placement_view *view, struct arena *arena,
                                 size_t *position, bool *plan_taken)
 {
+    const struct placement_voters target = placement_voters(view);
     bool may_move = count_moving(view) < PLACEMENT_MOVES_MAX;
     Pr__GroupRecord *made = NULL;
 
@@ -467,8 +472,8 @@ Pr__GroupRecord *placement_want(const struct placement_view *view, struct arena 
                 continue;
             *position = g;
             *plan_taken = planned;
-            if (want_group(view, record, planned, may_move || placement_moving(record), arena,
-                           &made))
+            if (want_group(view, &target, record, planned, may_move || placement_moving(record),
+                           arena, &made))
                 return made;
         }
     return NULL;
