@@ -10,6 +10,18 @@ set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR
 target_link_libraries(sim PRIVATE pr_raft pr_storage_transfer pr_storage_machine PkgConfig::SODIUM)
 add_test(NAME sim/fresh COMMAND sim --fresh 400 --seconds 40 --file ${CMAKE_CURRENT_SOURCE_DIR}/sim/seeds)
 
+# The same with the whole service of each node, over runtimes in virtual time.
+add_executable(sim-service sim/campaign.c sim/checks.c sim/db_memory.c sim/db_memory_cursor.c sim/db_memory_watch.c
+               sim/db_tree.c sim/disk.c sim/letters.c sim/main.c sim/net.c sim/nodes.c sim/people.c sim/service_bugs.c
+               sim/service_checks.c sim/service_front.c sim/service_loop.c sim/service_machine.c sim/service_node.c
+               sim/service_rpc.c sim/service_run.c sim/service_setup.c sim/views.c sim/visitors.c sim/world.c
+               unit/storage/invariants.c)
+set_target_properties(sim-service PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_compile_definitions(sim-service PRIVATE SIM_SERVICE)
+target_link_libraries(sim-service PRIVATE pr_storage_service PkgConfig::SODIUM)
+# What stands in for loop, RPC, tables and storage/service/replication.c comes first, and so counts.
+target_link_options(sim-service PRIVATE -Wl,--allow-multiple-definition)
+
 # Each planted bug is noticed: the first seed that fails is enough.
 foreach(bug persisted-before-durable vote-not-durable ack-before-apply wrong-site stale-read uid-reused-after-failover
             dedupe-forgotten-after-transfer expunge-resurrected quota-drift)

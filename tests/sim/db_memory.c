@@ -71,6 +71,25 @@ struct db_memory_point {
     struct db_version version;
 };
 
+struct db_memory_point *db_memory_survivor(struct db *db, bool lose_last)
+{
+    struct db_memory_point *point = calloc(1, sizeof(*point));
+
+    CHECK(point != NULL);
+    version_set(&point->version, lose_last ? &db->durable : &db->committed);
+    return point;
+}
+
+void db_memory_survive(struct db *db, struct db_memory_point **point)
+{
+    CHECK(db->reading == 0 && !db->writing);
+    version_set(&db->committed, &(*point)->version);
+    version_set(&db->durable, &(*point)->version);
+    version_drop(&(*point)->version);
+    free(*point);
+    *point = NULL;
+}
+
 struct db_memory_point *db_memory_point_new(struct db_txn *txn)
 {
     struct db_memory_point *point = calloc(1, sizeof(*point));
