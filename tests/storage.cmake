@@ -28,7 +28,6 @@ unit_test(storage/machine applier ${storage_lab} LABELS threads)
 unit_test(storage/machine applier_disk ${storage_lab} LABELS threads)
 unit_test(storage/db db USES pr_storage_db Threads::Threads LABELS threads)
 unit_test(storage/db sync USES pr_storage_db)
-unit_test(storage/db sync USES pr_storage_db)
 unit_test(storage/query search SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD)
 fuzz_target(log_entry USES pr_storage_query pr_storage_machine)
