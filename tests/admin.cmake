@@ -1,6 +1,7 @@
 # What operators meet: the store service's operator calls, and the CLI.
 set(placement SOURCES storage/service/placement_plan.c storage/service/placement_step.c
-    storage/service/placement_want.c storage/service/placement_rebalance.c USES pr_schema pr_base)
+    storage/service/placement_want.c storage/service/placement_rebalance.c storage/service/placement_bytes.c USES pr_schema pr_base)
+unit_test(storage/service placement_bytes ${placement})
 unit_test(storage/service placement_plan ${placement})
 unit_test(storage/service placement_want ${placement})
 unit_test(storage/service members_risk ${placement} SOURCES storage/service/members_risk.c)
@@ -18,3 +19,5 @@ unit_test(storage/service operator
           SOURCES storage/service/operator.c storage/service/tenants.c storage/service/accounts.c
                   storage/service/account_remove.c storage/service/listing.c
           USES pr_mail pr_runtime pr_schema pr_base)
+unit_test(storage/service lists SOURCES storage/service/tenants.c storage/service/listing.c
+          USES pr_schema pr_base)

@@ -56,6 +56,7 @@ enum cli_exit {
     X(LIST, "list", NULL, "only show what there is")                                           \
     X(BYTES, "bytes", "SIZE", "how much an account may hold: 500M, 2G; none: no limit")        \
     X(MESSAGES, "messages", "COUNT", "how many messages; none: no limit")                      \
+    X(TOGETHER, "together", NULL, "what all of its accounts hold together, not each of them")  \
     X(INHERIT, "inherit", NULL, "take the limits of the domain, or the tenant")                \
     X(UNDELETE_DAYS, "undelete-days", "DAYS", "how long expunged mail can be brought back")    \
     X(OVER_QUOTA, "over-quota", "HOW",                                                         \

@@ -2,6 +2,7 @@
 #include "admin/cli/cli.h"
 
 #define LIMIT_OPTIONS (WITH(BYTES) | WITH(MESSAGES) | WITH(INHERIT))
+#define SCOPE_LIMIT_OPTIONS (LIMIT_OPTIONS | WITH(TOGETHER))
 #define PASSWORD_OPTIONS (WITH(PASSWORD_FILE) | WITH(GENERATE))
 
 const struct cli_command cli_commands[] = {
@@ -54,17 +55,20 @@ const struct cli_command cli_commands[] = {
      "let that node lead the group from here on; NODE \"auto\" gives the choice back",
      cli_group_move_leader},
     {"tenant", "add", "NAME", 1, 0, 0, "add a tenant, who owns domains", cli_tenant_add},
-    {"tenant", "list", "", 0, 0, 0, "show the tenants", cli_tenant_list},
-    {"tenant", "show", "NAME", 1, 0, 0, "show a tenant", cli_tenant_show},
-    {"tenant", "quota", "NAME", 1, LIMIT_OPTIONS, 0,
-     "show or set what each account of a tenant may hold", cli_tenant_quota},
+    {"tenant", "list", "", 0, 0, 0, "show the tenants, and what they hold", cli_tenant_list},
+    {"tenant", "show", "NAME", 1, 0, 0, "show a tenant, and what it holds in which group",
+     cli_tenant_show},
+    {"tenant", "quota", "NAME", 1, SCOPE_LIMIT_OPTIONS, 0,
+     "set what each account of a tenant may hold, or all of them --together", cli_tenant_quota},
     {"tenant", "remove", "NAME", 1, WITH(YES), 0, "remove a tenant that has no domains",
      cli_tenant_remove},
     {"domain", "add", "DOMAIN", 1, 0, WITH(TENANT), "take mail for a domain", cli_domain_add},
-    {"domain", "list", "", 0, WITH(TENANT), 0, "show the domains", cli_domain_list},
-    {"domain", "show", "DOMAIN", 1, 0, 0, "show a domain", cli_domain_show},
-    {"domain", "quota", "DOMAIN", 1, LIMIT_OPTIONS, 0,
-     "show or set what each account of a domain may hold", cli_domain_quota},
+    {"domain", "list", "", 0, WITH(TENANT), 0, "show the domains, and what they hold",
+     cli_domain_list},
+    {"domain", "show", "DOMAIN", 1, 0, 0, "show a domain, and what it holds in which group",
+     cli_domain_show},
+    {"domain", "quota", "DOMAIN", 1, SCOPE_LIMIT_OPTIONS, 0,
+     "set what each account of a domain may hold, or all of them --together", cli_domain_quota},
     {"domain", "remove", "DOMAIN", 1, WITH(YES), 0, "remove a domain that has no accounts",
      cli_domain_remove},
     {"account", "add", "[ADDRESS]", 0, PASSWORD_OPTIONS | WITH(FILE), 0,

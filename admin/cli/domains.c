@@ -6,8 +6,12 @@ static const struct output_column columns[] = {
     {"name", "DOMAIN", OUTPUT_TEXT},
     {"tenant", "TENANT", OUTPUT_TEXT},
     {"accounts", "ACCOUNTS", OUTPUT_NUMBER},
-    {"quota_bytes", "BYTES", OUTPUT_BYTES},
-    {"quota_messages", "MESSAGES", OUTPUT_NUMBER},
+    {"used_bytes", "HOLDS", OUTPUT_BYTES},
+    {"total_bytes", "AT MOST", OUTPUT_BYTES},
+    {"used_messages", "MESSAGES", OUTPUT_NUMBER},
+    {"total_messages", "AT MOST", OUTPUT_NUMBER},
+    {"quota_bytes", "EACH", OUTPUT_BYTES},
+    {"quota_messages", "MESSAGES EACH", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},
 };
 
@@ -54,6 +58,7 @@ static json_t *fetch_domains(struct cli *cli, const char *tenant)
     bool more = true;
 
     ask.tenant = arena_string(&cli->arena, bytes_of(tenant));
+    ask.with_usage = true;
     while (more) {
         Pr__Request request = PR__REQUEST__INIT;
         request.call_case = PR__REQUEST__CALL_DOMAIN_LIST;
@@ -66,7 +71,12 @@ static json_t *fetch_domains(struct cli *cli, const char *tenant)
         cli_remark(reply);
         const Pr__DomainListAnswer *answer = reply->domain_list;
         for (size_t i = 0; i < answer->n_domains; i++) {
-            CHECK(json_array_append_new(rows, json_of_domain(answer->domains[i])) == 0);
+            const Pr__DomainRecord *domain = answer->domains[i];
+            json_t *row = json_of_domain(domain);
+            output_add_usage(row, domain->total,
+                             i < answer->n_usages ? answer->usages[i] : NULL,
+                             answer->n_silent_groups == 0);
+            CHECK(json_array_append_new(rows, row) == 0);
             ask.after = answer->domains[i]->name;
         }
         more = answer->more && answer->n_domains > 0;
@@ -95,5 +105,9 @@ enum cli_exit cli_domain_show(struct cli *cli)
     if (found == NULL)
         return cli_fail("there is no domain %s; `postraft domain list` shows those there are",
                         cli->arguments[0]);
-    return output_record(cli, found, columns, OUTPUT_COUNT(columns));
+    json_incref(found);
+    enum cli_exit done = output_record(cli, found, columns, OUTPUT_COUNT(columns));
+    output_shares(cli, found);
+    json_decref(found);
+    return done;
 }

@@ -53,6 +53,11 @@ static bool read_limits(struct cli *cli, Pr__AccountQuota *quota)
 {
     bool given = cli_has(cli, OPTION_BYTES) || cli_has(cli, OPTION_MESSAGES);
 
+    if (cli_has(cli, OPTION_INHERIT) && cli_has(cli, OPTION_TOGETHER)) {
+        cli_fail("what all accounts hold --together is limited here or not at all: "
+                 "--bytes none takes the limit away");
+        return false;
+    }
     if (cli_has(cli, OPTION_INHERIT) && given) {
         cli_fail("--inherit takes all limits from above; give nothing else with it");
         return false;
@@ -61,12 +66,12 @@ static bool read_limits(struct cli *cli, Pr__AccountQuota *quota)
            (!cli_has(cli, OPTION_MESSAGES) || read_count(cli, &quota->messages));
 }
 
-static const char *limit_text(struct cli *cli, const Pr__AccountQuota *quota)
+static const char *limit_text(struct cli *cli, const Pr__AccountQuota *quota, bool many)
 {
     if (quota == NULL)
         return "takes the limits from above";
     if (quota->bytes == 0 && quota->messages == 0)
-        return "has no limit";
+        return many ? "have no limit" : "has no limit";
     if (quota->messages == 0)
         return arena_printf(&cli->arena, "may hold %llu bytes",
                             (unsigned long long)quota->bytes);
@@ -91,16 +96,19 @@ static enum cli_exit quota_set(struct cli *cli, Pr__QuotaSet *set, const char *w
     if (!read_limits(cli, &quota))
         return CLI_USAGE;
     set->quota = cli_has(cli, OPTION_INHERIT) ? NULL : &quota;
+    set->together = cli_has(cli, OPTION_TOGETHER);
+    if (set->together)
+        who = "all accounts together of ";
     request.call_case = PR__REQUEST__CALL_QUOTA_SET;
     request.quota_set = set;
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
         return CLI_FAILED;
-    json_t *made =
-        json_pack("{s:s, s:b}", "name", cli->arguments[0], "inherit", set->quota == NULL);
+    json_t *made = json_pack("{s:s, s:b, s:b}", "name", cli->arguments[0], "inherit",
+                             set->quota == NULL, "together", (int)set->together);
     if (set->quota != NULL)
         output_add_quota(made, set->quota);
     return output_done(cli, made, "%s%s %s", who, cli->arguments[0],
-                       limit_text(cli, set->quota));
+                       limit_text(cli, set->quota, set->together));
 }
 
 enum cli_exit cli_account_quota(struct cli *cli)

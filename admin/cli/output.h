@@ -50,6 +50,12 @@ json_t *json_of_account(const Pr__AccountRecord *account);
 json_t *json_of_domain(const Pr__DomainRecord *domain);
 /* Adds quota_bytes and quota_messages; 0: no limit. NULL adds nothing. */
 void output_add_quota(json_t *row, const Pr__AccountQuota *quota);
+/* Adds what a domain or tenant holds and may hold: total_bytes, total_messages (where there is
+ * a limit), used_bytes, used_messages, complete and shares (when it is known). NULL: not. */
+void output_add_usage(json_t *row, const Pr__AccountQuota *total, const Pr__ScopeUsage *usage,
+                      bool complete);
+/* A table of the shares, unless --json has printed them. */
+void output_shares(const struct cli *cli, const json_t *row);
 
 /* What happens to expunged mail and to mail for full accounts, after it was set by the options
  * if there are any of them; NULL after a message. limits.c */

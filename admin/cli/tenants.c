@@ -6,8 +6,12 @@ static const struct output_column columns[] = {
     {"id", "ID", OUTPUT_NUMBER},
     {"name", "TENANT", OUTPUT_TEXT},
     {"domains", "DOMAINS", OUTPUT_NUMBER},
-    {"quota_bytes", "BYTES", OUTPUT_BYTES},
-    {"quota_messages", "MESSAGES", OUTPUT_NUMBER},
+    {"used_bytes", "HOLDS", OUTPUT_BYTES},
+    {"total_bytes", "AT MOST", OUTPUT_BYTES},
+    {"used_messages", "MESSAGES", OUTPUT_NUMBER},
+    {"total_messages", "AT MOST", OUTPUT_NUMBER},
+    {"quota_bytes", "EACH", OUTPUT_BYTES},
+    {"quota_messages", "MESSAGES EACH", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},
 };
 
@@ -53,6 +57,7 @@ static json_t *fetch_tenants(struct cli *cli)
     json_t *rows = json_array();
     bool more = true;
 
+    ask.with_usage = true;
     while (more) {
         Pr__Request request = PR__REQUEST__INIT;
         request.call_case = PR__REQUEST__CALL_TENANT_LIST;
@@ -71,6 +76,9 @@ static json_t *fetch_tenants(struct cli *cli)
                           tenant->name, "domains", (json_int_t)tenant->domains, "created_ms",
                           (json_int_t)tenant->created_ms);
             output_add_quota(row, tenant->quota);
+            output_add_usage(row, tenant->total,
+                             i < answer->n_usages ? answer->usages[i] : NULL,
+                             answer->n_silent_groups == 0);
             CHECK(json_array_append_new(rows, row) == 0);
             ask.after = tenant->name;
         }
@@ -99,5 +107,9 @@ enum cli_exit cli_tenant_show(struct cli *cli)
     if (found == NULL)
         return cli_fail("there is no tenant %s; `postraft tenant list` shows those there are",
                         cli->arguments[0]);
-    return output_record(cli, found, columns, OUTPUT_COUNT(columns));
+    json_incref(found);
+    enum cli_exit done = output_record(cli, found, columns, OUTPUT_COUNT(columns));
+    output_shares(cli, found);
+    json_decref(found);
+    return done;
 }

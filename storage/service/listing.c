@@ -10,6 +10,7 @@
 struct listing {
     struct service_call *call;
     listing_fill *fill;
+    void (*then)(struct service_call *call, Pr__Reply *reply); /* NULL: it is the answer */
     struct read_job job;
     struct buffer packed;
     bool stale;
@@ -37,6 +38,16 @@ static void listing_work(struct read_job *job, struct db_txn *txn)
     arena_fini(&fill_arena);
 }
 
+static void listing_then(struct listing *listing)
+{
+    ProtobufCAllocator allocator = arena_allocator(&listing->call->call_arena);
+    Pr__Reply *reply = pr__reply__unpack(&allocator, buffer_len(&listing->packed),
+                                         buffer_bytes(&listing->packed).at);
+
+    CHECK(reply != NULL); /* our own */
+    listing->then(listing->call, reply);
+}
+
 static void listing_done(struct read_job *job, enum err err, uint64_t index)
 {
     struct listing *listing = job->context;
@@ -51,13 +62,21 @@ static void listing_done(struct read_job *job, enum err err, uint64_t index)
     }
     if (err != ERR_OK)
         call_fail(listing->call, err, "this node has no directory yet");
-    else
+    else if (listing->then == NULL)
         call_reply_packed(listing->call, buffer_bytes(&listing->packed));
+    else
+        listing_then(listing);
     buffer_fini(&listing->packed);
     free(listing);
 }
 
 void listing_call(struct service_call *call, listing_fill *fill)
+{
+    listing_call_then(call, fill, NULL);
+}
+
+void listing_call_then(struct service_call *call, listing_fill *fill,
+                       void (*then)(struct service_call *call, Pr__Reply *reply))
 {
     struct listing *listing = calloc(1, sizeof(*listing));
     uint64_t soon_ms = clock_monotonic_ms() + LISTING_FRESH_MS;
@@ -65,6 +84,7 @@ void listing_call(struct service_call *call, listing_fill *fill)
     CHECK(listing != NULL);
     listing->call = call;
     listing->fill = fill;
+    listing->then = then;
     buffer_init(&listing->packed);
     listing->job = (struct read_job){
         .service = call->service,

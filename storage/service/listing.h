@@ -14,6 +14,9 @@ enum { LISTING_FRESH_MS = 3000 };
 typedef void listing_fill(const Pr__Request *request, struct db_txn *txn, struct arena *arena,
                           Pr__Reply *reply);
 void listing_call(struct service_call *call, listing_fill *fill);
+/* The same, but that `then` has the reply, in the call's arena, and ends the call. */
+void listing_call_then(struct service_call *call, listing_fill *fill,
+                       void (*then)(struct service_call *call, Pr__Reply *reply));
 
 /* The limit of a page, from what the caller asked for. */
 unsigned listing_limit(uint32_t asked);

@@ -8,6 +8,7 @@
 #include "storage/query/directory.h"
 #include "storage/query/moves.h"
 #include "storage/schema/entry.h"
+#include "storage/service/scopes_usage.h"
 
 struct local_read {
     struct read_job job;
@@ -81,6 +82,12 @@ static enum err run_query(struct db_txn *txn, const struct mail_read *read, stru
         reply->move_read = arena_alloc(arena, sizeof(*reply->move_read));
         pr__move_read_answer__init(reply->move_read);
         return moves_read(txn, account, reply->move_read);
+    case PR__REQUEST__CALL_SCOPE_READ:
+        reply->answer_case = PR__REPLY__ANSWER_SCOPE_READ;
+        reply->scope_read = arena_alloc(arena, sizeof(*reply->scope_read));
+        pr__scope_read_answer__init(reply->scope_read);
+        return scopes_usage_read(txn, account.group, request->scope_read, arena,
+                                 reply->scope_read);
     default:
         return ERR_UNSUPPORTED;
     }
@@ -91,7 +98,8 @@ static bool is_elsewhere(struct db_txn *txn, const struct mail_read *read)
 {
     struct account account;
 
-    if (read->request->call_case == PR__REQUEST__CALL_MOVE_READ)
+    if (read->request->call_case == PR__REQUEST__CALL_MOVE_READ ||
+        read->request->call_case == PR__REQUEST__CALL_SCOPE_READ)
         return false;
     account_load(txn, read->account.group, read->account.account_id, &account);
     return account.state == ACCOUNT_AWAY ||

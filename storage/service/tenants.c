@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
+#include "storage/service/limits.h"
 #include "storage/service/listing.h"
 #include "storage/service/operator.h"
+#include "storage/service/scopes_usage.h"
 
 /* The tenant as it is kept: lower case. NULL: the call has been refused. */
 static char *tenant_name(struct service_call *call, const char *typed)
@@ -49,6 +51,61 @@ void tenant_remove_call(struct service_call *call)
     write_call(call, DIRECTORY_GROUP, &command);
 }
 
+/* ---- lists ---- */
+
+static unsigned page_limit(uint32_t asked, bool with_usage)
+{
+    unsigned limit = listing_limit(asked);
+
+    return with_usage && limit > SCOPES_USAGE_PAGE ? SCOPES_USAGE_PAGE : limit;
+}
+
+/* Whether the groups count for domains and tenants. */
+static bool usage_known(const struct service_call *call)
+{
+    return service_format(call->service, DIRECTORY_GROUP) >= FORMAT_SCOPES;
+}
+
+/* A remark for the operator: whose mail is missing in the sums. */
+static void silent_tell(struct service_call *call, Pr__Reply *reply, const uint32_t *silent,
+                        size_t count)
+{
+    struct arena *arena = &call->call_arena;
+    const char *groups = "";
+
+    for (size_t i = 0; i < count; i++)
+        groups = arena_printf(arena, "%s %u", groups, silent[i]);
+    if (count > 0)
+        reply->text = arena_printf(
+            arena, "%s%sthese groups do not answer, what they hold is not counted:%s",
+            reply->text, reply->text[0] != '\0' ? "; " : "", groups);
+}
+
+static void tenants_counted(struct service_call *call, Pr__ScopeUsage **usages,
+                            uint32_t *silent, size_t silent_count)
+{
+    Pr__Reply *reply = call->context;
+
+    reply->tenant_list->usages = usages;
+    reply->tenant_list->n_usages = reply->tenant_list->n_tenants;
+    reply->tenant_list->silent_groups = silent;
+    reply->tenant_list->n_silent_groups = silent_count;
+    silent_tell(call, reply, silent, silent_count);
+    call_reply(call, reply);
+}
+
+static void tenants_listed(struct service_call *call, Pr__Reply *reply)
+{
+    const Pr__TenantListAnswer *answer = reply->tenant_list;
+    uint64_t *ids = arena_alloc(&call->call_arena, answer->n_tenants * sizeof(*ids));
+
+    for (size_t i = 0; i < answer->n_tenants; i++)
+        ids[i] = answer->tenants[i]->id;
+    call->context = reply;
+    scopes_usage_start(call, PR__SCOPE_KIND__SCOPE_TENANT, ids, answer->n_tenants,
+                       tenants_counted);
+}
+
 static void fill_tenants(const Pr__Request *request, struct db_txn *txn, struct arena *arena,
                          Pr__Reply *reply)
 {
@@ -56,15 +113,18 @@ static void fill_tenants(const Pr__Request *request, struct db_txn *txn, struct 
     Pr__TenantListAnswer *answer = arena_alloc(arena, sizeof(*answer));
 
     pr__tenant_list_answer__init(answer);
-    answer->more = directory_tenants(txn, bytes_of(ask->after), listing_limit(ask->limit),
-                                     arena, &answer->tenants, &answer->n_tenants);
+    answer->more =
+        directory_tenants(txn, bytes_of(ask->after), page_limit(ask->limit, ask->with_usage),
+                          arena, &answer->tenants, &answer->n_tenants);
     reply->answer_case = PR__REPLY__ANSWER_TENANT_LIST;
     reply->tenant_list = answer;
 }
 
 void tenant_list_call(struct service_call *call)
 {
-    listing_call(call, fill_tenants);
+    bool counted = call->request->tenant_list->with_usage && usage_known(call);
+
+    listing_call_then(call, fill_tenants, counted ? tenants_listed : NULL);
 }
 
 void domain_add_call(struct service_call *call)
@@ -98,6 +158,31 @@ void domain_remove_call(struct service_call *call)
     write_call(call, DIRECTORY_GROUP, &command);
 }
 
+static void domains_counted(struct service_call *call, Pr__ScopeUsage **usages,
+                            uint32_t *silent, size_t silent_count)
+{
+    Pr__Reply *reply = call->context;
+
+    reply->domain_list->usages = usages;
+    reply->domain_list->n_usages = reply->domain_list->n_domains;
+    reply->domain_list->silent_groups = silent;
+    reply->domain_list->n_silent_groups = silent_count;
+    silent_tell(call, reply, silent, silent_count);
+    call_reply(call, reply);
+}
+
+static void domains_listed(struct service_call *call, Pr__Reply *reply)
+{
+    const Pr__DomainListAnswer *answer = reply->domain_list;
+    uint64_t *ids = arena_alloc(&call->call_arena, answer->n_domains * sizeof(*ids));
+
+    for (size_t i = 0; i < answer->n_domains; i++)
+        ids[i] = answer->domains[i]->id;
+    call->context = reply;
+    scopes_usage_start(call, PR__SCOPE_KIND__SCOPE_DOMAIN, ids, answer->n_domains,
+                       domains_counted);
+}
+
 static void fill_domains(const Pr__Request *request, struct db_txn *txn, struct arena *arena,
                          Pr__Reply *reply)
 {
@@ -106,13 +191,15 @@ static void fill_domains(const Pr__Request *request, struct db_txn *txn, struct 
 
     pr__domain_list_answer__init(answer);
     answer->more = directory_domains(txn, bytes_of(ask->tenant), bytes_of(ask->after),
-                                     listing_limit(ask->limit), arena, &answer->domains,
-                                     &answer->n_domains);
+                                     page_limit(ask->limit, ask->with_usage), arena,
+                                     &answer->domains, &answer->n_domains);
     reply->answer_case = PR__REPLY__ANSWER_DOMAIN_LIST;
     reply->domain_list = answer;
 }
 
 void domain_list_call(struct service_call *call)
 {
-    listing_call(call, fill_domains);
+    bool counted = call->request->domain_list->with_usage && usage_known(call);
+
+    listing_call_then(call, fill_domains, counted ? domains_listed : NULL);
 }

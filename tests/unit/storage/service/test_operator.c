@@ -21,6 +21,7 @@
 #include "storage/service/operator.h"
 #include "storage/service/passwords.h"
 #include "storage/service/recover.h"
+#include "storage/service/scopes_usage.h"
 #include "storage/service/status.h"
 
 /*
@@ -189,6 +190,21 @@ unsigned machine_format(struct db_txn *txn, uint32_t group)
     (void)txn;
     assert_int_equal(group, DIRECTORY_GROUP);
     return directory_format;
+}
+
+unsigned service_format(struct service *self, uint32_t group)
+{
+    assert_ptr_equal(self, &service);
+    return machine_format(NULL, group);
+}
+
+void scopes_usage_start(struct service_call *call, Pr__ScopeKind kind, uint64_t *ids,
+                        size_t count, scopes_usage_done *done)
+{
+    (void)kind;
+    (void)ids;
+    (void)count;
+    done(call, NULL, NULL, 0);
 }
 
 Pr__MailPolicy *limits_policy(struct db_txn *txn, struct arena *policy_arena)
@@ -439,31 +455,6 @@ static void test_removal_refused(void **state)
     assert_int_equal(writes.count, 1);
 }
 
-/* A list says when it may be old. */
-static void test_lists(void **state)
-{
-    Pr__Request request = PR__REQUEST__INIT;
-    Pr__TenantList list = PR__TENANT_LIST__INIT;
-
-    (void)state;
-    request.call_case = PR__REQUEST__CALL_TENANT_LIST;
-    request.tenant_list = &list;
-    ask(&request);
-    assert_int_equal(heard.err, ERR_OK);
-    assert_string_equal(heard.text, "");
-    reads.fresh = ERR_UNAVAILABLE;
-    ask(&request);
-    assert_int_equal(heard.err, ERR_OK);
-    assert_non_null(strstr(heard.text, "no majority"));
-    reads.local = ERR_UNAVAILABLE;
-    ask(&request);
-    assert_int_equal(heard.err, ERR_UNAVAILABLE);
-    assert_int_equal(reads.fresh_count, 3);
-    assert_int_equal(listing_limit(0), OPERATOR_LIST_DEFAULT);
-    assert_int_equal(listing_limit(7), 7);
-    assert_int_equal(listing_limit(UINT32_MAX), OPERATOR_LIST_MAX);
-}
-
 static void test_needs_cluster(void **state)
 {
     Pr__Request request = PR__REQUEST__INIT;
@@ -493,7 +484,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_removal_keeps_mail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_needs_cluster, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
