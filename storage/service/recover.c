@@ -6,16 +6,13 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/schema/entry.h"
-#include "storage/service/audit.h"
-
-enum { GROUP_MS = 20000, DIRECTORY_MS = 30000 };
 
 /* ---- what is left ---- */
 
 /* The view that a round shows, with `lost` (names, or those that do not answer when there are
  * none). False: the call has been refused. */
-static bool view_fill(struct status_round *round, char *const *lost, size_t lost_count,
-                      struct recover_view *view)
+bool recover_view_fill(struct status_round *round, char *const *lost, size_t lost_count,
+                       struct recover_view *view)
 {
     uint64_t *ids = arena_alloc(&round->arena, (round->node_count + lost_count) * sizeof(*ids));
     size_t count = 0;
@@ -41,7 +38,7 @@ static bool view_fill(struct status_round *round, char *const *lost, size_t lost
     return true;
 }
 
-static Pr__RecoverGroup **view_groups(const struct recover_view *view, struct arena *arena)
+Pr__RecoverGroup **recover_groups(const struct recover_view *view, struct arena *arena)
 {
     Pr__RecoverGroup **groups = arena_alloc(arena, view->record_count * sizeof(*groups));
 
@@ -57,7 +54,7 @@ static void look_answer(struct status_round *round)
     Pr__Reply reply = PR__REPLY__INIT;
     Pr__RecoverLookAnswer answer = PR__RECOVER_LOOK_ANSWER__INIT;
 
-    if (!view_fill(round, ask->lost, ask->n_lost, &view))
+    if (!recover_view_fill(round, ask->lost, ask->n_lost, &view))
         return;
     answer.cluster_name = round->cluster->name;
     answer.nodes = status_round_nodes(round);
@@ -65,7 +62,7 @@ static void look_answer(struct status_round *round)
     answer.lost_node_ids = arena_alloc(&round->arena, view.lost_count * sizeof(uint64_t));
     for (size_t i = 0; i < view.lost_count; i++)
         answer.lost_node_ids[answer.n_lost_node_ids++] = view.lost[i];
-    answer.groups = view_groups(&view, &round->arena);
+    answer.groups = recover_groups(&view, &round->arena);
     answer.n_groups = view.record_count;
     for (size_t g = 0; g < answer.n_groups; g++)
         answer.needed = answer.needed || !answer.groups[g]->majority;
@@ -100,6 +97,14 @@ void recover_here(struct service *service, const Pr__GroupRecover *ask,
         done(context, ERR_NOTFOUND);
         return;
     }
+    if (ask->give_up) {
+        log_warn(NULL, "the group goes on elsewhere: the replica here begins anew",
+                 LOG_FIELDS(LOG_U64("group", ask->group),
+                            LOG_U64("last_index", status.last_index),
+                            LOG_U64("last_term", status.last_term)));
+        replicator_group_remove(service->replicator, ask->group, true, done, context);
+        return;
+    }
     if (status.last_index < ask->last_index || status.last_term < ask->last_term) {
         done(context, ERR_CONFLICT);
         return;
@@ -118,276 +123,4 @@ void recover_here(struct service *service, const Pr__GroupRecover *ask,
                         LOG_U64("last_term", status.last_term),
                         LOG_U64("applied", status.applied_index), LOG_U64("members", count)));
     replicator_group_recover(service->replicator, ask->group, members, count, done, context);
-}
-
-/* ---- the run: one group after the other, the directory first ---- */
-
-struct run {
-    struct service_call *call;
-    struct arena arena; /* the view lives in it: copied out of the round */
-    struct recover_view view;
-    Pr__RecoverGroup **groups;
-    size_t at;
-    unsigned failed;
-};
-
-static void run_next(struct run *run);
-
-static void run_free(struct run *run)
-{
-    arena_fini(&run->arena);
-    free(run);
-}
-
-static void run_fail(struct run *run, enum err err, const char *text)
-{
-    audit("cluster recover", "", err, text);
-    call_fail(run->call, err, text);
-    run_free(run);
-}
-
-static void run_end(struct run *run, uint64_t epoch)
-{
-    struct service *service = run->call->service;
-    Pr__Reply reply = PR__REPLY__INIT;
-    Pr__RecoverRunAnswer answer = PR__RECOVER_RUN_ANSWER__INIT;
-    const char *path = "";
-
-    if (recover_record(service->config->folder, &run->view, epoch, clock_wall_ms(),
-                       service_self(service), run->groups, run->view.record_count, &run->arena,
-                       &path) != ERR_OK)
-        log_error(NULL, "the record of a recovery could not be written",
-                  LOG_FIELDS(LOG_TEXT("file", path)));
-    audit("cluster recover", path, run->failed == 0 ? ERR_OK : ERR_UNAVAILABLE, NULL);
-    answer.epoch = epoch;
-    answer.record = arena_string(&run->arena, bytes_of(path));
-    answer.groups = run->groups;
-    answer.n_groups = run->view.record_count;
-    if (run->failed > 0)
-        reply.text = arena_printf(
-            &run->arena, "%u groups could not be recovered; run this again", run->failed);
-    reply.answer_case = PR__REPLY__ANSWER_RECOVER_RUN;
-    reply.recover_run = &answer;
-    call_reply(run->call, &reply);
-    run_free(run);
-}
-
-static void on_forgotten(void *context, enum err err, const Pr__Outcome *outcome,
-                         uint64_t index)
-{
-    struct run *run = context;
-
-    (void)index;
-    if (err == ERR_OK)
-        err = (enum err)outcome->err;
-    if (err != ERR_OK)
-        run_fail(
-            run, err,
-            "the groups go on, but the lost nodes could not be taken out of the directory; "
-            "run this again");
-    else
-        run_end(run, outcome->id);
-}
-
-/* The lost nodes leave the directory, which has a leader again. */
-static void run_forget(struct run *run)
-{
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__ClusterRecover recover = PR__CLUSTER_RECOVER__INIT;
-    uint64_t *lost = arena_alloc(&run->arena, run->view.lost_count * sizeof(*lost));
-
-    for (size_t i = 0; i < run->view.lost_count; i++)
-        lost[i] = run->view.lost[i];
-    if (run->view.lost_count == 0) {
-        run_end(run, 0);
-        return;
-    }
-    recover.by_node_id = service_self(run->call->service);
-    recover.lost_node_ids = lost;
-    recover.n_lost_node_ids = run->view.lost_count;
-    recover.groups = arena_alloc(&run->arena, run->view.record_count * sizeof(*recover.groups));
-    for (size_t g = 0; g < run->view.record_count; g++) {
-        const Pr__RecoverGroup *group = run->groups[g];
-        if (group->majority)
-            continue;
-        Pr__RecoveredGroup *made = arena_alloc(&run->arena, sizeof(*made));
-        pr__recovered_group__init(made);
-        made->group = group->group;
-        made->node_id = group->log_node_id;
-        for (size_t r = 0; r < group->n_replicas; r++)
-            if (group->replicas[r]->node_id == group->log_node_id) {
-                made->last_index = group->replicas[r]->last_index;
-                made->last_term = group->replicas[r]->last_term;
-            }
-        recover.groups[recover.n_groups++] = made;
-    }
-    command.call_case = PR__COMMAND__CALL_CLUSTER_RECOVER;
-    command.cluster_recover = &recover;
-    command.request_id = run->call->request->request_id;
-    write_start(run->call->service, DIRECTORY_GROUP, &command,
-                clock_monotonic_ms() + DIRECTORY_MS, on_forgotten, run);
-}
-
-static void group_done(void *context, enum err err)
-{
-    struct run *run = context;
-    Pr__RecoverGroup *group = run->groups[run->at];
-
-    log_info(NULL, "a group was recovered",
-             LOG_FIELDS(LOG_U64("group", group->group), LOG_U64("node", group->best_node_id),
-                        LOG_U64("log", group->log_node_id), LOG_TEXT("result", err_name(err))));
-    if (err != ERR_OK && group->group == DIRECTORY_GROUP) {
-        run_fail(run, err, "the directory could not be recovered; nothing was given up");
-        return;
-    }
-    if (err != ERR_OK) {
-        group->text =
-            arena_printf(&run->arena, "NOT RECOVERED (%s): %s", err_text(err), group->text);
-        run->failed++;
-    }
-    run->at++;
-    run_next(run);
-}
-
-static void on_peer(void *context, enum err err, struct bytes bytes)
-{
-    struct run *run = context;
-    ProtobufCAllocator allocator = arena_allocator(&run->arena);
-    const Pr__PeerReply *reply =
-        err == ERR_OK ? pr__peer_reply__unpack(&allocator, bytes.len, bytes.at) : NULL;
-
-    if (err == ERR_OK)
-        err = reply != NULL ? (enum err)reply->err : ERR_MALFORMED;
-    group_done(run, err);
-}
-
-static void ask_peer(struct run *run, const Pr__GroupRecover *recover, uint64_t node_id)
-{
-    struct rpc_client *peer = service_peer(run->call->service, node_id);
-    Pr__PeerRequest request = PR__PEER_REQUEST__INIT;
-    Pr__GroupRecover copy = *recover;
-    struct buffer packed = BUFFER_EMPTY;
-
-    if (peer == NULL) {
-        group_done(run, ERR_UNAVAILABLE);
-        return;
-    }
-    request.call_case = PR__PEER_REQUEST__CALL_GROUP_RECOVER;
-    request.group_recover = &copy;
-    message_pack(&request.base, &packed);
-    rpc_call(peer, buffer_bytes(&packed), GROUP_MS, on_peer, run);
-    buffer_fini(&packed);
-}
-
-static const Pr__RecoverReplica *replica_of(const Pr__RecoverGroup *group, uint64_t node_id)
-{
-    for (size_t r = 0; r < group->n_replicas; r++)
-        if (group->replicas[r]->node_id == node_id)
-            return group->replicas[r];
-    return NULL;
-}
-
-/* The first member is the one that is asked. */
-static void add_members(struct run *run, const Pr__RecoverGroup *group,
-                        Pr__GroupRecover *recover)
-{
-    recover->members =
-        arena_alloc(&run->arena, group->n_member_ids * sizeof(*recover->members));
-    for (size_t i = 1; i < group->n_member_ids; i++) {
-        const Pr__RecoverReplica *replica = replica_of(group, group->member_ids[i]);
-        Pr__RecoverMember *member = arena_alloc(&run->arena, sizeof(*member));
-        pr__recover_member__init(member);
-        member->node_id = replica->node_id;
-        member->last_index = replica->last_index;
-        member->last_term = replica->last_term;
-        member->committed = recover_committed(replica);
-        recover->members[recover->n_members++] = member;
-    }
-}
-
-static void run_next(struct run *run)
-{
-    while (run->at < run->view.record_count &&
-           (run->groups[run->at]->majority || run->groups[run->at]->best_node_id == 0))
-        run->at++;
-    if (run->at == run->view.record_count) {
-        run_forget(run);
-        return;
-    }
-    const Pr__RecoverGroup *group = run->groups[run->at];
-    const Pr__RecoverReplica *log = replica_of(group, group->log_node_id);
-    Pr__GroupRecover recover = PR__GROUP_RECOVER__INIT;
-    recover.group = group->group;
-    recover.last_index = log->last_index;
-    recover.last_term = log->last_term;
-    add_members(run, group, &recover);
-    if (log->node_id == service_self(run->call->service))
-        recover_here(run->call->service, &recover, group_done, run);
-    else
-        ask_peer(run, &recover, log->node_id);
-}
-
-/* NULL, or why nothing is done. */
-static const char *run_problem(struct status_round *round, const struct recover_view *view,
-                               Pr__RecoverGroup *const *groups)
-{
-    struct arena *arena = &round->call->call_arena;
-    const Pr__RecoverRun *ask = round->call->request->recover_run;
-    bool needed = false;
-
-    if (strcmp(ask->cluster_name, round->cluster->name) != 0)
-        return "that is not the name of this cluster; nothing was changed";
-    for (size_t i = 0; i < round->node_count; i++) {
-        bool lost = recover_is_lost(view, round->nodes[i]->id);
-        if (lost && round->answers[i].reachable)
-            return arena_printf(
-                arena,
-                "node %s answers: it is not lost. If it is to be given up, stop "
-                "it for good first",
-                round->nodes[i]->name);
-        if (!lost && !round->answers[i].reachable)
-            return arena_printf(arena,
-                                "node %s does not answer, and is not named as lost: bring it "
-                                "back, it may have what others lack, or name it too",
-                                round->nodes[i]->name);
-    }
-    for (size_t g = 0; g < view->record_count; g++)
-        needed = needed || !groups[g]->majority;
-    if (!needed)
-        return "every group has a majority: `postraft node remove --force` is what you want";
-    if (!groups[0]->majority && groups[0]->best_node_id == 0)
-        return "no survivor has the directory whole: there is nothing to go on from";
-    return NULL;
-}
-
-static void run_answer(struct status_round *round)
-{
-    const Pr__RecoverRun *ask = round->call->request->recover_run;
-    struct run *run = calloc(1, sizeof(*run));
-    struct recover_view view;
-
-    CHECK(run != NULL);
-    if (!view_fill(round, ask->lost, ask->n_lost, &view)) {
-        free(run);
-        return;
-    }
-    run->call = round->call;
-    run->view = view;
-    run->groups = view_groups(&view, &round->arena);
-    const char *problem = run_problem(round, &view, run->groups);
-    if (problem != NULL) {
-        audit("cluster recover", "", ERR_INVALID, problem);
-        call_fail(round->call, ERR_INVALID, problem);
-        free(run);
-        return;
-    }
-    /* What the round found is needed to the end. */
-    run->arena = round->arena;
-    arena_init(&round->arena);
-    run_next(run);
-}
-
-void recover_run_call(struct service_call *call)
-{
-    status_round_start(call, run_answer);
 }

@@ -15,15 +15,8 @@
  * down in the directory and in a file of the data folder.
  */
 void recover_look_call(struct service_call *call);
+/* recover_run.c */
 void recover_run_call(struct service_call *call);
-
-/* Of a peer (PeerRequest.group_recover): this node's log becomes the group's, which goes on
- * with this node and ask->members. ERR_CONFLICT when it does not end where the operator was
- * told, or does not reach down to what a member has. `done` once, from the loop. */
-void recover_here(struct service *service, const Pr__GroupRecover *ask,
-                  void (*done)(void *context, enum err err), void *context);
-
-/* ---- recover_plan.c: pure ---- */
 
 struct recover_view {
     Pr__NodeRecord *const *nodes;
@@ -34,6 +27,21 @@ struct recover_view {
     const uint64_t *lost; /* ids */
     size_t lost_count;
 };
+
+/* What a round shows, with `lost` (names, or those that do not answer when there are none).
+ * False: the call has been refused. */
+bool recover_view_fill(struct status_round *round, char *const *lost, size_t lost_count,
+                       struct recover_view *view);
+/* One a record of the view. In `arena`. */
+Pr__RecoverGroup **recover_groups(const struct recover_view *view, struct arena *arena);
+
+/* Of a peer (PeerRequest.group_recover): this node's log becomes the group's, which goes on
+ * with this node and ask->members. ERR_CONFLICT when it does not end where the operator was
+ * told, or does not reach down to what a member has. `done` once, from the loop. */
+void recover_here(struct service *service, const Pr__GroupRecover *ask,
+                  void (*done)(void *context, enum err err), void *context);
+
+/* ---- recover_plan.c: pure ---- */
 
 bool recover_is_lost(const struct recover_view *view, uint64_t node_id);
 /* The highest index that is known there to be committed. */

@@ -153,9 +153,20 @@ static void choose_members(const struct recover_view *view, Pr__RecoverGroup *gr
         if (replica != log && replica != best && is_left(view, replica) &&
             (replica->usable || replica->witness) &&
             strcmp(role_in(words, replica->node_id), "voter") == 0 &&
-            log->first_index <= recover_committed(replica) + 1)
+            log->first_index <= recover_committed(replica) + 1 && !has_more(replica, log))
             group->member_ids[group->n_member_ids++] = replica->node_id;
     }
+}
+
+/* Survivors whose log has more, which nothing that is left can be joined to: they would vote
+ * for nobody who has less, so they begin anew. */
+static void choose_given_up(const struct recover_view *view, Pr__RecoverGroup *group,
+                            const Pr__RecoverReplica *log, struct arena *arena)
+{
+    group->given_up_ids = arena_alloc(arena, group->n_replicas * sizeof(*group->given_up_ids));
+    for (size_t i = 0; i < group->n_replicas; i++)
+        if (is_left(view, group->replicas[i]) && has_more(group->replicas[i], log))
+            group->given_up_ids[group->n_given_up_ids++] = group->replicas[i]->node_id;
 }
 
 uint64_t recover_committed(const Pr__RecoverReplica *replica)
@@ -268,8 +279,11 @@ Pr__RecoverGroup *recover_group(const struct recover_view *view, const Pr__Group
         losses.left > losses.voters / 2 || (record->n_replicas == 0 && record->version > 0);
     const Pr__RecoverReplica *best = best_replica(view, group, true);
     group->best_node_id = best != NULL ? best->node_id : 0;
-    if (best != NULL)
-        choose_members(view, group, best_log(view, group, best), best, arena);
+    if (best != NULL) {
+        const Pr__RecoverReplica *log = best_log(view, group, best);
+        choose_members(view, group, log, best, arena);
+        choose_given_up(view, group, log, arena);
+    }
     if (!group->majority)
         group->text = tell(view, group, &losses, arena);
     return group;

@@ -109,6 +109,15 @@ static void recovered(void *context, enum err err)
         sim_fail(world, "recovery of a group: %s", err_text(err));
 }
 
+static void given_up(void *context, enum err err)
+{
+    struct world *world = context;
+    if (err == ERR_OK)
+        world->stats->removals++;
+    else if (err != ERR_CLOSED)
+        sim_fail(world, "a replica that is given up: %s", err_text(err));
+}
+
 static const Pr__RecoverReplica *replica_of(const Pr__RecoverGroup *group, uint64_t node_id)
 {
     size_t at = 0;
@@ -164,6 +173,11 @@ static void group_recover(struct world *world, struct wreck *wreck, unsigned gro
     replicator_group_recover(replicator, group, plan->member_ids, (unsigned)plan->n_member_ids,
                              recovered, world);
     node_wake(&world->nodes[plan->log_node_id - 1]);
+    for (size_t i = 0; i < plan->n_given_up_ids; i++) {
+        struct node *node = &world->nodes[plan->given_up_ids[i] - 1];
+        replicator_group_remove(node->replicator, group, true, given_up, world);
+        node_wake(node);
+    }
 }
 
 bool recovery_run(struct world *world)

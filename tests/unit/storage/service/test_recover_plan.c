@@ -127,6 +127,9 @@ static void check_members(const Pr__RecoverGroup *group, const char *what, const
     for (size_t i = 0; i < group->n_member_ids; i++)
         len += (size_t)snprintf(members + len, sizeof(members) - len, "%s%u", i > 0 ? " " : "",
                                 (unsigned)group->member_ids[i]);
+    for (size_t i = 0; i < group->n_given_up_ids; i++)
+        len += (size_t)snprintf(members + len, sizeof(members) - len, " !%u",
+                                (unsigned)group->given_up_ids[i]);
     if (strcmp(members, wanted) != 0)
         fail_msg("%s: goes on with \"%s\", not \"%s\"", what, members, wanted);
     assert_int_equal(group->log_node_id, group->n_member_ids > 0 ? group->member_ids[0] : 0);
@@ -139,7 +142,7 @@ static void test_choices(void **state)
         const char *nodes;
         bool majority;
         uint64_t best;
-        const char *members; /* who has the log first; "" with a majority */
+        const char *members; /* who has the log first; "!": who begins anew */
         const char *text;
     } rows[] = {
         {"one of three is lost", "1a 5/100/100 2b 5/100/99 3c -", true, 1, "1 2", ""},
@@ -159,7 +162,11 @@ static void test_choices(void **state)
         {"a witness has less", "1a 5/100/90 2bw5/99/90 3c - 4c - 5c -", false, 1, "1 2",
          "cross-dc"},
         {"a witness whose log begins too late", "1a 5/100/90 2bw5/150/90>102 3c - 4c - 5c -",
-         false, 1, "1 2", "node 2 has more entries (102 to 150, here to 100), but no survivor"},
+         false, 1, "1 !2",
+         "node 2 has more entries (102 to 150, here to 100), but no survivor"},
+        {"such a copy of the state",
+         "1a 5/100/90 2b 5/150/90p>102 3b 5/99/90 4c - 5c - 6c - 7c -", false, 1, "1 3 !2",
+         "but no survivor"},
         {"and one that begins just in time", "1a 5/100/90 2bw5/150/90>101 3c - 4c - 5c -",
          false, 1, "2 1", "brings them"},
         {"a survivor that the log may not reach", "1a 5/100/90>80 2b 5/99/50 3c - 4c - 5c -",
