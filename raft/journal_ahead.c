@@ -36,7 +36,7 @@ static void *ahead_thread(void *context)
 
     pthread_mutex_lock(&journal->lock);
     while (!ahead->closing) {
-        if (ahead->ready != NULL) {
+        if (ahead->ready != NULL || ahead->held) {
             pthread_cond_wait(&ahead->changed, &journal->lock);
             continue;
         }
@@ -94,10 +94,16 @@ enum err journal_ahead_take(struct journal *journal, struct journal_segment **se
         return ahead->err;
     *segment = ahead->ready;
     ahead->ready = NULL;
+    ahead->held = true;
     ahead->number = (*segment)->number + 1;
     ahead->size = size_wanted(journal);
-    pthread_cond_broadcast(&ahead->changed);
     return ERR_OK;
+}
+
+void journal_ahead_go(struct journal *journal)
+{
+    journal->ahead.held = false;
+    pthread_cond_broadcast(&journal->ahead.changed);
 }
 
 void journal_ahead_give(struct journal *journal, struct journal_segment *segment)

@@ -83,7 +83,14 @@ static enum err segment_next(struct journal *journal, uint64_t needed)
     pthread_mutex_lock(&journal->lock);
     journal_segment_add(journal, segment);
     pthread_mutex_unlock(&journal->lock);
-    return err == ERR_OK ? journal_segment_begin(journal, segment, needed) : err;
+    if (err == ERR_OK)
+        err = journal_segment_begin(journal, segment, needed);
+    if (err != ERR_OK)
+        return err;
+    pthread_mutex_lock(&journal->lock);
+    journal_ahead_go(journal);
+    pthread_mutex_unlock(&journal->lock);
+    return ERR_OK;
 }
 
 static void write_check(const struct log_write *write, const struct log_index *index)

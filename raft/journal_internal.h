@@ -36,6 +36,7 @@ struct journal_ahead {
     pthread_cond_t changed;
     struct journal_segment *ready; /* NULL: not yet */
     struct journal_segment *spare; /* without live entries: its file is used again */
+    bool held;                     /* the one that was taken has no batch yet */
     uint64_t number;               /* what it is to be */
     uint64_t size;
     enum err err; /* why there is none; it goes on trying */
@@ -111,9 +112,12 @@ bool journal_read_at(int fd, uint64_t at, uint8_t *bytes, size_t len);
 /* `ready`: what was found to be the next; NULL: it is to be made. */
 void journal_ahead_start(struct journal *journal, struct journal_segment *ready);
 void journal_ahead_stop(struct journal *journal);
-/* Waits for it. The caller holds the lock. */
+/* Waits for it. The caller holds the lock. The next one is not made before journal_ahead_go():
+ * opening knows of one segment without batches, a second would look as if one between them had
+ * been lost. */
 MUST_CHECK enum err journal_ahead_take(struct journal *journal,
                                        struct journal_segment **segment);
+void journal_ahead_go(struct journal *journal);
 /* What has no live entries any more. The caller holds the lock. */
 void journal_ahead_give(struct journal *journal, struct journal_segment *segment);
 

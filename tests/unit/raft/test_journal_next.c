@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A process that dies where one segment follows the other. */
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node/base/check.h"
+#include "raft/journal.h"
+#include "raft/journal_format.h"
+
+enum { SEGMENT = 64 * 1024, WRITES = 100, DATA = 4000, AHEAD_MS = 300, DIED = 7 };
+
+static sem_t written;
+static enum err written_err;
+
+static void on_written(void *context, enum err err)
+{
+    (void)context;
+    written_err = err;
+    sem_post(&written);
+}
+
+/* The process dies before so many first batches of a segment; 0: it lives. */
+static atomic_int dies_at;
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    if (at == JOURNAL_SEGMENT_HEAD_SIZE && atomic_load(&dies_at) > 0 &&
+        atomic_fetch_sub(&dies_at, 1) == 1) {
+        usleep(AHEAD_MS * 1000); /* what the other threads have to do they do */
+        _exit(DIED);
+    }
+    return (ssize_t)syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+static enum err open_it(const char *folder, struct journal **journal)
+{
+    const struct journal_config config = {
+        .folder = folder, .segment_bytes = SEGMENT, .written = on_written};
+
+    return journal_open(&config, journal);
+}
+
+static void write_one(struct journal *journal, const struct log_write *write)
+{
+    journal_interface(journal)->ops->write(journal_interface(journal), write, 1);
+    CHECK(sem_wait(&written) == 0 && written_err == ERR_OK);
+}
+
+/* Entries until the process dies; those below the newest ten may go, so that files are used
+ * again. */
+static void write_on(const char *folder, int dies)
+{
+    static uint8_t data[DATA];
+    static uint8_t members[8];
+    struct entry entry = {.term = 1, .type = ENTRY_COMMAND, .data = {data, sizeof(data)}};
+    struct log_write create = {.group = 3, .create = true, .set_term = true, .term = 1};
+    struct journal *journal;
+
+    CHECK(open_it(folder, &journal) == ERR_OK);
+    write_one(journal, &create);
+    atomic_store(&dies_at, dies);
+    for (uint64_t at = 1; at <= WRITES; at++) {
+        struct log_write write = {.group = 3, .from = at, .entries = &entry, .count = 1};
+        if (at > 10 && at % 4 == 0) {
+            write.trim_before = at - 10;
+            write.base_term = 1;
+            write.base_members = bytes_from(members, sizeof(members));
+            write.base_members_index = 1;
+        }
+        write_one(journal, &write);
+    }
+    journal_close(&journal);
+}
+
+static void test_there_is_one_successor(void **state)
+{
+    (void)state;
+    assert_int_equal(sem_init(&written, 0, 0), 0);
+    for (int dies = 1; dies <= 4; dies++) {
+        char folder[] = "/tmp/test_journal_next.XXXXXX";
+        struct journal *journal = NULL;
+        int status = 0;
+
+        assert_non_null(mkdtemp(folder));
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            write_on(folder, dies);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), DIED);
+        assert_int_equal(open_it(folder, &journal), ERR_OK);
+        struct log_state group;
+        assert_int_equal(
+            journal_interface(journal)->ops->groups(journal_interface(journal), &group, 1), 1);
+        assert_true(group.last_index >= 10);
+        journal_close(&journal);
+        journal_files_remove(folder);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_there_is_one_successor),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
