@@ -7,7 +7,7 @@ add_executable(sim sim/campaign.c sim/checks.c sim/checks_end.c sim/client.c sim
                sim/main.c sim/net.c sim/node_life.c sim/nodes.c sim/operator.c sim/recovery.c sim/run.c
                sim/world.c unit/storage/invariants.c ${PROJECT_SOURCE_DIR}/storage/service/recover_plan.c)
 set_target_properties(sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-target_link_libraries(sim PRIVATE pr_raft pr_storage_transfer pr_storage_machine PkgConfig::SODIUM)
+target_link_libraries(sim PRIVATE pr_raft pr_storage_transfer pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 add_test(NAME sim/fresh COMMAND sim --fresh 400 --seconds 40 --file ${CMAKE_CURRENT_SOURCE_DIR}/sim/seeds)
 
 # The same with the whole service of each node, over runtimes in virtual time.
