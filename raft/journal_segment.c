@@ -84,13 +84,16 @@ static enum err head_write(struct journal *journal, const struct journal_segment
     return err;
 }
 
-/* The file of the spare under the name that half-made ones have. */
+/* The file of the spare under the name that half-made ones have: on disk before its head is
+ * another's, since a head of another number than the name's would be damage. */
 static int spare_open(struct journal *journal, struct journal_segment *spare)
 {
     char name[NAME_SIZE];
 
     name_of(spare->number, name);
     int code = renameat(journal->folder_fd, name, journal->folder_fd, NAME_AHEAD);
+    if (code == 0)
+        code = fsync(journal->folder_fd);
     int fd = spare->fd;
     free(spare);
     if (code == 0)

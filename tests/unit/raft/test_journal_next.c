@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,8 +37,33 @@ static void on_written(void *context, enum err err)
 /* The process dies before so many first batches of a segment; 0: it lives. */
 static atomic_int dies_at;
 
+/* Files that were used again, and whether such a one's new name is not on disk yet. */
+static atomic_int reused;
+static atomic_bool renamed;
+
+int renameat(int from, const char *old, int to, const char *new)
+{
+    if (strcmp(new, "ahead.tmp") == 0) {
+        atomic_store(&renamed, true);
+        atomic_fetch_add(&reused, 1);
+    }
+    return (int)syscall(SYS_renameat2, from, old, to, new, 0);
+}
+
+int fsync(int fd)
+{
+    struct stat status;
+
+    CHECK(fstat(fd, &status) == 0);
+    if (S_ISDIR(status.st_mode))
+        atomic_store(&renamed, false);
+    return (int)syscall(SYS_fsync, fd);
+}
+
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
+    if (at == 0)
+        CHECK(!atomic_load(&renamed));
     if (at == JOURNAL_SEGMENT_HEAD_SIZE && atomic_load(&dies_at) > 0 &&
         atomic_fetch_sub(&dies_at, 1) == 1) {
         usleep(AHEAD_MS * 1000); /* what the other threads have to do they do */
@@ -114,10 +141,24 @@ static void test_there_is_one_successor(void **state)
     }
 }
 
+/* Should only one of the two reach the disk, a head that is not the name's would be damage. */
+static void test_a_file_has_its_new_name_before_its_new_head(void **state)
+{
+    char folder[] = "/tmp/test_journal_next.XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    atomic_store(&reused, 0);
+    write_on(folder, 0);
+    assert_true(atomic_load(&reused) > 0);
+    journal_files_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_is_one_successor),
+        cmocka_unit_test(test_a_file_has_its_new_name_before_its_new_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
