@@ -3,6 +3,7 @@
  * still, and what becomes of them. */
 #include "storage/machine/blob.h"
 #include "storage/machine/moving.h"
+#include "storage/machine/scope.h"
 
 bool moving_load(struct db_txn *txn, uint32_t group, uint64_t account_id,
                  struct moving_record *moving)
@@ -123,6 +124,7 @@ enum err apply_move_end(struct apply *apply)
     account_load(apply->txn, apply->group, call->account_id, &account);
     moving_delete(apply, account.id);
     if (call->moved) {
+        scope_gone_along(apply->txn, &account);
         account.record = (struct account_record){
             .place = PLACE_ELSEWHERE, .peer = moving.peer, .attempt = moving.attempt};
         doom_account(apply, account.id);

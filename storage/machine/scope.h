@@ -37,6 +37,14 @@ void scope_count(struct db_txn *txn, uint32_t group, const struct account_counte
                  const struct account_counted *now);
 
 /*
+ * What was granted for what the account holds has gone along with it to another group, whose
+ * part the directory has raised by as much: nobody may use it here any more, even if the
+ * directory has not heard yet that the group gives it up. Before the account_store() that
+ * counts it no more.
+ */
+void scope_gone_along(struct db_txn *txn, const struct account *account);
+
+/*
  * The account is counted where `scopes` says from the next account_store() on; numbers that are
  * 0 are not known, and say nothing. Domains' ids ascend, also those of one name: a proposer
  * that names an older one than the account's has an old directory, and is not heeded. NULL:

@@ -201,6 +201,47 @@ static void accounts_that_move_are_counted_once(void **state)
     assert_int_equal(scope_lab_rows(lab), 0);
 }
 
+static void move_ends(struct lab *lab, bool moved)
+{
+    Pr__MoveStart start = PR__MOVE_START__INIT;
+    Pr__MoveFreeze freeze = PR__MOVE_FREEZE__INIT;
+    Pr__MoveEnd end = PR__MOVE_END__INIT;
+    static uint64_t attempt = 100;
+
+    start.account_id = freeze.account_id = end.account_id = ANN;
+    start.to = 2;
+    start.attempt = freeze.attempt = end.attempt = ++attempt;
+    end.moved = moved;
+    lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_start, MOVE_START, &start));
+    lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_freeze, MOVE_FREEZE, &freeze));
+    assert_int_equal(lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_end, MOVE_END, &end))->err,
+                     ERR_OK);
+}
+
+/* The room that an account takes goes along with it: nobody in its old group may fill it again.
+ */
+static void a_grant_goes_along_with_what_it_was_for(void **state)
+{
+    struct lab *lab = *state;
+    const Pr__ScopeShare *share;
+
+    scope_lab_grant(lab, OF_DOMAIN, DOMAIN_A, LIMIT, 1, UINT64_MAX, 12);
+    scope_lab_deliver_to(lab, "12345", ANN, scope_lab_in_a(lab, LIMIT));
+    scope_lab_deliver_to(lab, "1234", BEA, scope_lab_in_a(lab, LIMIT));
+    move_ends(lab, false);
+    assert_int_equal(scope_lab_share(lab, OF_DOMAIN, DOMAIN_A)->granted_bytes, 12);
+    move_ends(lab, true);
+    share = scope_lab_share(lab, OF_DOMAIN, DOMAIN_A);
+    assert_int_equal(share->granted_bytes, 7);
+    assert_int_equal(share->granted_messages, UINT64_MAX);
+    assert_int_equal(share->used_bytes, 4);
+    assert_int_equal(share->version, 1); /* the directory has still to hear of it */
+    assert_int_equal(scope_lab_deliver_to(lab, "1234", BEA, scope_lab_in_a(lab, LIMIT))->err,
+                     ERR_GRANT);
+    assert_int_equal(scope_lab_deliver_to(lab, "123", BEA, scope_lab_in_a(lab, LIMIT))->err,
+                     ERR_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -211,6 +252,7 @@ int main(void)
         TEST(accounts_are_enrolled),
         TEST(accounts_that_nobody_writes_to_are_enrolled),
         TEST(accounts_that_move_are_counted_once),
+        TEST(a_grant_goes_along_with_what_it_was_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
