@@ -146,8 +146,14 @@ void journal_statistics(struct journal *journal, struct journal_statistics *stat
 
 static enum err folder_open(struct journal *journal)
 {
-    if (mkdir(journal->config.folder, 0700) != 0 && errno != EEXIST)
+    int code = mkdir(journal->config.folder, 0700);
+    if (code != 0 && errno != EEXIST)
         return journal_complain("log: no folder", 0, errno);
+    if (code == 0) {
+        enum err err = journal_parent_sync(journal->config.folder);
+        if (err != ERR_OK)
+            return err;
+    }
     journal->folder_fd = open(journal->config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return journal->folder_fd >= 0 ? ERR_OK : journal_complain("log: no folder", 0, errno);
 }

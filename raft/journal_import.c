@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From the LMDB log of a release before format 3. */
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "node/base/log.h"
 #include "raft/frame.h"
@@ -141,19 +138,6 @@ static enum err log_import(const char *folder, const char *lmdb_folder, uint64_t
     return err;
 }
 
-static enum err parent_sync(const char *folder)
-{
-    char path[PATH_SIZE];
-
-    snprintf(path, sizeof(path), "%s", folder);
-    int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return journal_complain("log: no folder", 0, errno);
-    enum err err = fsync(fd) == 0 ? ERR_OK : journal_complain("log: flush failed", 0, errno);
-    close(fd);
-    return err;
-}
-
 enum err journal_import(const char *folder, const char *lmdb_folder, uint64_t map_bytes)
 {
     char temporary[PATH_SIZE];
@@ -166,5 +150,5 @@ enum err journal_import(const char *folder, const char *lmdb_folder, uint64_t ma
     enum err err = log_import(temporary, lmdb_folder, map_bytes);
     if (err == ERR_OK && rename(temporary, folder) != 0)
         err = journal_complain("log: no folder", 0, errno);
-    return err == ERR_OK ? parent_sync(folder) : err;
+    return err == ERR_OK ? journal_parent_sync(folder) : err;
 }

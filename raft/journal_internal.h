@@ -87,6 +87,8 @@ struct journal {
 
 /* Logs it and translates it. */
 enum err journal_complain(const char *event, uint64_t segment, int code);
+/* The name of a folder is on disk. */
+MUST_CHECK enum err journal_parent_sync(const char *folder);
 /* A new, empty segment, on disk with its name. `spare`, if not NULL, is used for it and freed.
  */
 MUST_CHECK enum err journal_segment_new(struct journal *journal, uint64_t number, uint64_t size,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,7 +14,7 @@
 #include "node/base/log.h"
 #include "raft/journal_internal.h"
 
-enum { NAME_SIZE = 32, ZEROS_SIZE = 256 * 1024 };
+enum { NAME_SIZE = 32, FOLDER_SIZE = 4096, ZEROS_SIZE = 256 * 1024 };
 
 #define NAME_AHEAD "ahead.tmp"
 
@@ -22,6 +23,19 @@ enum err journal_complain(const char *event, uint64_t segment, int code)
     log_error(NULL, event,
               LOG_FIELDS(LOG_U64("segment", segment), LOG_TEXT("error", strerror(code))));
     return code == ENOSPC || code == EDQUOT || code == EFBIG ? ERR_FULL : ERR_IO;
+}
+
+enum err journal_parent_sync(const char *folder)
+{
+    char path[FOLDER_SIZE];
+
+    snprintf(path, sizeof(path), "%s", folder);
+    int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return journal_complain("log: no folder", 0, errno);
+    enum err err = fsync(fd) == 0 ? ERR_OK : journal_complain("log: flush failed", 0, errno);
+    close(fd);
+    return err;
 }
 
 static void name_of(uint64_t number, char name[NAME_SIZE])

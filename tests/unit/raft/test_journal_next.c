@@ -41,6 +41,9 @@ static atomic_int dies_at;
 static atomic_int reused;
 static atomic_bool renamed;
 
+/* A folder that is to be flushed; 0: it was. */
+static _Atomic ino_t awaited;
+
 int renameat(int from, const char *old, int to, const char *new)
 {
     if (strcmp(new, "ahead.tmp") == 0) {
@@ -57,6 +60,8 @@ int fsync(int fd)
     CHECK(fstat(fd, &status) == 0);
     if (S_ISDIR(status.st_mode))
         atomic_store(&renamed, false);
+    if (status.st_ino == atomic_load(&awaited))
+        atomic_store(&awaited, 0);
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -154,10 +159,31 @@ static void test_a_file_has_its_new_name_before_its_new_head(void **state)
     journal_files_remove(folder);
 }
 
+/* Else a node that has promised something comes back without a log. */
+static void test_the_name_of_a_new_folder_is_on_disk(void **state)
+{
+    char parent[] = "/tmp/test_journal_next.XXXXXX";
+    char folder[64];
+    struct stat status;
+    struct journal *journal = NULL;
+
+    (void)state;
+    assert_non_null(mkdtemp(parent));
+    snprintf(folder, sizeof(folder), "%s/journal", parent);
+    assert_int_equal(stat(parent, &status), 0);
+    atomic_store(&awaited, status.st_ino);
+    assert_int_equal(open_it(folder, &journal), ERR_OK);
+    assert_int_equal(atomic_load(&awaited), 0);
+    journal_close(&journal);
+    journal_files_remove(folder);
+    assert_int_equal(rmdir(parent), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_is_one_successor),
+        cmocka_unit_test(test_the_name_of_a_new_folder_is_on_disk),
         cmocka_unit_test(test_a_file_has_its_new_name_before_its_new_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
