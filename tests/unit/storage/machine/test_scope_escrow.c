@@ -17,10 +17,10 @@
 #include "tests/unit/storage/machine/scope_lab.h"
 
 enum {
-    SEEDS = 12,
-    STEPS = 3000,
-    GROUPS = 3, /* 1 to 3 */
-    ACCOUNTS = 2,
+    SEEDS = 16,
+    STEPS = 5000,
+    GROUPS = 3,   /* 1 to 3 */
+    ACCOUNTS = 1, /* of a group: all of it may go */
     QUEUE_MAX = 24,
     LIMIT_BYTES = 400,   /* of the domain */
     LIMIT_MESSAGES = 90, /* of the tenant */
@@ -191,11 +191,12 @@ static void expunge_some(struct world *world, uint32_t group, uint64_t account)
 {
     Pr__FlagsChange flags = PR__FLAGS_CHANGE__INIT;
     Pr__Expunge call = PR__EXPUNGE__INIT;
-    uint32_t first = 1 + below(world, 200);
+    bool all = below(world, 3) == 0; /* then the group may have nothing left */
+    uint32_t first = all ? 1 : 1 + below(world, 200);
 
     flags.account_id = call.account_id = account;
     flags.mailbox_id = call.mailbox_id = INBOX;
-    flags.uids = lab_ranges(&world->lab, 1, (uint32_t[]){first, first + 60});
+    flags.uids = lab_ranges(&world->lab, 1, (uint32_t[]){first, all ? UINT32_MAX : first + 60});
     flags.n_uids = 1;
     flags.flags = FLAG_DELETED;
     lab_apply(&world->lab, group, LAB_COMMAND(flags_change, FLAGS_CHANGE, &flags));
@@ -311,6 +312,7 @@ static bool duty(struct world *world, uint32_t group, struct scopes_place scope,
                row->used_messages <= part->granted_messages) {
         if (!all && below(world, 3) != 0)
             return false;
+        all = all || below(world, 3) == 0;
         letter.kind = RETURN;
         letter.bytes[0] = all ? 0 : below(world, 20);
         letter.messages[0] = all ? 0 : below(world, 5);
@@ -340,7 +342,7 @@ static void step(struct world *world)
 
     if (what < 40)
         write_one(world, group, account, 1 + below(world, 9));
-    else if (what < 44)
+    else if (what < 46)
         expunge_some(world, group, account);
     else if (what < 80)
         letter_next(world);
