@@ -21,6 +21,7 @@ struct follow {
     size_t at;
     size_t sent; /* blocks, to the group of this recipient */
     uint32_t to;
+    bool elsewhere; /* it has moved since: they have to be sent there first */
     ProtobufCBinaryData delivery_id;
     uint8_t id[REQUEST_ID_SIZE];
     handover_follow_done *done;
@@ -54,8 +55,23 @@ static void on_delivered(void *context, enum err err, const Pr__Outcome *outcome
         follow_end(follow, err);
         return;
     }
-    follow->at++;
+    if (!follow->elsewhere)
+        follow->at++;
     next_recipient(follow);
+}
+
+/*
+ * Only to the group that has the blocks: another one would refuse the delivery, and remember
+ * that under its id, so that it could not be delivered there any more for as long as ids are
+ * known.
+ */
+static bool has_blocks(void *context, struct db_txn *directory, uint32_t group)
+{
+    struct follow *follow = context;
+
+    (void)directory;
+    follow->elsewhere = follow->entry_count > 1 && group != follow->to;
+    return !follow->elsewhere;
 }
 
 static void deliver(struct follow *follow)
@@ -71,6 +87,7 @@ static void deliver(struct follow *follow)
         .request_id = bytes_from(follow->id, sizeof(follow->id)),
         .deadline_ms = deadline(),
         .command = follow->command,
+        .adapt = has_blocks,
         .must_arrive = true,
         .done = on_delivered,
         .context = follow,
