@@ -51,6 +51,8 @@ static void *ahead_thread(void *context)
         ahead->ready = made;
         ahead->err = err;
         pthread_cond_broadcast(&ahead->changed);
+        if (err == ERR_IO)
+            break; /* a disk that failed once is not asked again: who needs it is told */
         if (err != ERR_OK)
             pause_a_while(journal);
     }

@@ -39,7 +39,7 @@ struct journal_ahead {
     bool held;                     /* the one that was taken has no batch yet */
     uint64_t number;               /* what it is to be */
     uint64_t size;
-    enum err err; /* why there is none; it goes on trying */
+    enum err err; /* why there is none; unless it is ERR_IO it goes on trying */
     bool closing;
 };
 

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -41,6 +43,9 @@ static atomic_int dies_at;
 static atomic_int reused;
 static atomic_bool renamed;
 
+/* What the next fsync() says; of a segment that is being made, since batches need none. */
+static atomic_int failure;
+
 /* A folder that is to be flushed; 0: it was. */
 static _Atomic ino_t awaited;
 
@@ -62,7 +67,21 @@ int fsync(int fd)
         atomic_store(&renamed, false);
     if (status.st_ino == atomic_load(&awaited))
         atomic_store(&awaited, 0);
+    errno = atomic_exchange(&failure, 0);
+    if (errno != 0)
+        return -1;
     return (int)syscall(SYS_fsync, fd);
+}
+
+/* Nobody pauses here. */
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock,
+                           const struct timespec *until)
+{
+    (void)condition;
+    (void)until;
+    pthread_mutex_unlock(lock);
+    pthread_mutex_lock(lock);
+    return ETIMEDOUT;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
@@ -85,10 +104,16 @@ static enum err open_it(const char *folder, struct journal **journal)
     return journal_open(&config, journal);
 }
 
-static void write_one(struct journal *journal, const struct log_write *write)
+static enum err write_try(struct journal *journal, const struct log_write *write)
 {
     journal_interface(journal)->ops->write(journal_interface(journal), write, 1);
-    CHECK(sem_wait(&written) == 0 && written_err == ERR_OK);
+    CHECK(sem_wait(&written) == 0);
+    return written_err;
+}
+
+static void write_one(struct journal *journal, const struct log_write *write)
+{
+    CHECK(write_try(journal, write) == ERR_OK);
 }
 
 /* Entries until the process dies; those below the newest ten may go, so that files are used
@@ -179,11 +204,44 @@ static void test_the_name_of_a_new_folder_is_on_disk(void **state)
     assert_int_equal(rmdir(parent), 0);
 }
 
+/* What was to be flushed is lost, and a second flush may say that it is there. */
+static void test_a_disk_that_failed_is_not_asked_for_another_file(void **state)
+{
+    static uint8_t data[DATA];
+    char folder[] = "/tmp/test_journal_next.XXXXXX";
+    struct entry entry = {.term = 1, .type = ENTRY_COMMAND, .data = {data, sizeof(data)}};
+    struct log_write create = {.group = 3, .create = true, .set_term = true, .term = 1};
+    struct journal *journal = NULL;
+    bool failed = false;
+    enum err err = ERR_OK;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(open_it(folder, &journal), ERR_OK);
+    write_one(journal, &create);
+    for (uint64_t at = 1; at <= WRITES && err == ERR_OK; at++) {
+        struct log_write write = {.group = 3, .from = at, .entries = &entry, .count = 1};
+        if (at == 1) {
+            usleep(AHEAD_MS * 1000);     /* the next segment is there, */
+            atomic_store(&failure, EIO); /* that behind it is to fail */
+        } else if (!failed && atomic_load(&failure) == 0) {
+            failed = true;
+            usleep(AHEAD_MS * 1000); /* time to try again */
+        }
+        err = write_try(journal, &write);
+    }
+    assert_int_equal(err, ERR_IO);
+    assert_int_equal(atomic_load(&failure), 0);
+    journal_close(&journal);
+    journal_files_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_is_one_successor),
         cmocka_unit_test(test_the_name_of_a_new_folder_is_on_disk),
+        cmocka_unit_test(test_a_disk_that_failed_is_not_asked_for_another_file),
         cmocka_unit_test(test_a_file_has_its_new_name_before_its_new_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
