@@ -18,13 +18,18 @@ unit_test(node/base bytes USES pr_base)
 unit_test(node/base log USES pr_base)
 unit_test(node/runtime conn USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime config USES pr_runtime)
-unit_test(node/supervisor supervisor USES pr_runtime)
+unit_test(node/supervisor supervisor SOURCES tests/unit/node/supervisor/node_lab.c USES pr_runtime)
+unit_test(node/supervisor reload SOURCES tests/unit/node/supervisor/node_lab.c
+          USES pr_runtime PkgConfig::OPENSSL)
 add_executable(fake_child unit/node/supervisor/fake_child.c) # for node/supervisor
 target_link_libraries(fake_child PRIVATE pr_runtime) # for node/supervisor
 set_target_properties(fake_child PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests) # for node/supervisor
-add_dependencies(test_node_supervisor_supervisor fake_child postraftd)
-target_compile_definitions(test_node_supervisor_supervisor PRIVATE POSTRAFTD="$<TARGET_FILE:postraftd>" FAKE_CHILD="$<TARGET_FILE:fake_child>") # for node/supervisor
+foreach(name supervisor reload)
+  add_dependencies(test_node_supervisor_${name} fake_child postraftd)
+  target_compile_definitions(test_node_supervisor_${name} PRIVATE POSTRAFTD="$<TARGET_FILE:postraftd>" FAKE_CHILD="$<TARGET_FILE:fake_child>")
+endforeach()
 unit_test(node/runtime process USES pr_runtime)
 unit_test(node/runtime conn_limits USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/base file_ahead USES pr_base)
-fuzz_target(stream_frame USES pr_runtime)
+fuzz_target(stream_frame USES pr_raft pr_runtime)
+fuzz_target(config USES pr_runtime)

@@ -75,10 +75,8 @@ static enum err serve(struct program *program)
         .append_size_max = process->config.message_bytes_max,
         .can_tls = process->tls_certificate.len > 0,
     };
-    enum err err = ERR_OK;
+    enum err err = process_tls(process, &tls);
 
-    if (config.can_tls)
-        err = tls_context_new(process->tls_certificate, process->tls_key, &tls);
     if (err == ERR_OK)
         err = imap_server_new(process->loop, &config, &program->server);
     if (err == ERR_OK) {

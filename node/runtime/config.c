@@ -242,8 +242,9 @@ static int open_sections(const char *text)
     return depth;
 }
 
-/* The file's text, NULL when it cannot be read or is absurdly large. */
-static char *read_text(const char *path, struct arena *arena)
+/* The file's text, NULL when it cannot be read or is absurdly large. A byte 0 in it would hide
+ * all that follows: *whole is false then. */
+static char *read_text(const char *path, struct arena *arena, bool *whole)
 {
     FILE *file = fopen(path, "re");
     char *text = NULL;
@@ -255,6 +256,7 @@ static char *read_text(const char *path, struct arena *arena)
     len = fread(text, 1, TEXT_SIZE_MAX + 1, file);
     bool good = ferror(file) == 0 && len <= TEXT_SIZE_MAX;
     fclose(file);
+    *whole = memchr(text, '\0', len) == NULL;
     return good ? text : NULL;
 }
 
@@ -282,10 +284,11 @@ enum err config_load(const char *path, struct arena *arena, struct config *confi
     struct load here = {.path = path};
     struct arena file_arena;
     enum err err = ERR_OK;
+    bool has_text = false;
 
     *config = (struct config){0};
     arena_init(&file_arena);
-    const char *text = read_text(path, &file_arena);
+    const char *text = read_text(path, &file_arena, &has_text);
     if (text == NULL) {
         arena_fini(&file_arena);
         *problem = arena_printf(arena, "%s: cannot be read", path);
@@ -293,9 +296,15 @@ enum err config_load(const char *path, struct arena *arena, struct config *confi
     }
     load = &here;
     cfg_t *cfg = parser_new();
-    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
+    if (!has_text) {
         err = ERR_INVALID;
-        *problem = arena_printf(arena, "%s", here.problem);
+        *problem = arena_printf(arena, "%s: has a byte 0, so it is no text", path);
+    } else if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
+        err = ERR_INVALID;
+        /* Of some errors libconfuse says nothing but that they are there. */
+        *problem = here.problem[0] != '\0'
+                       ? arena_printf(arena, "%s", here.problem)
+                       : arena_printf(arena, "%s:%d: cannot be understood", path, cfg->line);
     } else if (open_sections(text) != 0) {
         err = ERR_INVALID;
         *problem = arena_printf(arena, "%s: ends inside a section", path);

@@ -48,8 +48,11 @@ const struct config_row config_rows[] = {
     NUMBER("cluster", "heartbeat_ms", CONFIG_UNSIGNED, heartbeat_ms, 0, 0, 10000,
            "How often a leader says that it is there. 0: by the network."),
     TEXT("tls", "certificate", CONFIG_PATH, tls_certificate, "",
-         "PEM chain that mail clients see. Not set: self-signed, made on the first start."),
-    TEXT("tls", "key", CONFIG_PATH, tls_key, "", "The key that belongs to it, PEM."),
+         "PEM chain that mail clients see. Not set: self-signed, made on the first start. Read "
+         "again on SIGHUP to postraftd, for new connections."),
+    TEXT("tls", "key", CONFIG_PATH, tls_key, "",
+         "The key that belongs to it, PEM. To be read again, both must be readable to root as "
+         "owner or group."),
     TEXT("users", "store", CONFIG_WORD, user_store, "",
          "Who postraft-store runs as. Not set: who started postraftd. The same goes for the "
          "next two."),

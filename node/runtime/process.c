@@ -12,12 +12,12 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/process_tls.h"
 #include "node/runtime/sandbox.h"
 
 enum {
     STATUS_OF_CONFIGURATION = 2, /* starting again would not help */
-    PEM_SIZE_MAX = 1024 * 1024,
-    STOP_MS_MAX = 20000, /* when nobody is left who would end a process that hangs */
+    STOP_MS_MAX = 20000,         /* when nobody is left who would end a process that hangs */
 };
 
 static bool read_options(int argc, char **argv, const char *name, const char **path,
@@ -65,47 +65,13 @@ enum log_level process_log_level(const struct config *config)
     return LOG_LEVEL_INFO;
 }
 
-/* A descriptor's number out of the environment; -1 when there is none. */
-static int env_number(const char *name)
+int process_number(const char *name)
 {
     uint64_t number;
 
     if (!bytes_to_u64(bytes_of(getenv(name)), &number) || number > INT_MAX)
         return -1;
     return (int)number;
-}
-
-/* The chain comes first, the key behind it. */
-static void read_tls(struct process *process)
-{
-    static const char begin[] = "-----BEGIN ", label[] = "PRIVATE KEY-----";
-    int fd = env_number("POSTRAFT_TLS_FD");
-    struct buffer text = BUFFER_EMPTY;
-    ssize_t len = 0;
-
-    if (fd < 0)
-        return;
-    while (buffer_len(&text) < PEM_SIZE_MAX &&
-           ((len = read(fd, buffer_reserve(&text, 4096), 4096)) > 0 ||
-            (len < 0 && errno == EINTR)))
-        if (len > 0)
-            buffer_added(&text, (size_t)len);
-    close(fd);
-    const char *whole = arena_string(&process->arena, buffer_bytes(&text));
-    const char *key = whole;
-    while ((key = strstr(key, begin)) != NULL) {
-        const char *line_end = strchr(key, '\n');
-        const char *found = strstr(key, label);
-        if (found != NULL && (line_end == NULL || found < line_end))
-            break;
-        key += sizeof(begin) - 1;
-    }
-    if (key != NULL) {
-        process->tls_certificate = bytes_from(whole, (size_t)(key - whole));
-        process->tls_key = bytes_of(key);
-    }
-    explicit_bzero(text.memory, text.size);
-    buffer_fini(&text);
 }
 
 static void raise_descriptor_limit(void)
@@ -122,7 +88,7 @@ bool process_start(struct process *process, int argc, char **argv, const char *n
 {
     const char *path = CONFIG_PATH_DEFAULT, *problem = "";
 
-    *process = (struct process){.name = name};
+    *process = (struct process){.name = name, .keys_fd = -1};
     if (!read_options(argc, argv, name, &path, status))
         return false;
     if (getenv("POSTRAFT_READY_FD") == NULL) {
@@ -139,10 +105,12 @@ bool process_start(struct process *process, int argc, char **argv, const char *n
     }
     log_init(name, process_log_level(&process->config), process->config.log_json);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's interrupt is for postraftd to act upon */
+    /* A terminal's interrupt and its end, and a reload, are for postraftd to act upon. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     raise_descriptor_limit();
-    read_tls(process);
-    int index = env_number("POSTRAFT_INDEX");
+    process_tls_read(process);
+    int index = process_number("POSTRAFT_INDEX");
     process->index = index > 0 ? (unsigned)index : 0;
 #ifndef PROCESS_UNFENCED
     sandbox_files(&process->config);
@@ -198,7 +166,7 @@ static void on_terminate(void *context, int signal_number)
 void process_ready(struct process *process, void (*stop)(void *context), void *context)
 {
     struct stopping *stopping = arena_alloc(&process->arena, sizeof(*stopping));
-    int fd = env_number("POSTRAFT_READY_FD");
+    int fd = process_number("POSTRAFT_READY_FD");
 
     *stopping = (struct stopping){.stop = stop, .context = context, .process = process};
     /* The supervisor asked the kernel for this signal on its own death as well. */
@@ -227,6 +195,7 @@ void process_sandbox(struct process *process, const char *files)
 
 int process_end(struct process *process)
 {
+    process_tls_end(process);
     loop_free(&process->loop);
     log_info(NULL, "stopped", NULL);
     arena_fini(&process->arena);

@@ -16,9 +16,10 @@
  *
  * From the supervisor a program gets: POSTRAFT_LISTEN ("smtp=3,smtp=4,imaps=5": already bound
  * and listening descriptors), POSTRAFT_READY_FD (write one byte when serving), POSTRAFT_TLS_FD
- * (optional: a pipe with the PEM chain and key for mail clients, read to its end before
- * privileges matter), POSTRAFT_INDEX (which of several). Started by hand without these, a
- * program says so and exits with 2.
+ * (optional: a file with the PEM chain and key for mail clients, read to its end before
+ * privileges matter), POSTRAFT_KEYS_FD (optional: a socket on which further such files come, as
+ * descriptors), POSTRAFT_INDEX (which of several). Started by hand without these, a program
+ * says so and exits with 2.
  */
 struct process {
     const char *name;
@@ -28,6 +29,9 @@ struct process {
     unsigned index;
     struct bytes tls_certificate; /* PEM, empty when none was handed over */
     struct bytes tls_key;
+    struct tls_context *tls; /* of process_tls(); borrowed */
+    int keys_fd;             /* -1: none */
+    struct loop_watch *keys_watch;
 };
 
 /* Returns false when the process has to end with *status (after --help, or after an error that
@@ -38,6 +42,13 @@ bool process_start(struct process *process, int argc, char **argv, const char *n
 /* The descriptors handed over under that name, at most `max`; returns how many. Ownership goes
  * to the caller. */
 unsigned process_listeners(struct process *process, const char *name, int *fds, unsigned max);
+
+/*
+ * What mail clients see, of the pair that was handed over; *tls is NULL when there was none,
+ * else the caller's, who frees it after the loop. While the loop runs, a pair that the
+ * supervisor sends later takes its place (tls_context_replace()).
+ */
+MUST_CHECK enum err process_tls(struct process *process, struct tls_context **tls);
 
 /* Tells the supervisor. `stop` is called once, on SIGTERM or when the supervisor is gone; it
  * ends in loop_stop(). */

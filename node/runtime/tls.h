@@ -14,6 +14,10 @@ struct tls_context;
 MUST_CHECK enum err tls_context_new(struct bytes certificate_chain, struct bytes key,
                                     struct tls_context **context);
 void tls_context_free(struct tls_context **context);
+/* Other ones in the same place: connections that begin to speak TLS from now on get them, those
+ * that are there go on. On an error all stays as it is. */
+MUST_CHECK enum err tls_context_replace(struct tls_context *context,
+                                        struct bytes certificate_chain, struct bytes key);
 
 /*
  * The cluster's own authority, P-256 and TLS 1.3. A node's certificate names the cluster and

@@ -39,22 +39,46 @@ static void set_policy(SSL_CTX *ssl)
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL); /* clients log in, with a password */
 }
 
-enum err tls_context_new(struct bytes certificate_chain, struct bytes key,
-                         struct tls_context **context)
+static enum err ssl_new(struct bytes certificate_chain, struct bytes key, SSL_CTX **made)
 {
     SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
 
     CHECK(ssl != NULL);
-    *context = NULL;
     set_policy(ssl);
     if (!tls_use_pair(ssl, certificate_chain, key)) {
         tls_log_error("certificate and key cannot be used");
         SSL_CTX_free(ssl);
         return ERR_MALFORMED;
     }
+    *made = ssl;
+    return ERR_OK;
+}
+
+enum err tls_context_new(struct bytes certificate_chain, struct bytes key,
+                         struct tls_context **context)
+{
+    SSL_CTX *ssl = NULL;
+    enum err err = ssl_new(certificate_chain, key, &ssl);
+
+    *context = NULL;
+    if (err != ERR_OK)
+        return err;
     *context = calloc(1, sizeof(**context));
     CHECK(*context != NULL);
     (*context)->ssl = ssl;
+    return ERR_OK;
+}
+
+enum err tls_context_replace(struct tls_context *context, struct bytes certificate_chain,
+                             struct bytes key)
+{
+    SSL_CTX *ssl = NULL;
+    enum err err = ssl_new(certificate_chain, key, &ssl);
+
+    if (err != ERR_OK)
+        return err;
+    SSL_CTX_free(context->ssl); /* each connection holds a reference of its own */
+    context->ssl = ssl;
     return ERR_OK;
 }
 

@@ -40,7 +40,7 @@ struct child {
     struct spawn spawn;
     pid_t pid;
     bool ready;
-    int ready_fd;
+    struct spawn_ends ends;
     struct loop_watch *watch;
     struct loop_timer *restart;
     uint64_t started_ms;
@@ -55,12 +55,17 @@ static void log_child(enum log_level level, const struct child *child, const cha
                         LOG_I64("pid", (int64_t)child->pid)));
 }
 
+static void fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 static void stop_listening(struct child *child)
 {
     loop_watch_stop(&child->watch);
-    if (child->ready_fd >= 0)
-        close(child->ready_fd);
-    child->ready_fd = -1;
+    fd_close(&child->ends.ready_fd);
 }
 
 static void start(struct child *child);
@@ -96,7 +101,7 @@ static void on_ready(void *context)
 {
     struct child *child = context;
     char byte;
-    ssize_t len = read(child->ready_fd, &byte, 1);
+    ssize_t len = read(child->ends.ready_fd, &byte, 1);
 
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -139,13 +144,14 @@ static void start(struct child *child)
 {
     child->started_ms = clock_monotonic_ms();
     child->ready = false;
-    pid_t pid = spawn_program(child->supervisor, &child->spawn, &child->ready_fd);
+    pid_t pid = spawn_program(child->supervisor, &child->spawn, &child->ends);
     if (pid < 0) {
         start_later(child);
         return;
     }
     child->pid = pid;
-    child->watch = loop_watch_start(child->supervisor->loop, child->ready_fd, on_ready, child);
+    child->watch =
+        loop_watch_start(child->supervisor->loop, child->ends.ready_fd, on_ready, child);
     log_child(LOG_LEVEL_INFO, child, "child started");
 }
 
@@ -223,6 +229,7 @@ static void ended(struct child *child, int wait_status)
                         LOG_I64("pid", (int64_t)child->pid),
                         LOG_I64(exited ? "status" : "signal", number)));
     stop_listening(child);
+    fd_close(&child->ends.keys_fd);
     child->pid = 0;
     child->ready = false;
     if (supervisor->stopping) {
@@ -253,6 +260,27 @@ void children_reap(struct supervisor *supervisor)
     }
 }
 
+unsigned children_send_keys(struct supervisor *supervisor)
+{
+    unsigned sent = 0;
+
+    for (unsigned i = 0; i < supervisor->children_count; i++) {
+        const struct child *child = &supervisor->children[i];
+        if (child->pid != 0 && child->spawn.role->front_end)
+            sent += spawn_send_keys(supervisor, child->ends.keys_fd);
+    }
+    return sent;
+}
+
+unsigned children_with_users(const struct supervisor *supervisor)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < supervisor->children_count; i++)
+        count += supervisor->children[i].spawn.identity.change;
+    return count;
+}
+
 static bool has_listener(const struct supervisor *supervisor, const struct role *role)
 {
     for (unsigned i = 0; i < supervisor->listeners_count; i++)
@@ -274,7 +302,7 @@ static unsigned wanted(const struct supervisor *supervisor, const struct role *r
                : 1;
 }
 
-bool children_start(struct supervisor *supervisor)
+bool children_make(struct supervisor *supervisor)
 {
     const char *config = (const char *)&supervisor->config;
     unsigned total = 0;
@@ -291,9 +319,13 @@ bool children_start(struct supervisor *supervisor)
             supervisor->children[supervisor->children_count++] =
                 (struct child){.supervisor = supervisor,
                                .spawn = {&roles[i], index, identity},
-                               .ready_fd = -1};
+                               .ends = {-1, -1}};
     }
     CHECK(supervisor->children_count == total && total > 0);
-    start(&supervisor->children[0]);
     return true;
+}
+
+void children_start(struct supervisor *supervisor)
+{
+    start(&supervisor->children[0]);
 }

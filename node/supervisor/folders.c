@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,19 +68,24 @@ static const char *pid_path(struct supervisor *supervisor)
 
 bool folders_prepare(struct supervisor *supervisor)
 {
-    struct identity store;
+    const struct identity *store = &supervisor->store;
 
-    return identity_of(supervisor->config.user_store, &store) &&
-           make_folder(&supervisor->arena, supervisor->config.run, 0755, &store) &&
+    return identity_of(supervisor->config.user_store, &supervisor->store) &&
+           make_folder(&supervisor->arena, supervisor->config.run, 0755, store) &&
            take_pid_file(supervisor, pid_path(supervisor)) &&
-           make_folder(&supervisor->arena, supervisor->config.folder, 0700, &store);
+           make_folder(&supervisor->arena, supervisor->config.folder, 0700, store);
 }
 
 void folders_leave(struct supervisor *supervisor)
 {
     if (supervisor->pid_file < 0)
         return;
+    /* The folder is the store's, and root is nobody there any more (capabilities.c). */
+    if (supervisor->store.change)
+        setfsuid(supervisor->store.uid);
     unlink(pid_path(supervisor));
+    if (supervisor->store.change)
+        setfsuid(geteuid());
     close(supervisor->pid_file);
     supervisor->pid_file = -1;
 }

@@ -22,6 +22,8 @@ static const char usage[] =
     "  -h, --help          prints this\n"
     "      --version       prints the version\n"
     "\n"
+    "SIGHUP: the certificate and its key are read again; nobody is disconnected.\n"
+    "\n"
     "Exit status: 0 after a stop that was asked for, 2 when the configuration is wrong, 1 for\n"
     "everything else.\n";
 
@@ -83,10 +85,15 @@ static void on_signal(void *context, int signal_number)
 {
     struct supervisor *supervisor = context;
 
-    if (signal_number == SIGCHLD)
+    if (signal_number == SIGCHLD) {
         children_reap(supervisor);
-    else
+    } else if (signal_number != SIGHUP) {
         children_stop(supervisor, STATUS_GOOD);
+    } else if (!supervisor->stopping) {
+        notify_reloading();
+        tls_files_reload(supervisor);
+        notify("READY=1");
+    }
 }
 
 /* The programs lie where this one lies. */
@@ -109,15 +116,20 @@ static int supervise(struct supervisor *supervisor)
     loop_on_signal(supervisor->loop, SIGTERM, on_signal, supervisor);
     loop_on_signal(supervisor->loop, SIGINT, on_signal, supervisor);
     loop_on_signal(supervisor->loop, SIGCHLD, on_signal, supervisor);
+    loop_on_signal(supervisor->loop, SIGHUP, on_signal, supervisor);
     if (find_programs(supervisor) && folders_prepare(supervisor) &&
-        tls_files_read(supervisor) && listeners_bind(supervisor) && children_start(supervisor))
+        tls_files_read(supervisor) && listeners_bind(supervisor) && children_make(supervisor) &&
+        capabilities_drop(supervisor)) {
+        children_start(supervisor);
         loop_run(supervisor->loop);
-    else
+    } else {
         supervisor->status = STATUS_FAILED;
+    }
     for (unsigned i = 0; i < supervisor->listeners_count; i++)
         close(supervisor->listeners[i].fd);
     loop_free(&supervisor->loop);
     folders_leave(supervisor);
+    tls_files_forget(supervisor);
     return supervisor->status;
 }
 
@@ -140,6 +152,7 @@ int main(int argc, char **argv)
         arena_fini(&supervisor.arena);
         return status;
     }
+    arena_init(&supervisor.tls_arena);
     log_init("postraftd", process_log_level(&supervisor.config), supervisor.config.log_json);
     if (!users_known(&supervisor.config)) {
         status = STATUS_OF_CONFIGURATION;

@@ -7,6 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <stdio.h>
+#include <time.h>
+
 #include "node/supervisor/supervisor.h"
 
 void notify(const char *state)
@@ -28,4 +31,15 @@ void notify(const char *state)
                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
     (void)sent; /* nobody to be told that nobody is told */
     close(fd);
+}
+
+void notify_reloading(void)
+{
+    struct timespec now;
+    char text[80];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+    notify(text);
 }

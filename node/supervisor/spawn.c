@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 #include "node/base/log.h"
 #include "node/supervisor/supervisor.h"
 
-enum { STATUS_CANNOT_RUN = 127, INHERITED_MAX = LISTENERS_MAX + 2 };
+enum { STATUS_CANNOT_RUN = 127, INHERITED_MAX = LISTENERS_MAX + 3 };
 
 /* All that the child needs, made before the fork: behind it nothing may be allocated. */
 struct plan {
@@ -35,23 +36,33 @@ static bool is_ours(const char *variable)
            strncmp(variable, "NOTIFY_SOCKET=", strlen("NOTIFY_SOCKET=")) == 0;
 }
 
+/* What the child is given; -1: not. */
+struct gifts {
+    const char *listen;
+    int ready_fd;
+    int tls_fd;
+    int keys_fd;
+    unsigned index;
+};
+
 /* The supervisor's environment without what is for itself, and with what is for the child. */
-static char **make_environment(struct plan *plan, const char *listen, int ready_fd, int tls_fd,
-                               unsigned index)
+static char **make_environment(struct plan *plan, const struct gifts *gifts)
 {
     size_t count = 0, used = 0;
 
     while (environ[count] != NULL)
         count++;
-    char **made = arena_alloc(&plan->arena, (count + 5) * sizeof(char *));
+    char **made = arena_alloc(&plan->arena, (count + 6) * sizeof(char *));
     for (size_t i = 0; i < count; i++)
         if (!is_ours(environ[i]))
             made[used++] = environ[i];
-    made[used++] = arena_printf(&plan->arena, "POSTRAFT_READY_FD=%d", ready_fd);
-    made[used++] = arena_printf(&plan->arena, "POSTRAFT_INDEX=%u", index);
-    made[used++] = arena_printf(&plan->arena, "POSTRAFT_LISTEN=%s", listen);
-    if (tls_fd >= 0)
-        made[used++] = arena_printf(&plan->arena, "POSTRAFT_TLS_FD=%d", tls_fd);
+    made[used++] = arena_printf(&plan->arena, "POSTRAFT_READY_FD=%d", gifts->ready_fd);
+    made[used++] = arena_printf(&plan->arena, "POSTRAFT_INDEX=%u", gifts->index);
+    made[used++] = arena_printf(&plan->arena, "POSTRAFT_LISTEN=%s", gifts->listen);
+    if (gifts->tls_fd >= 0)
+        made[used++] = arena_printf(&plan->arena, "POSTRAFT_TLS_FD=%d", gifts->tls_fd);
+    if (gifts->keys_fd >= 0)
+        made[used++] = arena_printf(&plan->arena, "POSTRAFT_KEYS_FD=%d", gifts->keys_fd);
     return made;
 }
 
@@ -75,7 +86,7 @@ static const char *hand_listeners(const struct supervisor *supervisor, const str
 }
 
 /* A file of its own for every child, in memory: a descriptor's position is shared. */
-static int hand_tls(const struct supervisor *supervisor, struct plan *plan)
+static int make_keys_file(const struct supervisor *supervisor)
 {
     struct bytes pem = supervisor->tls_pem;
     int fd = memfd_create("tls", MFD_CLOEXEC);
@@ -86,8 +97,26 @@ static int hand_tls(const struct supervisor *supervisor, struct plan *plan)
         close(fd);
         return -1;
     }
-    plan->inherited[plan->inherited_count++] = fd;
     return fd;
+}
+
+/* Nobody listens at our end: what a captured program says is not even received. */
+static bool make_keys_way(int pair[2])
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return false;
+    shutdown(pair[0], SHUT_RD);
+    return true;
+}
+
+static void close_all(const int *fds, unsigned count)
+{
+    int error = errno;
+
+    for (unsigned i = 0; i < count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    errno = error;
 }
 
 /* In the child. Only what may follow a fork; a failure is the exit status. */
@@ -119,53 +148,94 @@ static _Noreturn void run(const struct plan *plan)
     _exit(STATUS_CANNOT_RUN);
 }
 
-static pid_t spawn_planned(const struct supervisor *supervisor, const struct spawn *spawn,
-                           struct plan *plan, int *ready_fd)
+static void plan_make(const struct supervisor *supervisor, const struct spawn *spawn,
+                      struct plan *plan, struct gifts *gifts)
 {
     const struct role *role = spawn->role;
-    int ready[2], tls_fd = -1;
+    const int given[] = {gifts->ready_fd, gifts->tls_fd, gifts->keys_fd};
+    const char *arguments[] = {role->program, "--config", supervisor->config_path, NULL};
 
-    if (pipe2(ready, O_CLOEXEC) != 0)
-        return -1;
-    plan->inherited[plan->inherited_count++] = ready[1];
-    const char *listen = hand_listeners(supervisor, role, plan);
-    if (role->front_end)
-        tls_fd = hand_tls(supervisor, plan);
+    for (unsigned i = 0; i < sizeof(given) / sizeof(*given); i++)
+        if (given[i] >= 0)
+            plan->inherited[plan->inherited_count++] = given[i];
+    gifts->listen = hand_listeners(supervisor, role, plan);
+    gifts->index = spawn->index;
     plan->path =
         arena_printf(&plan->arena, "%s/%s", supervisor->folder_of_programs, role->program);
-    const char *arguments[] = {role->program, "--config", supervisor->config_path, NULL};
     plan->arguments = arena_alloc(&plan->arena, sizeof(arguments));
     for (unsigned i = 0; arguments[i] != NULL; i++)
         plan->arguments[i] = arena_string(&plan->arena, bytes_of(arguments[i]));
-    plan->environment = make_environment(plan, listen, ready[1], tls_fd, spawn->index);
+    plan->environment = make_environment(plan, gifts);
     plan->identity = spawn->identity;
     plan->parent = getpid();
-    pid_t pid = role->front_end && tls_fd < 0 ? -1 : fork();
+}
+
+static pid_t spawn_planned(const struct supervisor *supervisor, const struct spawn *spawn,
+                           struct plan *plan, struct spawn_ends *ends)
+{
+    int ready[2] = {-1, -1}, keys[2] = {-1, -1};
+    struct gifts gifts = {.tls_fd = -1};
+    bool good = pipe2(ready, O_CLOEXEC) == 0;
+
+    if (spawn->role->front_end)
+        good = good && make_keys_way(keys) && (gifts.tls_fd = make_keys_file(supervisor)) >= 0;
+    gifts.ready_fd = ready[1];
+    gifts.keys_fd = keys[1];
+    if (good)
+        plan_make(supervisor, spawn, plan, &gifts);
+    pid_t pid = good ? fork() : -1;
     if (pid == 0)
         run(plan);
-    int error = errno;
-    close(ready[1]);
-    if (tls_fd >= 0)
-        close(tls_fd);
+    close_all((const int[]){ready[1], keys[1], gifts.tls_fd}, 3);
     if (pid > 0)
-        *ready_fd = ready[0];
+        *ends = (struct spawn_ends){ready[0], keys[0]};
     else
-        close(ready[0]);
-    errno = error;
+        close_all((const int[]){ready[0], keys[0]}, 2);
     return pid;
 }
 
 pid_t spawn_program(const struct supervisor *supervisor, const struct spawn *spawn,
-                    int *ready_fd)
+                    struct spawn_ends *ends)
 {
     struct plan plan = {.inherited_count = 0};
 
     arena_init(&plan.arena);
-    pid_t pid = spawn_planned(supervisor, spawn, &plan, ready_fd);
+    pid_t pid = spawn_planned(supervisor, spawn, &plan, ends);
     if (pid < 0)
         log_error(NULL, "cannot start a process",
                   LOG_FIELDS(LOG_TEXT("program", spawn->role->program),
                              LOG_TEXT("reason", strerror(errno))));
     arena_fini(&plan.arena);
     return pid;
+}
+
+bool spawn_send_keys(const struct supervisor *supervisor, int keys_fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.bytes = {0}};
+    char byte = 'K';
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof(control.bytes),
+    };
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    int fd = make_keys_file(supervisor);
+
+    if (fd < 0)
+        return false;
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+    bool sent = sendmsg(keys_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+    if (!sent)
+        log_error(NULL, "a program does not take the new certificate",
+                  LOG_FIELDS(LOG_TEXT("reason", strerror(errno))));
+    close(fd);
+    return sent;
 }

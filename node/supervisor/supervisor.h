@@ -52,11 +52,13 @@ struct supervisor {
     const char *folder_of_programs;
     struct listener listeners[LISTENERS_MAX];
     unsigned listeners_count;
-    struct bytes tls_pem; /* chain and key */
+    struct arena tls_arena; /* as long as the pair */
+    struct bytes tls_pem;   /* chain and key */
     struct child *children;
     unsigned children_count;
     int pid_file;
-    bool announced; /* READY was sent */
+    struct identity store; /* owns the folders */
+    bool announced;        /* READY was sent */
     bool stopping;
     bool stopping_store;
     struct loop_timer *kill_timer;
@@ -82,10 +84,22 @@ bool listeners_bind(struct supervisor *supervisor);
 /* The configured certificate and key, else a self-signed pair that is kept in the data folder.
  */
 bool tls_files_read(struct supervisor *supervisor);
+/* The same again, for new connections of the programs that run and all that are started. What
+ * cannot be read or used changes nothing; both is logged. */
+void tls_files_reload(struct supervisor *supervisor);
+void tls_files_forget(struct supervisor *supervisor);
+
+/* capabilities.c */
+/* Gives up for good all that root may do, but what starting and stopping the programs needs.
+ * Behind this no port can be bound and, unless some programs run as root too, no file that is
+ * closed to root be read. */
+bool capabilities_drop(const struct supervisor *supervisor);
 
 /* notify.c */
 /* Tells systemd, if it is there: "READY=1", "STATUS=...". */
 void notify(const char *state);
+/* As Type=notify-reload wants it; READY=1 follows. */
+void notify_reloading(void);
 
 /* spawn.c */
 struct spawn {
@@ -93,16 +107,29 @@ struct spawn {
     unsigned index;
     struct identity identity;
 };
-/* Returns the process id, and in *ready_fd the end of a pipe that gets a byte when the program
- * serves; -1 when the machine has no room for another process. */
+/* Our ends of what a program was given: each is the caller's. */
+struct spawn_ends {
+    int ready_fd; /* gets a byte when the program serves */
+    int keys_fd;  /* takes further pairs for mail clients; -1: it has no use for them */
+};
+/* Returns the process id; -1 when the machine has no room for another process. */
 pid_t spawn_program(const struct supervisor *supervisor, const struct spawn *spawn,
-                    int *ready_fd);
+                    struct spawn_ends *ends);
+/* False when the program has ended or does not listen. */
+bool spawn_send_keys(const struct supervisor *supervisor, int keys_fd);
 
 /* children.c */
-/* Makes the children that the configuration wants, and starts the first of them. */
-bool children_start(struct supervisor *supervisor);
+/* Makes the children that the configuration wants. False, with the reason logged, when one of
+ * their users is not there. */
+bool children_make(struct supervisor *supervisor);
+/* Starts the first of them; the others follow when that serves. */
+void children_start(struct supervisor *supervisor);
 /* Stops all, front ends first; the loop is stopped when the last is gone. */
 void children_stop(struct supervisor *supervisor, int status);
+/* Sends the pair to all front ends that run; returns how many. */
+unsigned children_send_keys(struct supervisor *supervisor);
+/* How many programs run as somebody else than postraftd. */
+unsigned children_with_users(const struct supervisor *supervisor);
 /* After SIGCHLD. */
 void children_reap(struct supervisor *supervisor);
 

@@ -25,15 +25,14 @@ static bool read_all(int fd, struct buffer *text)
     return len == 0;
 }
 
-static bool read_file(struct supervisor *supervisor, int folder, const char *path,
-                      struct bytes *text)
+static bool read_file(struct arena *arena, int folder, const char *path, struct bytes *text)
 {
     struct buffer buffer = BUFFER_EMPTY;
     int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
     bool good = fd >= 0 && read_all(fd, &buffer);
 
     if (good)
-        *text = arena_copy(&supervisor->arena, buffer_bytes(&buffer));
+        *text = arena_copy(arena, buffer_bytes(&buffer));
     else if (errno != ENOENT || folder == AT_FDCWD)
         log_error(NULL, "cannot read",
                   LOG_FIELDS(LOG_TEXT("path", path), LOG_TEXT("reason", strerror(errno))));
@@ -73,11 +72,12 @@ static bool self_signed(struct supervisor *supervisor, struct bytes *pair)
         return false;
     }
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    bool good = folder >= 0 && read_file(supervisor, folder, name, pair);
+    bool good = folder >= 0 && read_file(&supervisor->tls_arena, folder, name, pair);
     if (!good && folder >= 0 && errno == ENOENT) {
-        tls_self_signed(supervisor->config.hostname, &supervisor->arena, &certificate, &key);
-        *pair = bytes_of(arena_printf(&supervisor->arena, "%.*s%.*s", BYTES_ARG(certificate),
-                                      BYTES_ARG(key)));
+        tls_self_signed(supervisor->config.hostname, &supervisor->tls_arena, &certificate,
+                        &key);
+        *pair = bytes_of(arena_printf(&supervisor->tls_arena, "%.*s%.*s",
+                                      BYTES_ARG(certificate), BYTES_ARG(key)));
         good = write_file(folder, name, *pair) && fsync(folder) == 0;
         if (good)
             log_info(NULL, "made a self-signed certificate",
@@ -88,27 +88,66 @@ static bool self_signed(struct supervisor *supervisor, struct bytes *pair)
     return good;
 }
 
-bool tls_files_read(struct supervisor *supervisor)
+/* The configured pair as one text, in `arena`, which can be used. */
+static bool configured(const struct config *config, struct arena *arena, struct bytes *pair)
 {
-    const struct config *config = &supervisor->config;
-    struct bytes certificate, key, pair;
+    struct bytes certificate, key;
     struct tls_context *context;
 
-    if (config->tls_certificate[0] == '\0') {
-        if (!self_signed(supervisor, &pair))
-            return false;
-        certificate = key = pair;
-    } else {
-        if (!read_file(supervisor, AT_FDCWD, config->tls_certificate, &certificate) ||
-            !read_file(supervisor, AT_FDCWD, config->tls_key, &key))
-            return false;
-        pair = bytes_of(arena_printf(&supervisor->arena, "%.*s\n%.*s", BYTES_ARG(certificate),
-                                     BYTES_ARG(key)));
-    }
+    if (!read_file(arena, AT_FDCWD, config->tls_certificate, &certificate) ||
+        !read_file(arena, AT_FDCWD, config->tls_key, &key))
+        return false;
+    *pair = bytes_of(arena_printf(arena, "%.*s\n%.*s", BYTES_ARG(certificate), BYTES_ARG(key)));
     /* Better now than in every front end. */
-    if (tls_context_new(certificate, key, &context) != ERR_OK)
+    bool good = tls_context_new(certificate, key, &context) == ERR_OK;
+    tls_context_free(&context);
+    return good;
+}
+
+bool tls_files_read(struct supervisor *supervisor)
+{
+    struct tls_context *context;
+
+    if (supervisor->config.tls_certificate[0] != '\0')
+        return configured(&supervisor->config, &supervisor->tls_arena, &supervisor->tls_pem);
+    if (!self_signed(supervisor, &supervisor->tls_pem) ||
+        tls_context_new(supervisor->tls_pem, supervisor->tls_pem, &context) != ERR_OK)
         return false;
     tls_context_free(&context);
-    supervisor->tls_pem = pair;
     return true;
+}
+
+void tls_files_reload(struct supervisor *supervisor)
+{
+    const struct config *config = &supervisor->config;
+    struct arena arena;
+    struct bytes pair;
+
+    if (config->tls_certificate[0] == '\0') {
+        log_info(NULL, "nothing to read again: no certificate is configured", NULL);
+        return;
+    }
+    arena_init(&arena);
+    if (!configured(config, &arena, &pair)) {
+        arena_fini(&arena);
+        log_error(
+            NULL,
+            "THE NEW CERTIFICATE OR KEY CANNOT BE USED: clients go on getting the old one",
+            LOG_FIELDS(LOG_TEXT("certificate", config->tls_certificate),
+                       LOG_TEXT("key", config->tls_key)));
+        return;
+    }
+    tls_files_forget(supervisor);
+    supervisor->tls_arena = arena;
+    supervisor->tls_pem = pair;
+    unsigned programs = children_send_keys(supervisor);
+    log_info(NULL, "certificate and key were read again",
+             LOG_FIELDS(LOG_TEXT("certificate", config->tls_certificate),
+                        LOG_U64("programs", programs)));
+}
+
+void tls_files_forget(struct supervisor *supervisor)
+{
+    supervisor->tls_pem = bytes_from(NULL, 0);
+    arena_fini(&supervisor->tls_arena);
 }

@@ -49,10 +49,8 @@ static enum err serve(struct program *program)
         .url = arena_printf(&process->arena, "ipc://%s/store-smtp.sock", process->config.run),
         .parallel_max = CALLS_PARALLEL_MAX,
     };
-    enum err err = ERR_OK;
+    enum err err = process_tls(process, &tls);
 
-    if (process->tls_certificate.len > 0)
-        err = tls_context_new(process->tls_certificate, process->tls_key, &tls);
     if (err == ERR_OK)
         err = store_client_new(process->loop, &store_config, &store);
     if (err == ERR_OK) {

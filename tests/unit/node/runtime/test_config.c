@@ -186,6 +186,35 @@ static void the_manual_names_every_setting(void **state)
     buffer_fini(&text);
 }
 
+/* What lies behind a byte 0 would not be read; what libconfuse does not explain is said anyway.
+ */
+static void what_is_no_text_is_refused(void **state)
+{
+    static const struct {
+        struct bytes text;
+        const char *problem;
+    } rows[] = {
+        {{(const uint8_t *)"hostname = \"a.test\"\n\0folder = 1\n", 33}, "has a byte 0"},
+        {{(const uint8_t *)"${HO\x87$){PATH}\n", 16}, "cannot be understood"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char path[] = "/tmp/test-config-XXXXXX";
+        struct arena arena;
+        struct config config;
+        const char *problem = NULL;
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, rows[i].text.at, rows[i].text.len), rows[i].text.len);
+        close(fd);
+        arena_init(&arena);
+        assert_int_equal(config_load(path, &arena, &config, &problem), ERR_INVALID);
+        assert_non_null(strstr(problem, rows[i].problem));
+        arena_fini(&arena);
+        unlink(path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_whole_file_is_read),
         cmocka_unit_test(what_is_wrong_is_said_with_its_line),
         cmocka_unit_test(what_is_no_file_is_said_too),
+        cmocka_unit_test(what_is_no_text_is_refused),
         cmocka_unit_test(the_manual_names_every_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

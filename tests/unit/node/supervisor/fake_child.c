@@ -67,8 +67,8 @@ static unsigned listen_all(struct fake *fake)
         unsigned count = process_listeners(&fake->process, names[i], fds, 8);
         for (unsigned j = 0; j < count; j++)
             fake->listeners[total++] =
-                conn_listen(fake->process.loop, fds[j], &protocol, fake, NULL, false,
-                            &conn_limits_default, BYTES(""));
+                conn_listen(fake->process.loop, fds[j], &protocol, fake, fake->tls,
+                            strcmp(names[i], "imaps") == 0, &conn_limits_default, BYTES(""));
     }
     return total;
 }
@@ -86,10 +86,8 @@ int main(int argc, char **argv)
         process_end(&fake.process);
         return asked("FAKE_REFUSES", name) ? 2 : 3;
     }
+    bool tls = process_tls(&fake.process, &fake.tls) == ERR_OK && fake.tls != NULL;
     unsigned listeners = listen_all(&fake);
-    bool tls = fake.process.tls_key.len > 0 &&
-               tls_context_new(fake.process.tls_certificate, fake.process.tls_key, &fake.tls) ==
-                   ERR_OK;
     log_info(NULL, "fake facts",
              LOG_FIELDS(LOG_TEXT("name", name), LOG_U64("listeners", listeners),
                         LOG_U64("tls", tls), LOG_U64("uid", getuid()), LOG_U64("gid", getgid()),
