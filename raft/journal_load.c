@@ -20,9 +20,11 @@
 struct loading {
     struct journal *journal;
     struct journal_segment *segment;
-    bool last;        /* nothing behind the segment has batches */
-    bool sealed;      /* the segment */
-    bool any;         /* a batch has been read */
+    bool last;       /* nothing behind the segment has batches */
+    bool sealed;     /* the segment */
+    bool any;        /* a batch has been read */
+    uint64_t newest; /* the last one that was: where it begins in its segment, */
+    uint64_t newest_size;
     struct buffer at; /* head and table of a batch */
 };
 
@@ -217,6 +219,8 @@ static enum err segment_load(struct loading *loading)
             (loading->last && !data_whole(loading, segment->used, &head)))
             break;
         err = batch_load(loading, &head);
+        loading->newest = segment->used;
+        loading->newest_size = journal_batch_head_size(&head);
         segment->used += journal_batch_head_size(&head);
         journal->next_batch = head.number + 1;
         journal->previous = head.check;
@@ -236,6 +240,30 @@ static bool has_batches(struct loading *loading, struct journal_segment *segment
 
     loading->segment = segment;
     return batch_read(loading, segment->used, &head);
+}
+
+/*
+ * The newest batch may lie in the page cache alone: the process before was killed while it
+ * waited for the flush, or the flush failed, and then no other would write these pages. It is
+ * written once more, and flushed, before anybody counts on it; so are the names.
+ */
+static enum err newest_flush(const struct loading *loading,
+                             const struct journal_segment *segment)
+{
+    uint8_t *bytes = malloc(loading->newest_size + 1);
+    enum err err = ERR_OK;
+
+    CHECK(bytes != NULL);
+    if (!journal_read_at(segment->fd, loading->newest, bytes, loading->newest_size))
+        err = journal_complain("log: a batch cannot be read", segment->number, EIO);
+    if (err == ERR_OK)
+        err = journal_write_at(segment->fd, loading->newest,
+                               bytes_from(bytes, loading->newest_size));
+    free(bytes);
+    if (err == ERR_OK &&
+        (fdatasync(segment->fd) != 0 || fsync(loading->journal->folder_fd) != 0))
+        err = journal_complain("log: flush failed", segment->number, errno);
+    return err;
 }
 
 static enum err segments_load(struct loading *loading)
@@ -264,7 +292,7 @@ static enum err segments_load(struct loading *loading)
         if (newer_behind(loading))
             return malformed(loading, "a batch before the last");
     }
-    return ERR_OK;
+    return loading->any ? newest_flush(loading, journal->segments[used - 1]) : ERR_OK;
 }
 
 /* Every entry that a group has lies somewhere. */

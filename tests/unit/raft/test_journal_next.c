@@ -73,6 +73,20 @@ int fsync(int fd)
     return (int)syscall(SYS_fsync, fd);
 }
 
+/* The process dies in the flush of a batch; of those that are not its last one, how many bytes
+ * behind heads of files were written and not flushed. */
+static atomic_bool dies_in_flush;
+static atomic_size_t unflushed;
+static atomic_size_t batch_bytes;
+
+int fdatasync(int fd)
+{
+    if (atomic_load(&dies_in_flush))
+        _exit(DIED);
+    atomic_store(&unflushed, 0);
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
 /* Nobody pauses here. */
 int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *lock,
                            const struct timespec *until)
@@ -93,6 +107,9 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
         usleep(AHEAD_MS * 1000); /* what the other threads have to do they do */
         _exit(DIED);
     }
+    if (at > JOURNAL_SEGMENT_HEAD_SIZE)
+        atomic_fetch_add(&unflushed, len);
+    atomic_fetch_add(&batch_bytes, at >= JOURNAL_SEGMENT_HEAD_SIZE ? len : 0);
     return (ssize_t)syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
@@ -236,12 +253,50 @@ static void test_a_disk_that_failed_is_not_asked_for_another_file(void **state)
     journal_files_remove(folder);
 }
 
+/* It lies in the page cache, as if it had been promised. */
+static void test_what_a_killed_process_left_is_flushed(void **state)
+{
+    static uint8_t data[DATA];
+    char folder[] = "/tmp/test_journal_next.XXXXXX";
+    struct entry entry = {.term = 1, .type = ENTRY_COMMAND, .data = {data, sizeof(data)}};
+    struct log_write create = {.group = 3, .create = true, .set_term = true, .term = 1};
+    struct log_write write = {.group = 3, .from = 1, .entries = &entry, .count = 1};
+    struct journal *journal = NULL;
+    struct log_state group;
+    int status = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        CHECK(open_it(folder, &journal) == ERR_OK);
+        write_one(journal, &create);
+        usleep(AHEAD_MS * 1000);
+        atomic_store(&dies_in_flush, true);
+        write_one(journal, &write);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), DIED);
+    atomic_store(&batch_bytes, 0);
+    assert_int_equal(open_it(folder, &journal), ERR_OK);
+    assert_int_equal(
+        journal_interface(journal)->ops->groups(journal_interface(journal), &group, 1), 1);
+    assert_int_equal(group.last_index, 1);
+    assert_true(atomic_load(&batch_bytes) > DATA);
+    assert_int_equal(atomic_load(&unflushed), 0);
+    journal_close(&journal);
+    journal_files_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_is_one_successor),
         cmocka_unit_test(test_the_name_of_a_new_folder_is_on_disk),
         cmocka_unit_test(test_a_disk_that_failed_is_not_asked_for_another_file),
+        cmocka_unit_test(test_what_a_killed_process_left_is_flushed),
         cmocka_unit_test(test_a_file_has_its_new_name_before_its_new_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
