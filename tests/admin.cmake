@@ -2,6 +2,7 @@
 set(placement SOURCES storage/service/placement_plan.c storage/service/placement_step.c
     storage/service/placement_want.c storage/service/placement_rebalance.c storage/service/placement_bytes.c USES pr_schema pr_base)
 unit_test(storage/service placement_bytes ${placement})
+unit_test(storage/service weight_estimate SOURCES storage/service/weight_estimate.c USES pr_storage_machine pr_storage_db pr_schema pr_base)
 unit_test(storage/service placement_plan ${placement})
 unit_test(storage/service placement_want ${placement})
 unit_test(storage/service members_risk ${placement} SOURCES storage/service/members_risk.c)
@@ -9,7 +10,7 @@ unit_test(storage/service recover_plan SOURCES storage/service/recover_plan.c
           USES pr_schema pr_base)
 unit_test(storage/service identity
           SOURCES storage/service/identity.c storage/service/cluster_folder.c storage/service/token.c
-          USES pr_runtime pr_schema pr_base PkgConfig::SODIUM)
+          USES pr_raft pr_runtime pr_schema pr_base PkgConfig::SODIUM)
 unit_test(storage/service status SOURCES storage/service/status_merge.c USES pr_schema pr_base)
 unit_test(admin cli USES pr_admin_cli pr_runtime pr_schema pr_base)
 unit_test(storage/service handovers SOURCES storage/service/handovers.c USES pr_schema pr_base)

@@ -90,10 +90,19 @@ static void remove_file(const struct place *place, const char *name)
 static int remove_place(void **state)
 {
     struct place *place = *state;
-    static const char *const names[] = {
-        "identity", "identity.new",     "initialising",     "log/data.mdb", "log/lock.mdb",
-        "log",      "state-0/data.mdb", "state-0/lock.mdb", "state-0",      "other/x",
-        "other"};
+    static const char *const names[] = {"identity",
+                                        "identity.new",
+                                        "initialising",
+                                        "log/data.mdb",
+                                        "log/lock.mdb",
+                                        "log",
+                                        "state-0/data.mdb",
+                                        "state-0/lock.mdb",
+                                        "state-0",
+                                        "other/x",
+                                        "other",
+                                        "journal/0000000000000001.log",
+                                        "journal"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         remove_file(place, names[i]);
@@ -212,6 +221,17 @@ static void test_identity_ends_making(void **state)
     assert_false(half_made);
 }
 
+static void test_journal_is_used(void **state)
+{
+    struct place *place = *state;
+    bool half_made = true;
+
+    assert_false(cluster_folder_used(place->folder, &half_made));
+    put_folder(place, "journal");
+    assert_true(cluster_folder_used(place->folder, &half_made));
+    assert_false(half_made);
+}
+
 static void test_folder_clear(void **state)
 {
     struct place *place = *state;
@@ -227,12 +247,15 @@ static void test_folder_clear(void **state)
     put_folder(place, "state-0");
     put_file(place, "state-0/data.mdb", "mail");
     put_file(place, "state-0/lock.mdb", "");
+    put_folder(place, "journal");
+    put_file(place, "journal/0000000000000001.log", "mail");
 
     /* Somebody's mail: never touched. */
     assert_true(cluster_folder_used(place->folder, &half_made));
     assert_false(half_made);
     assert_int_equal(cluster_folder_clear(place->folder, &place->arena, &problem), ERR_OK);
     assert_true(identity_file_exists(place->folder, "state-0"));
+    assert_true(identity_file_exists(place->folder, "journal/0000000000000001.log"));
 
     put_file(place, "initialising", "");
     assert_true(cluster_folder_used(place->folder, &half_made));
@@ -240,6 +263,7 @@ static void test_folder_clear(void **state)
     assert_int_equal(cluster_folder_clear(place->folder, &place->arena, &problem), ERR_OK);
     assert_false(identity_file_exists(place->folder, "state-0"));
     assert_false(identity_file_exists(place->folder, "log"));
+    assert_false(identity_file_exists(place->folder, "journal"));
     assert_true(identity_file_exists(place->folder, "other"));
 }
 
@@ -311,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_round_trip, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_damage, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_identity_ends_making, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_journal_is_used, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_folder_clear, make_place, remove_place),
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_token, make_place, remove_place),
