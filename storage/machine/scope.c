@@ -106,38 +106,6 @@ void scope_count(struct db_txn *txn, uint32_t group, const struct account_counte
                before, now);
 }
 
-static uint64_t less(uint64_t granted, uint64_t held)
-{
-    if (granted == SCOPE_UNLIMITED)
-        return granted;
-    return granted > held ? granted - held : 0;
-}
-
-static void granted_less(struct db_txn *txn, uint32_t group, struct scope_name name,
-                         uint64_t messages, uint64_t bytes)
-{
-    struct scope_record scope;
-
-    if (name.id == 0 || !scope_load(txn, group, name, &scope) || scope.limit == 0 ||
-        scope.version == SCOPE_ENDED)
-        return;
-    scope.granted_messages = less(scope.granted_messages, messages);
-    scope.granted_bytes = less(scope.granted_bytes, bytes);
-    scope_store(txn, group, name, &scope);
-}
-
-void scope_gone_along(struct db_txn *txn, const struct account *account)
-{
-    const struct account_counted *held = &account->counted;
-
-    granted_less(txn, account->group,
-                 (struct scope_name){PR__SCOPE_KIND__SCOPE_DOMAIN, held->domain_id},
-                 held->messages, held->size);
-    granted_less(txn, account->group,
-                 (struct scope_name){PR__SCOPE_KIND__SCOPE_TENANT, held->tenant_id},
-                 held->messages, held->size);
-}
-
 /* ---- which scopes an account is in ---- */
 
 static void scopes_of(const struct apply *apply, const struct account *account,
@@ -206,7 +174,7 @@ void scope_needs_add(struct apply *apply, struct scope_needs *needs,
     uint64_t domain_id;
     uint64_t tenant_id;
 
-    if (scopes == NULL || apply_format(apply) < FORMAT_SCOPES)
+    if (scopes == NULL)
         return;
     scopes_of(apply, account, scopes, &domain_id, &tenant_id);
     need_add(apply, needs, (struct scope_name){PR__SCOPE_KIND__SCOPE_DOMAIN, domain_id},
