@@ -62,12 +62,14 @@ struct scrub {
     struct scrub_counts counts;
 };
 
-struct scrub *scrub_new(uint32_t group)
+struct scrub *scrub_new(uint32_t group, uint64_t from)
 {
     struct scrub *scrub = calloc(1, sizeof(*scrub));
 
     CHECK(scrub != NULL);
     scrub->group = group;
+    scrub->blob = from;
+    scrub->begun = from > 0;
     return scrub;
 }
 
@@ -83,6 +85,11 @@ void scrub_free(struct scrub **scrub)
 uint64_t scrub_blob(const struct scrub *scrub)
 {
     return scrub->blob;
+}
+
+uint64_t scrub_done(const struct scrub *scrub)
+{
+    return scrub->in_blob ? scrub->blob - 1 : scrub->blob;
 }
 
 void scrub_counts(const struct scrub *scrub, struct scrub_counts *counts)

@@ -23,11 +23,14 @@ struct scrub_counts {
     uint64_t bytes; /* as they lie here, compressed */
 };
 
-struct scrub *scrub_new(uint32_t group);
+/* `from`: bodies up to this one are done; 0: none. */
+struct scrub *scrub_new(uint32_t group, uint64_t from);
 void scrub_free(struct scrub **scrub);
 /* Reads up to about `bytes`. An error of the transaction is the caller's to look at. */
 enum scrub_state scrub_step(struct scrub *scrub, struct db_txn *txn, size_t bytes);
 uint64_t scrub_blob(const struct scrub *scrub);
+/* What another scrub would go on from. */
+uint64_t scrub_done(const struct scrub *scrub);
 void scrub_counts(const struct scrub *scrub, struct scrub_counts *counts);
 
 /*

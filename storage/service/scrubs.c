@@ -24,18 +24,31 @@ static void scrubs_after(struct scrubs *scrubs, uint64_t delay_ms)
 
 /* ---- a pass ---- */
 
-static void pass_begin(struct scrubs *scrubs)
+static void on_noted(void *context)
+{
+    struct scrubs *scrubs = context;
+
+    scrubs->busy = false;
+    scrubs_after(scrubs, scrubs->hurried ? 0 : scrubs->pause_ms);
+}
+
+/* `resumed`: one that an earlier process did not end; NULL: a new one. */
+static void pass_begin(struct scrubs *scrubs, const Pr__ScrubNote *resumed)
 {
     scrubs->counts = (Pr__StorageCheckAnswer)PR__STORAGE_CHECK_ANSWER__INIT;
     scrubs->running = true;
     scrubs->begun_wall_ms = clock_wall_ms();
     scrubs->ended_wall_ms = 0;
     scrubs->group_at = 0;
+    scrubs->from = 0;
     scrubs->group_count =
         replicator_groups(scrubs->service->replicator, scrubs->groups, REPLICATOR_GROUPS_MAX);
     scrubs->counts.groups = scrubs->group_count;
+    if (resumed != NULL)
+        scrub_note_resume(scrubs, resumed);
     log_info(NULL, "bodies are compared with their digests",
-             LOG_FIELDS(LOG_U64("groups", scrubs->group_count)));
+             LOG_FIELDS(LOG_U64("groups", scrubs->group_count),
+                        LOG_U64("done", scrubs->group_at), LOG_U64("body", scrubs->from)));
     scrubs_after(scrubs, 0);
 }
 
@@ -57,6 +70,7 @@ static void pass_end(struct scrubs *scrubs)
                         LOG_U64("took_ms", took_ms)));
     if (days > 0)
         scrubs_after(scrubs, took_ms < days * DAY_MS ? days * DAY_MS - took_ms : 0);
+    scrub_note_save(scrubs);
 }
 
 /* ---- steps ---- */
@@ -99,10 +113,14 @@ static void on_stepped(void *context)
     if (scrubs->err != ERR_OK || scrubs->state == SCRUB_END) {
         scrub_free(&scrubs->scrub);
         scrubs->group_at++;
+        scrubs->from = 0;
         scrubs->counts.groups_done++;
     }
-    scrubs_after(scrubs,
-                 scrubs->hurried ? 0 : bytes / 1000 / scrubs->service->config->scrub_rate_mb);
+    scrubs->pause_ms =
+        scrubs->hurried ? 0 : bytes / 1000 / scrubs->service->config->scrub_rate_mb;
+    scrubs->busy = scrub_note_start(scrubs, on_noted);
+    if (!scrubs->busy)
+        scrubs_after(scrubs, scrubs->pause_ms);
 }
 
 void scrubs_go_on(struct scrubs *scrubs)
@@ -111,13 +129,24 @@ void scrubs_go_on(struct scrubs *scrubs)
     scrubs_after(scrubs, 0);
 }
 
+/* A pass that an earlier process has begun, and is not so old that it says nothing. */
+static bool resumable(const struct scrubs *scrubs, Pr__ScrubNote *note)
+{
+    uint64_t now_ms = clock_wall_ms();
+
+    return scrubs->ended_wall_ms == 0 && scrub_note_read(scrubs->service, note) &&
+           note->ended_ms == 0 && note->begun_ms <= now_ms &&
+           now_ms - note->begun_ms < 2 * scrubs->service->config->scrub_days * (uint64_t)DAY_MS;
+}
+
 static void on_timer(void *context)
 {
     struct scrubs *scrubs = context;
+    Pr__ScrubNote note;
 
     scrubs->timer = NULL;
     if (!scrubs->running) {
-        pass_begin(scrubs);
+        pass_begin(scrubs, resumable(scrubs, &note) ? &note : NULL);
         return;
     }
     if (scrubs->group_at == scrubs->group_count) {
@@ -125,7 +154,7 @@ static void on_timer(void *context)
         return;
     }
     if (scrubs->scrub == NULL) {
-        scrubs->scrub = scrub_new(scrubs->groups[scrubs->group_at]);
+        scrubs->scrub = scrub_new(scrubs->groups[scrubs->group_at], scrubs->from);
         scrubs->seen = (struct scrub_counts){0};
     }
     scrubs->busy = true;
@@ -142,7 +171,7 @@ void storage_check_call(struct service_call *call)
     if (call->request->storage_check->start) {
         scrubs->hurried = true;
         if (!scrubs->running)
-            pass_begin(scrubs);
+            pass_begin(scrubs, NULL);
         else if (!scrubs->busy)
             scrubs_after(scrubs, 0);
     }
@@ -155,6 +184,22 @@ void storage_check_call(struct service_call *call)
     call_reply(call, &reply);
 }
 
+/* When the first pass of this process is due: one that has ended counts, whoever did it. */
+static uint64_t first_ms(struct scrubs *scrubs)
+{
+    uint64_t days_ms = scrubs->service->config->scrub_days * (uint64_t)DAY_MS;
+    uint64_t now_ms = clock_wall_ms();
+    Pr__ScrubNote note;
+
+    if (!scrub_note_read(scrubs->service, &note))
+        return FIRST_MS;
+    scrub_note_counts(scrubs, &note);
+    if (note.ended_ms == 0 || note.begun_ms > now_ms ||
+        now_ms - note.begun_ms + FIRST_MS >= days_ms)
+        return FIRST_MS;
+    return days_ms - (now_ms - note.begun_ms);
+}
+
 struct scrubs *scrubs_new(struct service *service)
 {
     struct scrubs *scrubs = calloc(1, sizeof(*scrubs));
@@ -165,8 +210,9 @@ struct scrubs *scrubs_new(struct service *service)
     scrubs->counts = (Pr__StorageCheckAnswer)PR__STORAGE_CHECK_ANSWER__INIT;
     scrubs->groups = calloc(REPLICATOR_GROUPS_MAX, sizeof(*scrubs->groups));
     CHECK(scrubs->groups != NULL);
+    uint64_t after_ms = first_ms(scrubs);
     if (service->config->scrub_days > 0)
-        scrubs_after(scrubs, FIRST_MS);
+        scrubs_after(scrubs, after_ms);
     return scrubs;
 }
 
@@ -179,6 +225,8 @@ void scrubs_free(struct scrubs **scrubs)
     *scrubs = NULL;
     loop_timer_stop(&ending->timer);
     pool_jobs_end(&ending->jobs);
+    if (ending->running)
+        scrub_note_save(ending);
     scrub_free(&ending->scrub);
     scrub_repair_free(&ending->repair);
     buffer_fini(&ending->packed);

@@ -2,6 +2,7 @@
 #ifndef STORAGE_SERVICE_SCRUBS_INTERNAL_H
 #define STORAGE_SERVICE_SCRUBS_INTERNAL_H
 
+#include "cluster.pb-c.h"
 #include "storage/query/scrub.h"
 #include "storage/service/pool_jobs.h"
 #include "storage/service/scrubs.h"
@@ -25,6 +26,11 @@ struct scrubs {
     unsigned group_at;
     Pr__StorageCheckAnswer counts; /* only its numbers */
 
+    uint64_t pause_ms;  /* before the next step */
+    uint64_t from;      /* bodies of groups[group_at] that are done, when `scrub` begins */
+    uint64_t noted_ms;  /* how far it is: when that was written last; 0: not yet */
+    Pr__ScrubNote note; /* while it is being written */
+
     struct scrub *scrub; /* of groups[group_at] */
     struct scrub_counts seen;
     enum scrub_state state;
@@ -40,6 +46,20 @@ struct scrubs {
     bool useless;
     enum scrub_outcome outcome;
 };
+
+/*
+ * scrub_note.c: writes down how far the pass is. start(): in the pool, at most once a minute;
+ * false: not yet, else `done` follows in the loop, and nothing moves before that. save(): at
+ * once.
+ */
+bool scrub_note_start(struct scrubs *scrubs, void (*done)(void *context));
+void scrub_note_save(struct scrubs *scrubs);
+/* False: there is none that can be read. */
+bool scrub_note_read(const struct service *service, Pr__ScrubNote *note);
+/* What it counted, for who asks before another pass has begun. */
+void scrub_note_counts(struct scrubs *scrubs, const Pr__ScrubNote *note);
+/* The pass that has just begun is that one, gone on with. */
+void scrub_note_resume(struct scrubs *scrubs, const Pr__ScrubNote *note);
 
 /* Asks the other replicas in turn; then scrubs_go_on(). */
 void scrub_repair_start(struct scrubs *scrubs);

@@ -61,7 +61,7 @@ static void fill(struct lab *lab)
 /* Runs to the end in steps of `bytes`; which blobs are bad, as bits. */
 static unsigned scrub_all(struct lab *lab, size_t bytes, struct scrub_counts *counts)
 {
-    struct scrub *scrub = scrub_new(GROUP);
+    struct scrub *scrub = scrub_new(GROUP, 0);
     enum scrub_state state;
     unsigned bad = 0;
 
@@ -123,6 +123,42 @@ static void damage_is_found_wherever_it_is(void **state)
     for (size_t bytes = 2000; bytes < 1 << 21; bytes *= 8)
         assert_int_equal(scrub_all(&lab, bytes, &counts),
                          1U << 3 | 1U << 5 | 1U << 8 | 1U << 12);
+    lab_close(&lab);
+}
+
+/* Wherever a pass is left, another one goes on: each body is looked at, and a body that was
+ * begun is begun anew. */
+static void it_goes_on_where_another_was(void **state)
+{
+    struct lab lab;
+    (void)state;
+
+    lab_open(&lab);
+    fill(&lab);
+    for (uint64_t bad = 1; bad <= BODIES; bad += 3)
+        damage(&lab, bad, 0, 0, false);
+    unsigned found = 0;
+    uint64_t blobs = 0;
+    uint64_t from = 0;
+    enum scrub_state end = SCRUB_MORE;
+    while (end != SCRUB_END) {
+        struct scrub *scrub = scrub_new(GROUP, from);
+        struct scrub_counts counts;
+        uint64_t before = from;
+        do {
+            struct db_txn *txn = db_read_begin(lab.db);
+            end = scrub_step(scrub, txn, 1100);
+            assert_int_equal(db_commit(&txn), ERR_OK);
+            if (end == SCRUB_BAD)
+                found |= 1U << scrub_blob(scrub);
+            from = scrub_done(scrub);
+        } while (from == before && end != SCRUB_END);
+        scrub_counts(scrub, &counts);
+        blobs += counts.blobs;
+        scrub_free(&scrub);
+    }
+    assert_int_equal(found, 1U << 1 | 1U << 4 | 1U << 7 | 1U << 10);
+    assert_int_equal(blobs, BODIES);
     lab_close(&lab);
 }
 
@@ -202,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damage_is_found_wherever_it_is),
+        cmocka_unit_test(it_goes_on_where_another_was),
         cmocka_unit_test(a_body_is_repaired_byte_for_byte),
     };
 
