@@ -103,7 +103,10 @@ static enum err state_load(struct loading *loading, const struct journal_record 
     if (record->kind == JOURNAL_CHECKPOINT) {
         if (record->last_index + 1 < state.first_index)
             return malformed(loading, "a group that ends before it begins");
-        if (index->state.last_index < state.first_index)
+        /* What begins behind is of an earlier life of the group, whose end lay in a segment
+         * that is gone. */
+        if (index->state.last_index < state.first_index ||
+            index->state.first_index > state.first_index)
             log_index_reset(index, state.first_index);
         log_index_truncate(index, record->last_index + 1);
         log_index_trim(index, state.first_index);

@@ -290,6 +290,67 @@ static void test_what_a_killed_process_left_is_flushed(void **state)
     journal_files_remove(folder);
 }
 
+/* Entries first..last of the group; with `base` its log begins behind that entry. */
+static void append(struct journal *journal, uint32_t group, uint64_t base, uint64_t first,
+                   uint64_t last, bool trims)
+{
+    static uint8_t data[DATA];
+    static uint8_t members[8];
+    struct entry entry = {.term = 1, .type = ENTRY_COMMAND, .data = {data, sizeof(data)}};
+    struct log_write begin = {.group = group, .create = true, .set_term = true, .term = 1};
+
+    if (base > 0) {
+        begin.reset = true;
+        begin.trim_before = base + 1;
+        begin.base_term = begin.base_members_index = 1;
+        begin.base_members = bytes_from(members, sizeof(members));
+    }
+    if (first == base + 1)
+        write_one(journal, &begin);
+    for (uint64_t at = first; at <= last; at++) {
+        struct log_write write = {.group = group, .from = at, .entries = &entry, .count = 1};
+        if (trims && at > first + 1) {
+            write.trim_before = at - 1;
+            write.base_term = write.base_members_index = 1;
+            write.base_members = bytes_from(members, sizeof(members));
+        }
+        write_one(journal, &write);
+    }
+}
+
+/* Its entries lie in a segment that is kept, that they went lay in one that is gone. */
+static void test_a_group_that_came_back_begins_anew(void **state)
+{
+    char folder[] = "/tmp/test_journal_next.XXXXXX";
+    struct log_write drop = {.group = 4, .drop = true};
+    struct log_write begin = {.group = 4, .create = true, .set_term = true, .term = 1};
+    struct log_state groups[3];
+    struct journal *journal = NULL;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(open_it(folder, &journal), ERR_OK);
+    append(journal, 3, 0, 1, 1, false);
+    append(journal, 4, 400, 401, 403, false);
+    append(journal, 5, 0, 1, WRITES / 5, true); /* into the second segment, */
+    write_one(journal, &drop);
+    write_one(journal, &begin);
+    append(journal, 5, 0, WRITES / 5 + 1, WRITES / 2, true); /* and beyond */
+    journal_close(&journal);
+    assert_int_equal(open_it(folder, &journal), ERR_OK);
+    assert_int_equal(
+        journal_interface(journal)->ops->groups(journal_interface(journal), groups, 3), 3);
+    assert_int_equal(groups[1].first_index, 1);
+    assert_int_equal(groups[1].last_index, 0);
+    assert_int_equal(journal_interface(journal)->ops->bytes(journal_interface(journal), 4), 0);
+    append(journal, 4, 1000, 1, 5, false); /* it goes on where it was */
+    assert_int_equal(
+        journal_interface(journal)->ops->groups(journal_interface(journal), groups, 3), 3);
+    assert_int_equal(groups[1].last_index, 5);
+    journal_close(&journal);
+    journal_files_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_the_name_of_a_new_folder_is_on_disk),
         cmocka_unit_test(test_a_disk_that_failed_is_not_asked_for_another_file),
         cmocka_unit_test(test_what_a_killed_process_left_is_flushed),
+        cmocka_unit_test(test_a_group_that_came_back_begins_anew),
         cmocka_unit_test(test_a_file_has_its_new_name_before_its_new_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
