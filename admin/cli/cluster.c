@@ -13,6 +13,7 @@ const struct output_column output_nodes[] = {
     {"reachable", "REACHABLE", OUTPUT_YES},
     {"replicas", "REPLICAS", OUTPUT_NUMBER},
     {"groups_led", "LEADS", OUTPUT_NUMBER},
+    {"held_bytes", "BYTES", OUTPUT_BYTES},
     {"raft_address", "RAFT", OUTPUT_TEXT},
     {"joined_ms", "JOINED", OUTPUT_TIME},
 };
@@ -22,7 +23,8 @@ const struct output_column output_groups[] = {
     {"group", "GROUP", OUTPUT_NUMBER},       {"kind", "KIND", OUTPUT_TEXT},
     {"leader", "LEADER", OUTPUT_NUMBER},     {"members", "MEMBERS", OUTPUT_MEMBERS},
     {"term", "TERM", OUTPUT_NUMBER},         {"commit_index", "COMMITTED", OUTPUT_NUMBER},
-    {"accounts", "ACCOUNTS", OUTPUT_NUMBER}, {"states", "STATE", OUTPUT_STATES},
+    {"accounts", "ACCOUNTS", OUTPUT_NUMBER}, {"held_bytes", "BYTES", OUTPUT_BYTES},
+    {"states", "STATE", OUTPUT_STATES},
 };
 const size_t output_groups_count = OUTPUT_COUNT(output_groups);
 

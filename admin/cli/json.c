@@ -25,6 +25,34 @@ static json_t *json_of_node_state(const Pr__NodeRecord *record)
     return json_string((unsigned)record->state < 3 ? states[record->state] : "unknown");
 }
 
+/* An estimate; left out where nobody has looked. */
+static void add_held(json_t *row, uint64_t bytes)
+{
+    if (bytes > 0)
+        CHECK(json_object_set_new(row, "held_bytes", json_integer(number(bytes))) == 0);
+}
+
+/* What the member's replica weighs; 0: it has not said so. */
+static uint64_t held_by(const Pr__GroupStatus *group, uint64_t node_id)
+{
+    for (size_t i = 0; i < group->n_states; i++)
+        if (group->states[i]->node_id == node_id)
+            return group->states[i]->held_bytes;
+    return 0;
+}
+
+/* The most that a whole replica weighs. */
+static uint64_t held_most(const Pr__GroupStatus *group)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < group->n_states; i++)
+        if (strcmp(group->states[i]->state, "whole") == 0 &&
+            group->states[i]->held_bytes > most)
+            most = group->states[i]->held_bytes;
+    return most;
+}
+
 json_t *json_of_node(const Pr__NodeStatus *node)
 {
     const Pr__NodeRecord *record = node->node;
@@ -39,6 +67,7 @@ json_t *json_of_node(const Pr__NodeStatus *node)
                   text(record->join_address), "joined_ms", number(record->joined_ms));
 
     CHECK(made != NULL);
+    add_held(made, node->held_bytes);
     return made;
 }
 
@@ -53,6 +82,7 @@ static json_t *json_of_members(const Pr__GroupStatus *group)
                                  "role", text(member->role), "leader", (int)leader,
                                  "match_index", number(member->match_index));
         CHECK(made != NULL);
+        add_held(made, held_by(group, member->node_id));
         if (member->standing[0] != '\0')
             CHECK(json_object_set_new(made, "state", text(member->standing)) == 0);
         if (group->leader != 0) { /* only leaders hear of the others */
@@ -81,6 +111,7 @@ static json_t *json_of_states(const Pr__GroupStatus *group)
         json_t *made = json_pack("{s:I, s:o}", "node", number(state->node_id), "state",
                                  text(state->state));
         CHECK(made != NULL);
+        add_held(made, state->held_bytes);
         if (state->source != 0) {
             json_t *copy = json_pack("{s:I, s:I, s:I, s:I, s:I}", "from", number(state->source),
                                      "begun_ms", number(state->begun_ms), "bytes",
@@ -114,6 +145,7 @@ json_t *json_of_group(const Pr__GroupStatus *group)
         "accounts", number(group->accounts), "members", json_of_members(group), "wanted",
         wanted, "states", json_of_states(group));
     CHECK(made != NULL);
+    add_held(made, held_most(group));
     return made;
 }
 

@@ -257,6 +257,7 @@ enum cli_exit cli_node_show(struct cli *cli)
         {"reachable", "Reachable", OUTPUT_YES},
         {"mail_replicas", "Replicas", OUTPUT_NUMBER},
         {"groups_led", "Leads", OUTPUT_NUMBER},
+        {"held_bytes", "Bytes", OUTPUT_BYTES},
         {"drained", "Drained", OUTPUT_YES},
         {"now", "Now", OUTPUT_TEXT},
         {"replaced_by", "Replaced by", OUTPUT_NUMBER},

@@ -99,6 +99,40 @@ static enum cli_exit start(struct cli *cli)
                        answer->n_moves);
 }
 
+/* What would be copied, and how long that takes where every node receives as fast as this. */
+static void say_how_much(const Pr__RebalanceAnswer *answer)
+{
+    if (answer->bytes == 0)
+        return;
+    printf("\nAbout %llu MB are copied, which takes at least %llu minutes at %u MB a second "
+           "(storage.transfer_rate_mb).\n",
+           (unsigned long long)(answer->bytes / 1000000 + 1),
+           (unsigned long long)(answer->seconds / 60 + 1), (unsigned)answer->rate_mb);
+}
+
+static enum cli_exit plan(struct cli *cli, const Pr__RebalanceAnswer *answer)
+{
+    json_t *moves = moves_json(answer);
+
+    if (cli_has(cli, OPTION_JSON)) {
+        json_t *record = json_pack("{s:o}", "moves", moves);
+        CHECK(record != NULL);
+        if (answer->bytes > 0) {
+            json_t *copies =
+                json_pack("{s:I, s:I, s:I}", "bytes", (json_int_t)answer->bytes, "seconds",
+                          (json_int_t)answer->seconds, "rate_mb", (json_int_t)answer->rate_mb);
+            CHECK(copies != NULL && json_object_update_new(record, copies) == 0);
+        }
+        return output_record(cli, record, NULL, 0);
+    }
+    enum cli_exit ended = output_list(cli, "moves", moves, columns, OUTPUT_COUNT(columns));
+    if (ended == CLI_OK && answer->n_moves > 0) {
+        say_how_much(answer);
+        printf("\n`postraft cluster rebalance --start` begins them.\n");
+    }
+    return ended;
+}
+
 enum cli_exit cli_cluster_rebalance(struct cli *cli)
 {
     if (cli_has(cli, OPTION_START) + cli_has(cli, OPTION_STOP) + cli_has(cli, OPTION_PLAN) >
@@ -121,9 +155,5 @@ enum cli_exit cli_cluster_rebalance(struct cli *cli)
     const Pr__RebalanceAnswer *answer = ask(cli, PR__REBALANCE__ACTION__PLAN);
     if (answer == NULL)
         return CLI_FAILED;
-    enum cli_exit ended =
-        output_list(cli, "moves", moves_json(answer), columns, OUTPUT_COUNT(columns));
-    if (ended == CLI_OK && answer->n_moves > 0 && !cli_has(cli, OPTION_JSON))
-        printf("\n`postraft cluster rebalance --start` begins them.\n");
-    return ended;
+    return plan(cli, answer);
 }

@@ -3,7 +3,7 @@
  * Nodes with about equally many replicas may have very different amounts of mail. A replica
  * moves from the node that has most to one that has little, and another one back if they have
  * as many replicas; always what makes the two most alike, and only if that is worth the copy.
- * What a group weighs is an estimate (weights.h), so small differences are left alone.
+ * What a group weighs is an estimate (weight_estimate.h), so small differences are left alone.
  */
 #include <stdlib.h>
 

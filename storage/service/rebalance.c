@@ -14,8 +14,12 @@ static void fill_moves(struct status_round *round, const struct placement_rebala
         move->group = plan->moves[i].group;
         move->from_node_id = plan->moves[i].from;
         move->to_node_id = plan->moves[i].to;
+        move->bytes = plan->moves[i].bytes;
+        answer->bytes += move->bytes;
         answer->moves[answer->n_moves++] = move;
     }
+    answer->rate_mb = round->call->service->config->transfer_rate_mb;
+    answer->seconds = placement_rebalance_seconds(plan, (uint64_t)answer->rate_mb * 1000000);
 }
 
 static uint32_t count_waiting(const struct status_round *round)

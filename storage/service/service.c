@@ -26,6 +26,7 @@
 #include "storage/service/state_fetch.h"
 #include "storage/service/state_serve.h"
 #include "storage/service/watch.h"
+#include "storage/service/weights.h"
 #include "storage/service/write.h"
 
 enum { PEER_CALLS_MAX = 512 };
@@ -234,6 +235,7 @@ enum err service_start_cluster(struct service *service)
     service->placement = placement_new(service);
     service->duties = duties_new(service);
     service->scrubs = scrubs_new(service);
+    service->weights = weights_new(service);
     service->formats = formats_new(service);
     service->fence = fence_new(service);
     service->space = space_new(service);
@@ -321,6 +323,7 @@ void service_close(struct service *service)
     peers_close(service);
     for (unsigned i = 0; i < service->node_count; i++)
         rpc_client_free(&service->nodes[i]->rpc);
+    weights_free(&service->weights);
     scrubs_free(&service->scrubs);
     state_sessions_free(&service->state_sessions);
     state_fetches_free(&service->state_fetches);

@@ -93,6 +93,7 @@ struct service {
     struct state_sessions *state_sessions; /* copies of groups' states that others make */
     struct state_fetches *state_fetches;   /* and that this node makes */
     struct scrubs *scrubs;
+    struct weights *weights; /* what replicas here weigh */
     struct formats *formats;
     struct fence *fence;
     struct space *space;

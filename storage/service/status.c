@@ -5,6 +5,7 @@
 #include "storage/schema/format.h"
 #include "storage/service/members.h"
 #include "storage/service/state_fetch.h"
+#include "storage/service/weights.h"
 
 static const char *const role_names[] = {
     [REPLICATOR_VOTER] = "voter",
@@ -72,6 +73,7 @@ static void add_state(const struct service *service, Pr__GroupStatus *words,
     state->node_id = service_self(service);
     state->state =
         arena_string(arena, bytes_of(machine_names[service_state(service, words->group)]));
+    state->held_bytes = weights_bytes(service->weights, words->group);
     if (state_fetch_progress(service, words->group, &progress)) {
         state->source = progress.source;
         state->begun_ms = progress.begun_ms;
@@ -103,6 +105,17 @@ void status_local(struct service *service, struct arena *arena, Pr__GroupStatus 
     }
 }
 
+/* What the node's replicas weigh, as far as it says. */
+static uint64_t held_on(const struct status_answer *answer)
+{
+    uint64_t bytes = 0;
+
+    for (size_t g = 0; g < answer->group_count; g++)
+        for (size_t s = 0; s < answer->groups[g]->n_states; s++)
+            bytes += answer->groups[g]->states[s]->held_bytes;
+    return bytes;
+}
+
 Pr__NodeStatus **status_round_nodes(struct status_round *round)
 {
     struct arena *arena = &round->arena;
@@ -117,6 +130,7 @@ Pr__NodeStatus **status_round_nodes(struct status_round *round)
         for (size_t g = 0; g < round->record_count; g++)
             if (round->groups[g]->leader == round->nodes[i]->id)
                 statuses[i]->groups_led++;
+        statuses[i]->held_bytes = held_on(&round->answers[i]);
     }
     return statuses;
 }

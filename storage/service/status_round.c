@@ -107,6 +107,22 @@ void status_round_start(struct service_call *call, void (*answer)(struct status_
         loop_post(service->loop, no_peers, round);
 }
 
+/* What a replica of each group weighs: the most that anybody with a whole one says. */
+static uint64_t *round_bytes(struct status_round *round)
+{
+    uint64_t *bytes = arena_alloc(&round->arena, round->record_count * sizeof(*bytes));
+
+    for (size_t g = 0; g < round->record_count; g++) {
+        const Pr__GroupStatus *group = round->groups[g];
+        bytes[g] = 0;
+        for (size_t s = 0; s < group->n_states; s++)
+            if (strcmp(group->states[s]->state, "whole") == 0 &&
+                group->states[s]->held_bytes > bytes[g])
+                bytes[g] = group->states[s]->held_bytes;
+    }
+    return bytes;
+}
+
 struct placement_view status_round_view(struct status_round *round)
 {
     struct placement_node *nodes =
@@ -120,6 +136,7 @@ struct placement_view status_round_view(struct status_round *round)
         .groups = round->records,
         .group_count = round->record_count,
         .policy = round->cluster->replication,
+        .bytes = round_bytes(round),
         .members_max = placement_members_max(round->format),
     };
 }

@@ -44,9 +44,22 @@ static void test_membership(void **state)
     assert_false(membership_is_wide(encoded(FEW, 1, payload)));
     assert_true(membership_is_wide(encoded(FEW + 1, 1, payload)));
     /* One more than is allowed, in a payload that is long enough for it. */
-    struct bytes most = encoded(MANY, 1, payload);
+    static const uint8_t one_more[] = {1, 2, 0, 0, 0, 0, 0, 0, '5', '1', '3', 0};
+    encoded(MANY, 1, payload);
+    len = 9;
+    for (unsigned id = 1; id <= MANY; id++)
+        len += id < 10 ? 11 : id < 100 ? 12 : 13;
+    memcpy(payload + len, one_more, sizeof(one_more));
+    payload[len + 12] = 0;
+    len += 13;
+    memset(payload + len, 0, 8);
     put_le64(payload + 1, MANY + 1);
+    struct bytes most = bytes_from(payload, (len + 7) / 8 * 8);
     assert_int_equal(membership_decode(most, &got), ERR_MALFORMED);
+    put_le64(payload + 1, MANY);
+    most.len = (len - 13 + 7) / 8 * 8;
+    memset(payload + len - 13, 0, 8);
+    assert_int_equal(membership_decode(most, &got), ERR_OK);
     /* A number that has nothing behind it. */
     assert_false(membership_is_wide(bytes_from(payload, 40)));
 }
