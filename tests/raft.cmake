@@ -28,3 +28,15 @@ target_compile_definitions(test_raft_log_format_2 PRIVATE FIXTURES="${CMAKE_CURR
 add_executable(make_log_fixture EXCLUDE_FROM_ALL fixtures/make_log.c)
 set_target_properties(make_log_fixture PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(make_log_fixture PRIVATE pr_raft Threads::Threads)
+# The log in segments. What lies between it and the disk is the test's (unit/raft/disk.c).
+function(journal_test name)
+  unit_test(raft journal_${name} USES pr_raft Threads::Threads)
+  target_sources(test_raft_journal_${name} PRIVATE unit/raft/log_model.c unit/raft/log_model_compare.c unit/raft/disk.c)
+  foreach(call open openat close renameat unlinkat fsync fdatasync pwrite pread)
+    target_link_options(test_raft_journal_${name} PRIVATE -Wl,--wrap=${call})
+  endforeach()
+endfunction()
+foreach(name model)
+  journal_test(${name})
+endforeach()
+# end of the log in segments
