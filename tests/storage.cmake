@@ -45,6 +45,8 @@ unit_test(storage/machine scope_grants ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_escrow ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
+unit_test(storage/machine scope_moves ${storage_lab}
+          SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_room ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine removed ${storage_lab})
@@ -75,6 +77,7 @@ endforeach()
 set(service_world SOURCES tests/unit/storage/service/service_world.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c)
 unit_test(storage/service move_out ${service_world} storage/service/move_out.c storage/service/moves.c
+          storage/service/scopes_moved.c
           ${storage_model} tests/unit/storage/moving.c
           USES pr_storage_query pr_storage_transfer Threads::Threads PkgConfig::SODIUM)
 unit_test(storage/service join_serve ${service_world} storage/service/join_serve.c
