@@ -24,6 +24,7 @@ enum {
     MOVES_MAX = 1000,       /* under way in a cluster */
     FORMER_GROUPS_MAX = 8,  /* moves of an account in 24 hours */
     SCOPE_ENROL_MAX = 1000, /* accounts in one command */
+    MOVE_SHARES_MAX = 2,    /* a domain's and a tenant's */
     DOMAINS_NUMBER_MAX = 1000,
     DOMAINS_NUMBER_LOOKS_MAX = 10000,
     UPLOAD_COUNT_MAX = 4096, /* unfinished ones in a group */

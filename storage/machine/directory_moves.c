@@ -172,8 +172,9 @@ static void former_add(struct apply *apply, Pr__AccountRecord *account)
     account->n_former = kept + 1;
 }
 
-/* What the account holds is held in its new group now. */
-static void scopes_move(struct apply *apply, struct bytes domain_name, uint32_t group)
+/* What the account holds is held in its new group now, and what was granted for it. */
+static void scopes_move(struct apply *apply, struct bytes domain_name, uint32_t from,
+                        uint32_t to)
 {
     const Pr__AccountMoveDone *call = apply->command->account_move_done;
     const Pr__DomainRecord *domain = directory_domain_load(apply, domain_name);
@@ -181,10 +182,10 @@ static void scopes_move(struct apply *apply, struct bytes domain_name, uint32_t 
 
     if (domain == NULL || apply_format(apply) < FORMAT_SCOPES)
         return;
-    directory_scope_moved(apply, PR__SCOPE_KIND__SCOPE_DOMAIN, domain->id, group,
+    directory_scope_moved(apply, PR__SCOPE_KIND__SCOPE_DOMAIN, domain->id, from, to,
                           call->messages, call->bytes);
     if ((tenant = directory_tenant_load(apply, domain->tenant)) != NULL)
-        directory_scope_moved(apply, PR__SCOPE_KIND__SCOPE_TENANT, tenant->id, group,
+        directory_scope_moved(apply, PR__SCOPE_KIND__SCOPE_TENANT, tenant->id, from, to,
                               call->messages, call->bytes);
 }
 
@@ -207,7 +208,7 @@ enum err apply_account_move_done(struct apply *apply)
     account->group = move->to;
     directory_account_store(apply, local, domain, account);
     groups_count(apply, move);
-    scopes_move(apply, domain, move->to);
+    scopes_move(apply, domain, move->from, move->to);
     directory_move_forget(apply, account->id);
     event_account_moved(apply, account->id, account->group);
     return ERR_OK;

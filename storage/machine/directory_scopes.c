@@ -192,16 +192,29 @@ uint64_t directory_scope_limit(struct apply *apply, Pr__ClusterRecord *cluster,
     return scope->limit;
 }
 
-void directory_scope_moved(struct apply *apply, Pr__ScopeKind kind, uint64_t id, uint32_t group,
-                           uint64_t messages, uint64_t bytes)
+static uint64_t difference(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+void directory_scope_moved(struct apply *apply, Pr__ScopeKind kind, uint64_t id, uint32_t from,
+                           uint32_t to, uint64_t messages, uint64_t bytes)
 {
     Pr__ScopeRecord *scope = id != 0 ? scope_of(apply, kind, id) : NULL;
     Pr__ScopeShare *part;
 
     if (scope == NULL || (messages == 0 && bytes == 0))
         return;
-    if ((part = part_find(scope, group)) == NULL)
-        part = part_make(apply, scope, group);
+    if ((part = part_find(scope, from)) != NULL) {
+        if (scope->total->messages != 0)
+            part->granted_messages = difference(part->granted_messages, messages);
+        if (scope->total->bytes != 0)
+            part->granted_bytes = difference(part->granted_bytes, bytes);
+        part_changed(scope, part);
+        part_settle(scope, part);
+    }
+    if ((part = part_find(scope, to)) == NULL)
+        part = part_make(apply, scope, to);
     part->granted_messages =
         scope->total->messages != 0 ? sum(part->granted_messages, messages) : SCOPE_UNLIMITED;
     part->granted_bytes =

@@ -21,9 +21,10 @@ uint64_t directory_scope_limit(struct apply *apply, Pr__ClusterRecord *cluster,
                                Pr__AccountQuota *total);
 /* The scope is gone. */
 void directory_scope_forget(struct apply *apply, Pr__ScopeKind kind, uint64_t id);
-/* An account that holds so much is in `group` now: a fact, which counts as granted. */
-void directory_scope_moved(struct apply *apply, Pr__ScopeKind kind, uint64_t id, uint32_t group,
-                           uint64_t messages, uint64_t bytes);
+/* An account that holds so much is in group `to` now: a fact, which counts as granted there. In
+ * `from` as much less is. */
+void directory_scope_moved(struct apply *apply, Pr__ScopeKind kind, uint64_t id, uint32_t from,
+                           uint32_t to, uint64_t messages, uint64_t bytes);
 
 /* The next domain's id. The caller stores the cluster's record. */
 uint64_t directory_domain_number(Pr__ClusterRecord *cluster);

@@ -4,6 +4,7 @@
 #include "storage/machine/blob.h"
 #include "storage/machine/moving.h"
 #include "storage/machine/scope.h"
+#include "storage/schema/format.h"
 
 bool moving_load(struct db_txn *txn, uint32_t group, uint64_t account_id,
                  struct moving_record *moving)
@@ -108,11 +109,27 @@ enum err apply_move_freeze(struct apply *apply)
     return ERR_OK;
 }
 
+/* What the group is granted now that the account is gone; none below the format. */
+static enum err shares_check(struct apply *apply, const Pr__MoveEnd *call, size_t *count)
+{
+    enum err err = ERR_OK;
+
+    *count = call->moved && apply_format(apply) >= FORMAT_SCOPES ? call->n_shares : 0;
+    if (*count > MOVE_SHARES_MAX)
+        return apply_refuse(apply, ERR_INVALID, "more than a domain and a tenant");
+    for (size_t i = 0; i < *count && err == ERR_OK; i++)
+        err = scope_share_check(apply, call->shares[i]);
+    return err;
+}
+
 enum err apply_move_end(struct apply *apply)
 {
     const Pr__MoveEnd *call = apply->command->move_end;
     struct moving_record moving;
+    struct scope_record scope;
     struct account account;
+    size_t share_count;
+    enum err err;
 
     if (!moving_load(apply->txn, apply->group, call->account_id, &moving) ||
         !moving_is_out(&moving))
@@ -121,10 +138,11 @@ enum err apply_move_end(struct apply *apply)
         return apply_refuse(apply, ERR_CONFLICT, "there was a newer attempt");
     if (call->moved && moving.state != MOVING_OUT_FROZEN)
         return apply_refuse(apply, ERR_CONFLICT, "the account is in use here");
+    if ((err = shares_check(apply, call, &share_count)) != ERR_OK)
+        return err;
     account_load(apply->txn, apply->group, call->account_id, &account);
     moving_delete(apply, account.id);
     if (call->moved) {
-        scope_gone_along(apply->txn, &account);
         account.record = (struct account_record){
             .place = PLACE_ELSEWHERE, .peer = moving.peer, .attempt = moving.attempt};
         doom_account(apply, account.id);
@@ -132,5 +150,9 @@ enum err apply_move_end(struct apply *apply)
         account.record.place = PLACE_HERE;
     }
     account_store(apply->txn, &account);
+    /* In the same entry: what was granted for the account has gone along with it, and nobody
+     * here may fill that room again. */
+    for (size_t i = 0; i < share_count; i++)
+        scope_hear(apply, call->shares[i], &scope);
     return ERR_OK;
 }

@@ -36,13 +36,11 @@ Pr__ScopeShare *scope_share(struct arena *arena, uint32_t group, struct scope_na
 void scope_count(struct db_txn *txn, uint32_t group, const struct account_counted *before,
                  const struct account_counted *now);
 
-/*
- * What was granted for what the account holds has gone along with it to another group, whose
- * part the directory has raised by as much: nobody may use it here any more, even if the
- * directory has not heard yet that the group gives it up. Before the account_store() that
- * counts it no more.
- */
-void scope_gone_along(struct db_txn *txn, const struct account *account);
+/* Refuses what is no share of a limit. */
+enum err scope_share_check(struct apply *apply, const Pr__ScopeShare *share);
+/* What the directory says that the group may use, checked: taken when it is newer than what the
+ * group has heard before. *scope: as it is then. */
+void scope_hear(struct apply *apply, const Pr__ScopeShare *share, struct scope_record *scope);
 
 /*
  * The account is counted where `scopes` says from the next account_store() on; numbers that are

@@ -15,29 +15,40 @@ static enum err name_check(struct apply *apply, Pr__ScopeKind kind, uint64_t id,
     return ERR_OK;
 }
 
+enum err scope_share_check(struct apply *apply, const Pr__ScopeShare *share)
+{
+    if (share == NULL)
+        return apply_refuse(apply, ERR_INVALID, "a grant of nothing");
+    return name_check(apply, share->kind, share->scope_id, share->limit);
+}
+
+void scope_hear(struct apply *apply, const Pr__ScopeShare *share, struct scope_record *scope)
+{
+    struct scope_name name = {share->kind, share->scope_id};
+    bool ended = share->version == SCOPE_ENDED;
+
+    scope_load(apply->txn, apply->group, name, scope);
+    if (share->limit < scope->limit ||
+        (share->limit == scope->limit && share->version <= scope->version))
+        return;
+    scope->limit = share->limit;
+    scope->version = share->version;
+    scope->granted_bytes = ended ? SCOPE_UNLIMITED : share->granted_bytes;
+    scope->granted_messages = ended ? SCOPE_UNLIMITED : share->granted_messages;
+    scope_store(apply->txn, apply->group, name, scope);
+}
+
 enum err apply_scope_grant(struct apply *apply)
 {
     const Pr__ScopeShare *share = apply->command->scope_grant->share;
     struct scope_record scope;
-    struct scope_name name;
     enum err err;
 
-    if (share == NULL)
-        return apply_refuse(apply, ERR_INVALID, "a grant of nothing");
-    if ((err = name_check(apply, share->kind, share->scope_id, share->limit)) != ERR_OK)
+    if ((err = scope_share_check(apply, share)) != ERR_OK)
         return err;
-    name = (struct scope_name){share->kind, share->scope_id};
-    scope_load(apply->txn, apply->group, name, &scope);
-    if (share->limit > scope.limit ||
-        (share->limit == scope.limit && share->version > scope.version)) {
-        bool ended = share->version == SCOPE_ENDED;
-        scope.limit = share->limit;
-        scope.version = share->version;
-        scope.granted_bytes = ended ? SCOPE_UNLIMITED : share->granted_bytes;
-        scope.granted_messages = ended ? SCOPE_UNLIMITED : share->granted_messages;
-        scope_store(apply->txn, apply->group, name, &scope);
-    }
-    apply->outcome->share = scope_share(apply->arena, apply->group, name, &scope);
+    scope_hear(apply, share, &scope);
+    apply->outcome->share = scope_share(
+        apply->arena, apply->group, (struct scope_name){share->kind, share->scope_id}, &scope);
     return ERR_OK;
 }
 

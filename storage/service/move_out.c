@@ -9,6 +9,7 @@
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
 #include "storage/service/limits.h"
+#include "storage/service/scopes.h"
 #include "storage/transfer/account.h"
 
 /*
@@ -178,21 +179,54 @@ static void ended(struct move_out *move, const Pr__Outcome *outcome)
         import_end_send(move, PR__IMPORT_END__KIND__SETTLED, settled, "settle");
 }
 
-static void flipped(struct move_out *move, const Pr__Outcome *outcome)
+static void move_end_send(struct move_out *move)
 {
     Pr__Command command = PR__COMMAND__INIT;
     Pr__MoveEnd end = PR__MOVE_END__INIT;
+    struct db_txn *txn = service_directory_begin(move->service);
+    struct arena arena;
 
+    arena_init(&arena);
+    end.account_id = move->account_id;
+    end.attempt = move->attempt;
+    end.moved = true;
+    scopes_of_move_end(txn, move->account_id, move->from, &arena, &end);
+    command.call_case = PR__COMMAND__CALL_MOVE_END;
+    command.move_end = &end;
+    send(move, move->from, &command, ended, "end");
+    db_abort(&txn);
+    arena_fini(&arena);
+}
+
+/* The directory here knows of the flip, and of what is granted since. */
+static void on_flip_known(void *context, enum err err, uint64_t index, struct bytes unused)
+{
+    struct move_out *move = context;
+
+    (void)index;
+    (void)unused;
+    move->calls--;
+    if (move->ended)
+        move_delete(move);
+    else if (err != ERR_OK)
+        move_end(move, err, "look");
+    else
+        move_end_send(move);
+}
+
+static void flipped(struct move_out *move, const Pr__Outcome *outcome)
+{
     if (refused(move, outcome, "flip"))
         return;
     move->frozen_ms = clock_monotonic_ms() - move->frozen_at_ms;
     move->frozen = false;
-    end.account_id = move->account_id;
-    end.attempt = move->attempt;
-    end.moved = true;
-    command.call_case = PR__COMMAND__CALL_MOVE_END;
-    command.move_end = &end;
-    send(move, move->from, &command, ended, "end");
+    if (service_format(move->service, DIRECTORY_GROUP) < FORMAT_SCOPES) {
+        move_end_send(move);
+        return;
+    }
+    move->calls++;
+    replicator_read(move->service->replicator, DIRECTORY_GROUP,
+                    clock_monotonic_ms() + MOVE_OUT_WRITE_MS, on_flip_known, move);
 }
 
 static void finished(struct move_out *move, const Pr__Outcome *outcome)

@@ -9,6 +9,7 @@
 #include "storage/schema/format.h"
 #include "storage/service/limits.h"
 #include "storage/service/move_out.h"
+#include "storage/service/scopes.h"
 
 struct looked {
     uint64_t account_id;
@@ -107,13 +108,20 @@ static void out_end(struct look *look, const struct looked *row, bool moved)
 {
     Pr__Command command = PR__COMMAND__INIT;
     Pr__MoveEnd end = PR__MOVE_END__INIT;
+    struct db_txn *txn = service_directory_begin(look->service);
+    struct arena arena;
 
+    arena_init(&arena);
     end.account_id = row->account_id;
     end.attempt = row->moving.attempt;
     end.moved = moved;
+    if (moved)
+        scopes_of_move_end(txn, row->account_id, look->group, &arena, &end);
     command.call_case = PR__COMMAND__CALL_MOVE_END;
     command.move_end = &end;
     end_send(look, &command);
+    db_abort(&txn);
+    arena_fini(&arena);
 }
 
 static void in_end(struct look *look, const struct looked *row, Pr__ImportEnd__Kind kind)

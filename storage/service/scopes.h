@@ -55,4 +55,9 @@ Pr__AccountScopes *scopes_of_command(struct service *service, struct db_txn *dir
 /* About how many mail groups there are. */
 unsigned scopes_groups(struct db_txn *directory, struct arena *arena);
 
+/* What a group may use after an account has left it, for its MoveEnd: by a directory that knows
+ * that the account has moved. In `arena`. */
+void scopes_of_move_end(struct db_txn *directory, uint64_t account_id, uint32_t group,
+                        struct arena *arena, Pr__MoveEnd *end);
+
 #endif

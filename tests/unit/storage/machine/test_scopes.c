@@ -201,7 +201,7 @@ static void accounts_that_move_are_counted_once(void **state)
     assert_int_equal(scope_lab_rows(lab), 0);
 }
 
-static void move_ends(struct lab *lab, bool moved)
+static enum err move_ends(struct lab *lab, bool moved, Pr__ScopeShare **shares, size_t count)
 {
     Pr__MoveStart start = PR__MOVE_START__INIT;
     Pr__MoveFreeze freeze = PR__MOVE_FREEZE__INIT;
@@ -212,30 +212,47 @@ static void move_ends(struct lab *lab, bool moved)
     start.to = 2;
     start.attempt = freeze.attempt = end.attempt = ++attempt;
     end.moved = moved;
+    end.shares = shares;
+    end.n_shares = count;
     lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_start, MOVE_START, &start));
     lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_freeze, MOVE_FREEZE, &freeze));
-    assert_int_equal(lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_end, MOVE_END, &end))->err,
-                     ERR_OK);
+    return (enum err)lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(move_end, MOVE_END, &end))->err;
 }
 
-/* The room that an account takes goes along with it: nobody in its old group may fill it again.
+/*
+ * The room that an account takes goes along with it, in the entry that uncounts it: nobody in
+ * its old group may fill it again, also when a grant from before comes late.
  */
 static void a_grant_goes_along_with_what_it_was_for(void **state)
 {
     struct lab *lab = *state;
+    Pr__ScopeShare left = PR__SCOPE_SHARE__INIT;
+    Pr__ScopeShare *shares[] = {&left, &left, &left};
     const Pr__ScopeShare *share;
 
     scope_lab_grant(lab, OF_DOMAIN, DOMAIN_A, LIMIT, 1, UINT64_MAX, 12);
     scope_lab_deliver_to(lab, "12345", ANN, scope_lab_in_a(lab, LIMIT));
     scope_lab_deliver_to(lab, "1234", BEA, scope_lab_in_a(lab, LIMIT));
-    move_ends(lab, false);
+    left.kind = OF_DOMAIN;
+    left.scope_id = DOMAIN_A;
+    left.limit = LIMIT;
+    left.version = 3;
+    left.granted_messages = UINT64_MAX;
+    left.granted_bytes = 7;
+    assert_int_equal(move_ends(lab, false, shares, 1), ERR_OK); /* it stays */
     assert_int_equal(scope_lab_share(lab, OF_DOMAIN, DOMAIN_A)->granted_bytes, 12);
-    move_ends(lab, true);
+    assert_int_equal(move_ends(lab, true, shares, 3), ERR_INVALID);
+    left.limit = 0;
+    assert_int_equal(move_ends(lab, true, shares, 1), ERR_INVALID);
+    left.limit = LIMIT;
+    scope_lab_expect(lab, OF_DOMAIN, DOMAIN_A, 2, 9); /* nothing has changed */
+    assert_int_equal(move_ends(lab, true, shares, 1), ERR_OK);
+    scope_lab_grant(lab, OF_DOMAIN, DOMAIN_A, LIMIT, 2, UINT64_MAX, 12); /* late */
     share = scope_lab_share(lab, OF_DOMAIN, DOMAIN_A);
     assert_int_equal(share->granted_bytes, 7);
     assert_int_equal(share->granted_messages, UINT64_MAX);
     assert_int_equal(share->used_bytes, 4);
-    assert_int_equal(share->version, 1); /* the directory has still to hear of it */
+    assert_int_equal(share->version, 3);
     assert_int_equal(scope_lab_deliver_to(lab, "1234", BEA, scope_lab_in_a(lab, LIMIT))->err,
                      ERR_GRANT);
     assert_int_equal(scope_lab_deliver_to(lab, "123", BEA, scope_lab_in_a(lab, LIMIT))->err,
