@@ -43,7 +43,12 @@ static void in_pool(void *context)
     struct read_job *job = context;
     uint64_t begun_ms = clock_monotonic_ms();
     struct db_txn *txn = db_read_begin(service_db(job->service, job->group));
+    uint64_t applied = machine_applied(txn, job->group);
 
+    /* More may have been applied meanwhile, and whoever has seen it must not be shown less by
+     * another replica. */
+    if (applied > job->index)
+        job->index = applied;
     /* In the same transaction: a copy of the state may have begun while the job waited. */
     if (local_partial(txn, job->group, NULL))
         db_fail(txn, ERR_UNAVAILABLE);
