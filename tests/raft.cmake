@@ -14,6 +14,8 @@ unit_test(raft follower USES pr_raft)
 unit_test(raft operations USES pr_raft)
 unit_test(raft guards USES pr_raft)
 unit_test(raft trim USES pr_raft)
+unit_test(raft trim_second USES pr_raft)
+unit_test(raft batches USES pr_raft)
 unit_test(raft replicator USES pr_raft)
 fuzz_target(raft_wire USES pr_raft)
 # The transport alone, over wires that break.
