@@ -189,6 +189,9 @@ enum err journal_segment_grow(struct journal *journal, struct journal_segment *s
 {
     enum err err = zeros_write(segment->fd, segment->size, size);
 
+    /* A head that says more than there is would be damage. */
+    if (err == ERR_OK && fsync(segment->fd) != 0)
+        err = journal_complain("log: flush failed", segment->number, errno);
     if (err != ERR_OK)
         return err;
     segment->size = size;
