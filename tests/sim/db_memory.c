@@ -251,3 +251,17 @@ void db_statistics(struct db *db, struct db_statistics *statistics)
 {
     *statistics = (struct db_statistics){.map_bytes = db->map_bytes, .readers = db->reading};
 }
+
+void db_table_statistics(struct db *db, enum db_table table, uint64_t *rows, uint64_t *bytes)
+{
+    struct tree_walk walk;
+    struct bytes key;
+    struct bytes value;
+
+    *rows = *bytes = 0;
+    tree_walk_seek(&walk, db->committed.tables[table], bytes_from(NULL, 0));
+    while (tree_walk_next(&walk, &key, &value)) {
+        ++*rows;
+        *bytes += key.len + value.len;
+    }
+}

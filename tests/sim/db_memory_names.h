@@ -27,6 +27,7 @@
 #define db_cursor_before memory_cursor_before
 #define db_cursor_delete memory_cursor_delete
 #define db_statistics memory_statistics
+#define db_table_statistics memory_table_statistics
 #define db_txn_number memory_txn_number
 #define db_watch_new memory_watch_new
 #define db_watch_free memory_watch_free
