@@ -89,3 +89,5 @@ unit_test(storage/service purges ${service_world} storage/service/purges.c
 unit_test(storage/service fence_hello ${service_world} storage/service/fence.c storage/service/identity.c
           USES pr_storage_query pr_storage_machine)
 unit_test(storage/service scopes_plan SOURCES storage/service/scopes_plan.c USES pr_schema pr_base)
+unit_test(storage/service scopes_ask SOURCES storage/service/scopes.c storage/service/scopes_plan.c
+          USES pr_schema pr_base)

@@ -28,6 +28,7 @@ struct ask {
     uint32_t group;
     Pr__ScopeShare share; /* as the last refusal, or the group, told it */
     struct waiter *waiters;
+    unsigned short_count;       /* of the waiters */
     struct scopes_amount asked; /* what would be granted in all, if there were as much */
     bool scarce;                /* there was not */
     bool under_way;             /* a command */
@@ -38,7 +39,7 @@ struct ask {
 struct scopes {
     struct service *service;
     struct ask *first;
-    unsigned count;
+    unsigned short_count; /* waiters of all */
 };
 
 struct scopes *scopes_new(struct service *service)
@@ -56,7 +57,7 @@ static void ask_free(struct ask *ask)
     *ask->self = ask->next;
     if (ask->next != NULL)
         ask->next->self = ask->self;
-    ask->scopes->count--;
+    ask->scopes->short_count -= ask->short_count;
     free(ask->text);
     free(ask);
 }
@@ -142,28 +143,52 @@ static void on_pause(void *context)
     ask_start(ask);
 }
 
+static bool may_wait(const struct ask *ask)
+{
+    return ask->short_count < SCOPES_SHORT_MAX &&
+           ask->scopes->short_count < SCOPES_SHORT_TOTAL_MAX;
+}
+
+/* Where a waiter goes now; NULL: it waits on. */
+static struct waiter **waiter_sort(struct ask *ask, struct waiter *waiter,
+                                   struct waiter **content, struct waiter **refused,
+                                   struct waiter **late)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (scopes_plan_fits(&ask->share, waiter->need))
+        return content;
+    if (!ask->scarce)
+        return now_ms >= waiter->deadline_ms ? late : NULL;
+    if (now_ms >= waiter->deadline_ms ||
+        (waiter->short_ms != 0 && now_ms - waiter->short_ms >= SCOPES_WAIT_MS))
+        return refused;
+    if (waiter->short_ms == 0) {
+        if (!may_wait(ask))
+            return refused;
+        waiter->short_ms = now_ms;
+        ask->short_count++;
+        ask->scopes->short_count++;
+    }
+    return NULL;
+}
+
 /* Takes those out of the list for whom there is room now, and those whose time is up. */
 static void waiters_sort(struct ask *ask, struct waiter **content, struct waiter **refused,
                          struct waiter **late)
 {
-    uint64_t now_ms = clock_monotonic_ms();
     struct waiter **at = &ask->waiters;
 
     while (*at != NULL) {
         struct waiter *waiter = *at;
-        struct waiter **to = NULL;
-        if (scopes_plan_fits(&ask->share, waiter->need))
-            to = content;
-        else if (ask->scarce && waiter->short_ms != 0 &&
-                 now_ms - waiter->short_ms >= SCOPES_WAIT_MS)
-            to = refused;
-        else if (now_ms >= waiter->deadline_ms)
-            to = ask->scarce ? refused : late;
+        struct waiter **to = waiter_sort(ask, waiter, content, refused, late);
         if (to == NULL) {
-            if (ask->scarce && waiter->short_ms == 0)
-                waiter->short_ms = now_ms;
             at = &waiter->next;
             continue;
+        }
+        if (waiter->short_ms != 0) {
+            ask->short_count--;
+            ask->scopes->short_count--;
         }
         *at = waiter->next;
         waiter->next = *to;
@@ -297,7 +322,6 @@ static struct ask *ask_of(struct scopes *scopes, uint32_t group, const Pr__Scope
     if (ask->next != NULL)
         ask->next->self = &ask->next;
     scopes->first = ask;
-    scopes->count++;
     return ask;
 }
 

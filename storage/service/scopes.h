@@ -20,7 +20,12 @@ struct scopes;
 enum {
     SCOPES_WAIT_MS = 2000,
     SCOPES_AGAIN_MS = 150, /* between questions while nothing is left */
-    SCOPES_ASK_MS = 5000,  /* a command's deadline: then there is no majority */
+    /* Who waits for others to give back takes a front end's place meanwhile: of one group and
+     * scope, and in all. The next one is refused when the directory says that nothing is left.
+     */
+    SCOPES_SHORT_MAX = 32,
+    SCOPES_SHORT_TOTAL_MAX = 256,
+    SCOPES_ASK_MS = 5000, /* a command's deadline: then there is no majority */
 };
 
 struct scopes *scopes_new(struct service *service);

@@ -13,7 +13,7 @@
 struct scopes_enrol;
 
 enum {
-    SCOPES_ENROL_PASS_MS = 30 * 1000, /* between walks through a group's accounts */
+    SCOPES_ENROL_PASS_MS = 10 * 1000, /* between walks through a group's accounts */
     SCOPES_ENROL_LOOKS = 4096,        /* accounts looked at in one transaction */
     SCOPES_ENROL_STEP = 256,          /* accounts in one command */
     SCOPES_NUMBER_STEP = 500,         /* domains in one command */
