@@ -135,19 +135,16 @@ static bool keeps_less(uint64_t granted, uint64_t used, uint64_t part, bool all,
     return true;
 }
 
+/* Where more is granted than there is, the part is nothing: nobody keeps what is not used. */
 static bool give_back(const struct scopes_look *look, struct scopes_amount part,
                       struct scopes_step *step)
 {
     const Pr__ScopeRecord *record = look->record;
     struct scopes_amount granted = granted_of(look->row);
     struct scopes_amount used = used_of(look->row);
-    struct scopes_amount sum = granted_in_all(record);
-    const Pr__AccountQuota *total = record->total;
     bool any = record->wanted_bytes == 0 && record->wanted_messages == 0;
-    bool bytes = (look->wanted && (any || record->wanted_bytes > 0)) ||
-                 (total != NULL && total->bytes > 0 && sum.bytes > total->bytes);
-    bool messages = (look->wanted && (any || record->wanted_messages > 0)) ||
-                    (total != NULL && total->messages > 0 && sum.messages > total->messages);
+    bool bytes = look->wanted && (any || record->wanted_bytes > 0);
+    bool messages = look->wanted && (any || record->wanted_messages > 0);
     bool less = keeps_less(granted.bytes, used.bytes, part.bytes, bytes, &step->amount.bytes);
 
     less |= keeps_less(granted.messages, used.messages, part.messages, messages,

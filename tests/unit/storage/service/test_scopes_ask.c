@@ -285,6 +285,7 @@ static void one_question_serves_all_who_wait(void **state)
     assert_int_equal(world.share.used_bytes, 0);
     assert_int_equal(world.share.version, 4);
     refused_write(100, 5, 20000); /* while it is under way */
+    assert_null(world.fired);
     granted(100, 210);
     assert_int_equal(heard.content, 4);
     assert_int_equal(world.asks, 1);
@@ -305,6 +306,22 @@ static void who_does_not_fit_asks_again(void **state)
     assert_int_equal(world.ask.need_bytes, 185);
     granted(165, 240);
     assert_int_equal(heard.content, 1);
+}
+
+/* Of the refusal: an account that the write would bring along is not yet counted. */
+static void what_is_used_is_not_less_than_was_refused(void **state)
+{
+    (void)state;
+    refused_write(100, 20, 1100);
+    timer_fires();
+    granted(60, 119);
+    assert_int_equal(heard.content, 0);
+    world.now_ms = 1200; /* and there was no shortage */
+    timer_fires();
+    answer(ERR_OK, ERR_OK, 0, 170);
+    answer(ERR_OK, ERR_OK, 170, 170);
+    assert_int_equal(heard.unavailable, 1);
+    assert_int_equal(heard.refused, 0);
 }
 
 static void what_others_give_back_is_waited_for(void **state)
@@ -370,19 +387,17 @@ static void a_small_one_gets_what_a_large_one_cannot(void **state)
 static void not_all_may_wait(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < SCOPES_SHORT_MAX + 10; i++)
-        refused_write(100, 20, 20000);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
-    assert_int_equal(heard.refused, 10);
-    timer_fires();
-    granted(100, 100 + 20 * SCOPES_SHORT_MAX);
-    assert_int_equal(heard.content, SCOPES_SHORT_MAX);
-    for (unsigned i = 0; i < SCOPES_SHORT_MAX; i++) /* their places are free again */
-        refused_write(100, 20, 20000);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
-    assert_int_equal(heard.refused, 10);
+    /* Again and again: their places are free again. */
+    for (unsigned round = 1; round < 2 * SCOPES_SHORT_TOTAL_MAX / SCOPES_SHORT_MAX; round++) {
+        for (unsigned i = 0; i < SCOPES_SHORT_MAX + 10; i++)
+            refused_write(100, 20, world.now_ms + 20000);
+        timer_fires();
+        answer(ERR_OK, ERR_QUOTA, 0, 100);
+        assert_int_equal(heard.refused, 10 * round);
+        timer_fires();
+        granted(100, 100 + 20 * SCOPES_SHORT_MAX);
+        assert_int_equal(heard.content, SCOPES_SHORT_MAX * round);
+    }
 }
 
 static void without_a_majority_nobody_is_over_a_limit(void **state)
@@ -420,6 +435,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_question_serves_all_who_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_does_not_fit_asks_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_used_is_not_less_than_was_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_others_give_back_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_room_is_said_after_a_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_small_one_gets_what_a_large_one_cannot, set_up,

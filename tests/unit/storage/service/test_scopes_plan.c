@@ -236,6 +236,8 @@ static void more_is_asked_for_before_it_is_needed(void **state)
     assert_int_equal(scopes_plan_duty(&look).amount.bytes, chunk);
     look.wanted = true; /* others need it more */
     assert_int_not_equal(duty(), SCOPES_DUTY_ASK);
+    row.used_bytes = 100 * MIB;
+    assert_int_equal(duty(), SCOPES_DUTY_NONE);
     look.wanted = false;
     row.used_bytes = 100 * MIB;
     total.bytes = 200 * MIB + 8 * (uint64_t)SCOPES_AHEAD_BYTES_MIN - 8;
