@@ -29,6 +29,14 @@ foreach(bug persisted-before-durable vote-not-durable ack-before-apply wrong-sit
   set_tests_properties(sim/bug-${bug} PROPERTIES LABELS sim)
 endforeach()
 
+add_test(NAME sim/service-fresh COMMAND sim-service --fresh 400 --seconds 45
+         --file ${CMAKE_CURRENT_SOURCE_DIR}/sim/service_seeds)
+set_tests_properties(sim/service-fresh PROPERTIES LABELS sim)
+foreach(bug cancel-forgotten stale-session move-double)
+  add_test(NAME sim/bug-${bug} COMMAND sim-service --seeds 1 300 --bug ${bug})
+  set_tests_properties(sim/bug-${bug} PROPERTIES LABELS sim)
+endforeach()
+
 # Both implementations of storage/db/db.h in one program: the one in memory under other names.
 add_library(db_memory_renamed OBJECT sim/db_memory.c sim/db_memory_cursor.c sim/db_memory_watch.c sim/db_tree.c unit/sim/db_play.c)
 target_include_directories(db_memory_renamed PRIVATE ${PROJECT_SOURCE_DIR})

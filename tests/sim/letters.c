@@ -11,7 +11,6 @@
 enum {
     ATTEMPTS_MAX = 3,
     FRAME_BYTES = 120,
-    SETTLE_SLACK_MS = 50,
     RANDOM_SIZE = 10,
 };
 
@@ -91,17 +90,12 @@ ProtobufCBinaryData letter_request_id(struct world *world, unsigned node, struct
 }
 
 /*
- * A store that says "not now" before the time for settling is over (write.c: a third of the
- * deadline at most, and SETTLE_MS from then on) has made sure that the request takes no effect.
- * Any other word than that is a refusal, unless it comes from a store that may not know that
- * the request was there before.
+ * A store that says anything else than that it does not know has made sure that the request
+ * takes no effect (write.c), unless it may not know that the request was there before.
  */
-bool letter_never(const Pr__Reply *reply, uint64_t deadline_ms)
+bool letter_never(const Pr__Reply *reply)
 {
-    if (reply == NULL || rpc_answer.sends != 1)
-        return false;
-    return reply->err != ERR_UNAVAILABLE ||
-           rpc_answer.took_ms + SETTLE_SLACK_MS < deadline_ms - deadline_ms / 3 + SETTLE_MS;
+    return reply != NULL && rpc_answer.sends == 1 && reply->err != ERR_UNKNOWN;
 }
 
 void letter_end(struct world *world, struct letter *letter, int state)
@@ -191,10 +185,9 @@ static void on_answer(void *context, const Pr__Reply *reply)
 
     world->stats->calls_again += rpc_answer.sends > 1;
     if (world->verbose && (reply == NULL || reply->err != ERR_OK))
-        printf("t=%llu letter %llu on node %u: %s after %llu ms\n",
-               (unsigned long long)world->now_ms, (unsigned long long)delivery->letter->number,
-               delivery->node + 1, reply != NULL ? err_name((enum err)reply->err) : "no answer",
-               (unsigned long long)rpc_answer.took_ms);
+        printf("t=%llu letter %llu on node %u: %s\n", (unsigned long long)world->now_ms,
+               (unsigned long long)delivery->letter->number, delivery->node + 1,
+               reply != NULL ? err_name((enum err)reply->err) : "no answer");
     if (world->failure[0] != '\0') {
         delivery_drop(delivery);
     } else if (reply != NULL && reply->err == ERR_OK) {
@@ -206,7 +199,7 @@ static void on_answer(void *context, const Pr__Reply *reply)
                                      .run = again,
                                      .data = delivery,
                                      .drop = delivery_drop});
-    } else if (delivery->attempts == 1 && letter_never(reply, delivery->request->deadline_ms)) {
+    } else if (delivery->attempts == 1 && letter_never(reply)) {
         delivery_end(delivery, LETTER_NEVER);
     } else {
         delivery_end(delivery, LETTER_UNKNOWN);

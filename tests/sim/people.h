@@ -89,7 +89,6 @@ struct visitor {
     struct letter *letter;
     uint32_t uids[8];
     unsigned uid_count;
-    uint64_t deadline_ms;
     struct view view;
 };
 
@@ -128,7 +127,7 @@ Pr__Body *letter_body(struct world *world, const struct letter *letter, bool blo
 /* An id for a request, made on that node. 16 bytes in `arena`. */
 ProtobufCBinaryData letter_request_id(struct world *world, unsigned node, struct arena *arena);
 /* Whether the answer to a call that was made once is certain never to take effect. */
-bool letter_never(const Pr__Reply *reply, uint64_t deadline_ms);
+bool letter_never(const Pr__Reply *reply);
 void letter_end(struct world *world, struct letter *letter, int state);
 
 /* ---- visitors.c ---- */

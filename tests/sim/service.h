@@ -36,8 +36,8 @@ struct service_world {
     unsigned setup; /* steps taken */
     unsigned setup_node;
     bool setup_waits;
+    bool failing;                /* its disks will */
     bool began;                  /* the cluster stands, and people use it */
-    bool swept;                  /* the last look has been */
     uint32_t home[ACCOUNTS + 1]; /* the group of an account, by the directory's log */
     struct people *people;
 };
@@ -62,8 +62,7 @@ uint64_t node_wall_ms(const struct world *world, unsigned node);
 
 /* Of the call whose answer is being given to its owner. */
 struct rpc_answer {
-    unsigned sends;   /* how often it was sent */
-    uint64_t took_ms; /* by the clock of the node that answered, from its arrival there */
+    unsigned sends; /* how often it was sent */
 };
 extern struct rpc_answer rpc_answer;
 

@@ -123,8 +123,7 @@ static void applied(struct world *world, struct event *event)
 
     if (node->dying || node->failed)
         return;
-    if (world->plan.failing && !world->calm && world->service->began &&
-        sim_chance(world, FAILING_PERMILLE)) {
+    if (world->plan.failing && !world->calm && sim_chance(world, FAILING_PERMILLE)) {
         world->stats->state_errors++;
         node->failed = true;
         node_wake(node);

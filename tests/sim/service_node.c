@@ -130,6 +130,10 @@ static void life_end(struct node *node)
     uint64_t random = world->random;
     uint64_t hash = world->hash;
     loop_sim_drain(life->loop);
+    /* What asked other nodes hears that there is none, and ends from the loop. */
+    for (unsigned i = 0; i < life->service.node_count; i++)
+        rpc_client_free(&life->service.nodes[i]->rpc);
+    loop_sim_drain(life->loop);
     service_close(&life->service);
     loop_free(&life->loop);
     arena_fini(&life->process.arena);

@@ -57,7 +57,6 @@ struct rpc_request {
     uint64_t client;
     uint64_t epoch;
     uint64_t ticket;
-    uint64_t arrived_ms;
     struct buffer body;
 };
 
@@ -71,7 +70,6 @@ struct message {
     unsigned from;
     unsigned to;
     uint64_t ticket;
-    uint64_t took_ms;
     struct buffer body;
 };
 
@@ -151,13 +149,13 @@ static void call_unlink(struct call *call)
     *at = call->next;
 }
 
-static void call_end(struct call *call, enum err err, struct bytes reply, uint64_t took_ms)
+static void call_end(struct call *call, enum err err, struct bytes reply)
 {
     rpc_done *done = call->done;
     void *context = call->context;
 
     call_unlink(call);
-    rpc_answer = (struct rpc_answer){call->sends, took_ms};
+    rpc_answer = (struct rpc_answer){call->sends};
     call_free(call);
     done(context, err, reply);
 }
@@ -169,12 +167,11 @@ static void arrive_reply(struct rpc_client *client, const struct message *messag
     while (call != NULL && call->ticket != message->ticket)
         call = call->next;
     if (call != NULL)
-        call_end(call, ERR_OK, buffer_bytes(&message->body), message->took_ms);
+        call_end(call, ERR_OK, buffer_bytes(&message->body));
 }
 
 static void arrive_request(struct rpc_server *server, struct message *message)
 {
-    struct world *world = loop_world(server->loop);
     struct rpc_request *request = calloc(1, sizeof(*request));
     struct rpc_peer peer = {
         .connection = message->connection,
@@ -190,7 +187,6 @@ static void arrive_request(struct rpc_server *server, struct message *message)
         .client = message->client,
         .epoch = message->epoch,
         .ticket = message->ticket,
-        .arrived_ms = node_monotonic_ms(world, message->to),
         .body = message->body,
     };
     message->body = (struct buffer)BUFFER_EMPTY;
@@ -344,7 +340,7 @@ void rpc_client_free(struct rpc_client **client)
     *client = NULL;
     loop_timer_stop(&ending->beat);
     while (ending->calls != NULL)
-        call_end(ending->calls, ERR_CLOSED, bytes_from(NULL, 0), 0);
+        call_end(ending->calls, ERR_CLOSED, bytes_from(NULL, 0));
     if (ending->up)
         disconnected(server_find(world, ending->server), ending->connection);
     while (*at != ending)
@@ -359,7 +355,7 @@ static void on_deadline(void *context)
     struct call *call = context;
 
     call->deadline = NULL;
-    call_end(call, ERR_TIMEOUT, bytes_from(NULL, 0), 0);
+    call_end(call, ERR_TIMEOUT, bytes_from(NULL, 0));
 }
 
 uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
@@ -476,7 +472,6 @@ void rpc_reply(struct rpc_request *request, struct bytes body)
             .from = node,
             .to = loop_node(client->loop),
             .ticket = request->ticket,
-            .took_ms = node_monotonic_ms(world, node) - request->arrived_ms,
         };
         buffer_add(&message->body, body);
         message_send(world, message, &client->last_ms[1]);

@@ -20,7 +20,7 @@ static void plan_unfold(struct world *world)
     plan->cross_dc = sim_below(world, 3) == 0;
     plan->trim = sim_below(world, 2) == 0;
     plan->tight = plan->trim && sim_below(world, 3) != 0;
-    plan->failing = sim_below(world, 4) == 0;
+    world->service->failing = sim_below(world, 4) == 0;
     plan->jumps = sim_below(world, 3) == 0;
     plan->pauses = sim_below(world, 3) == 0;
 }
@@ -42,6 +42,7 @@ static void calm(struct world *world, struct event *event)
 void people_world_begin(struct world *world)
 {
     world->calm_at_ms = world->now_ms + FAULTS_MS;
+    world->plan.failing = world->service->failing;
     sim_at(world, (struct event){.at_ms = world->calm_at_ms, .run = calm});
     faults_setup(world);
 }
@@ -77,6 +78,7 @@ void sim_run(uint64_t seed, enum bug bug, bool gate, bool verbose, struct sim_re
     fronts_close(world);
     nodes_teardown(world);
     people_fini(world);
-    sim_world_free(world, result);
     service_runtime_end();
+    free(world->service);
+    sim_world_free(world, result);
 }

@@ -78,6 +78,8 @@ static void view_remove(struct view *view, const Pr__UidRange *range)
 
     while (to < view->count && view->seen[to].uid <= range->last)
         to++;
+    if (from == to)
+        return;
     memmove(view->seen + from, view->seen + to, (view->count - to) * sizeof(*view->seen));
     view->count -= to - from;
 }

@@ -42,6 +42,14 @@ static bool answered(struct visitor *visitor, const Pr__Reply *reply)
     return reply != NULL && reply->err == ERR_OK && world->failure[0] == '\0';
 }
 
+static void tell(const struct visitor *visitor, const char *what, uint64_t modseq)
+{
+    if (visitor->world->verbose)
+        printf("t=%llu visitor %u of account %u on node %u, session %llx: %s %llu\n",
+               LLU(visitor->world->now_ms), visitor->number, visitor->view.account,
+               visitor->node + 1, LLU(visitor->session), what, LLU(modseq));
+}
+
 static void call(struct visitor *visitor, Pr__Request *request, front_done *done)
 {
     struct world *world = visitor->world;
@@ -51,7 +59,6 @@ static void call(struct visitor *visitor, Pr__Request *request, front_done *done
     request->session = visitor->session;
     if (request->deadline_ms == 0)
         request->deadline_ms = READ_MS;
-    visitor->deadline_ms = request->deadline_ms;
     front_call(world, visitor->node, ROLE_IMAP, request, done, visitor);
 }
 
@@ -72,6 +79,11 @@ static void on_changes(void *context, const Pr__Reply *reply)
         sim_fail(world, "LOST: the inbox of account %u", visitor->view.account);
         return;
     }
+    tell(visitor, visitor->fresh ? "sees anew" : "sees", answer->info->highest_modseq);
+    const struct service_life *life = world->service->lives[visitor->node];
+    world->stats->remote_views +=
+        life != NULL &&
+        !read_is_local(&life->service, world->service->home[visitor->view.account]);
     view_apply(world, &visitor->view, answer);
     if (answer->more) {
         changes_ask(visitor, visitor->fresh);
@@ -111,6 +123,7 @@ static void on_opened(void *context, const Pr__Reply *reply)
         sim_fail(world, "STALE: account %u is opened at %llu, %llu had been shown",
                  visitor->view.account, LLU(info->highest_modseq),
                  LLU(inbox_floor(inbox, begun)));
+    tell(visitor, "opens", info->highest_modseq);
     visitor->mailbox = info->id;
     visitor->told = 0;
     view_clear(&visitor->view);
@@ -188,6 +201,7 @@ static void written(struct visitor *visitor, const Pr__Reply *reply)
 {
     uint64_t modseq = reply->outcome != NULL ? reply->outcome->modseq : 0;
 
+    tell(visitor, "has changed", modseq);
     if (modseq > visitor->view.floor && visitor->session != 0)
         visitor->view.floor = modseq;
     if (modseq != 0)
@@ -206,7 +220,7 @@ static void on_appended(void *context, const Pr__Reply *reply)
 {
     struct visitor *visitor = context;
     struct world *world = visitor->world;
-    bool never = letter_never(reply, visitor->deadline_ms);
+    bool never = letter_never(reply);
     bool good = answered(visitor, reply);
 
     if (world->failure[0] != '\0')
