@@ -91,3 +91,9 @@ unit_test(storage/service fence_hello ${service_world} storage/service/fence.c s
 unit_test(storage/service scopes_plan SOURCES storage/service/scopes_plan.c USES pr_schema pr_base)
 unit_test(storage/service scopes_ask SOURCES storage/service/scopes.c storage/service/scopes_plan.c
           USES pr_schema pr_base)
+unit_test(storage/service join ${service_world} storage/service/join.c storage/service/token.c
+          storage/service/identity.c storage/service/cluster_folder.c
+          node/runtime/tls_make.c node/runtime/tls_pem.c
+          USES pr_storage_query pr_storage_machine pr_raft PkgConfig::OPENSSL PkgConfig::SODIUM)
+unit_test(storage/service compaction ${service_world} storage/service/compaction.c
+          USES pr_storage_query pr_storage_machine)

@@ -103,6 +103,15 @@ void loop_work(struct loop *loop, void (*work)(void *context), void (*done)(void
     task->context = context;
 }
 
+void loop_post(struct loop *loop, void (*call)(void *context), void *context)
+{
+    struct task *task = task_add();
+
+    (void)loop;
+    task->worked = call;
+    task->context = context;
+}
+
 void write_entry(struct service *service, uint32_t group, struct bytes entry,
                  struct bytes request_id, uint64_t deadline_ms, write_done *done, void *context)
 {
@@ -231,7 +240,8 @@ static void task_do(struct task *task)
         task->fresh(task->context, world.reads_fail ? ERR_UNAVAILABLE : ERR_OK,
                     world.lab->index, bytes_from(NULL, 0));
     } else {
-        task->work(task->context);
+        if (task->work != NULL)
+            task->work(task->context);
         task->worked(task->context);
     }
 }
