@@ -47,6 +47,8 @@ unit_test(storage/machine scope_escrow ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_moves ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
+unit_test(storage/query scopes ${storage_lab}
+          SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_room ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine removed ${storage_lab})
