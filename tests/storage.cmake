@@ -54,6 +54,7 @@ unit_test(storage/machine scope_room ${storage_lab}
 unit_test(storage/machine removed ${storage_lab})
 set(storage_copying SOURCES tests/unit/storage/transfer/copying.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c USES pr_storage_query pr_storage_transfer Threads::Threads)
+unit_test(storage/transfer compare ${storage_copying})
 unit_test(storage/transfer transfer ${storage_copying} SOURCES ${storage_model})
 unit_test(storage/transfer transfer_threads ${storage_copying} SOURCES ${storage_model}
           LABELS threads)

@@ -31,6 +31,15 @@ static const struct output_column check_columns[] = {
     {"damaged", "damaged", OUTPUT_NUMBER},
     {"repaired", "repaired", OUTPUT_NUMBER},
     {"lost", "lost", OUTPUT_NUMBER},
+    {"ranges", "ranges of rows compared", OUTPUT_NUMBER},
+    {"ranges_open", "not sure of", OUTPUT_NUMBER},
+};
+
+static const struct output_column difference_columns[] = {
+    {"group", "GROUP", OUTPUT_NUMBER},
+    {"table", "ROWS OF", OUTPUT_TEXT},
+    {"node", "NOT AS ON NODE", OUTPUT_NUMBER},
+    {"minority", "ALONE", OUTPUT_NUMBER},
 };
 
 static json_int_t number(uint64_t value)
@@ -100,6 +109,20 @@ static const Pr__StorageCheckAnswer *ask_check(struct cli *cli, bool start)
     return NULL;
 }
 
+static json_t *differences_json(const Pr__StorageCheckAnswer *answer)
+{
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < answer->n_differences; i++) {
+        const Pr__RowDifference *row = answer->differences[i];
+        json_t *made =
+            json_pack("{s:I, s:s, s:I, s:I}", "group", number(row->group), "table", row->table,
+                      "node", number(row->node_id), "minority", number(row->minority_node_id));
+        CHECK(made != NULL && json_array_append_new(rows, made) == 0);
+    }
+    return rows;
+}
+
 enum cli_exit cli_storage_check(struct cli *cli)
 {
     struct progress progress;
@@ -117,16 +140,27 @@ enum cli_exit cli_storage_check(struct cli *cli)
         progress_end(&progress);
     if (answer == NULL)
         return CLI_FAILED;
+    json_t *differences = differences_json(answer);
+    if (!cli_has(cli, OPTION_JSON) && answer->n_differences > 0) {
+        printf(
+            "Rows that are not the same on all replicas (alone: the node that differs from a "
+            "majority, 0: nobody knows):\n");
+        output_table(differences, difference_columns, OUTPUT_COUNT(difference_columns));
+        fputc('\n', stdout);
+    }
     enum cli_exit ended = output_record(
         cli,
-        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "running",
-                  (int)answer->running, "begun_ms", number(answer->begun_ms), "ended_ms",
-                  number(answer->ended_ms), "groups", number(answer->groups), "groups_done",
-                  number(answer->groups_done), "bodies", number(answer->bodies), "bytes",
-                  number(answer->bytes), "damaged", number(answer->damaged), "repaired",
-                  number(answer->repaired), "lost", number(answer->lost)),
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+                  "running", (int)answer->running, "begun_ms", number(answer->begun_ms),
+                  "ended_ms", number(answer->ended_ms), "groups", number(answer->groups),
+                  "groups_done", number(answer->groups_done), "bodies", number(answer->bodies),
+                  "bytes", number(answer->bytes), "damaged", number(answer->damaged),
+                  "repaired", number(answer->repaired), "lost", number(answer->lost), "ranges",
+                  number(answer->ranges), "ranges_open", number(answer->ranges_open),
+                  "differences", differences),
         check_columns, OUTPUT_COUNT(check_columns));
-    return ended == CLI_OK && answer->lost > 0 ? CLI_FAILED : ended;
+    return ended == CLI_OK && (answer->lost > 0 || answer->n_differences > 0) ? CLI_FAILED
+                                                                              : ended;
 }
 
 enum cli_exit cli_storage_compact(struct cli *cli)

@@ -150,9 +150,9 @@ static void handle_status(struct peer_call *call)
 
     status_local(call->service, &call->call_arena, &reply.groups, &reply.n_groups);
     reply.format = FORMAT_NEWEST;
-    if (space_problem(call->service->space) != NULL)
-        reply.problem =
-            arena_string(&call->call_arena, bytes_of(space_problem(call->service->space)));
+    const char *problem = service_problem(call->service);
+    if (problem != NULL)
+        reply.problem = arena_string(&call->call_arena, bytes_of(problem));
     end(call, &reply);
 }
 
@@ -268,6 +268,11 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         break;
     case PR__PEER_REQUEST__CALL_BODY_BLOCKS:
         scrub_serve(call->service, call->rpc, call->request->body_blocks);
+        arena_fini(&call->call_arena);
+        free(call);
+        break;
+    case PR__PEER_REQUEST__CALL_ROW_DIGESTS:
+        rows_serve(call->service, call->rpc, call->request->row_digests);
         arena_fini(&call->call_arena);
         free(call);
         break;

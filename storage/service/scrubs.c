@@ -89,6 +89,8 @@ static void in_pool(void *context)
     db_abort(&txn);
 }
 
+static void step_end(struct scrubs *scrubs, uint64_t bytes);
+
 static void on_stepped(void *context)
 {
     struct scrubs *scrubs = context;
@@ -111,11 +113,25 @@ static void on_stepped(void *context)
         return;
     }
     if (scrubs->err != ERR_OK || scrubs->state == SCRUB_END) {
+        scrubs->from = scrub_done(scrubs->scrub);
         scrub_free(&scrubs->scrub);
-        scrubs->group_at++;
-        scrubs->from = 0;
-        scrubs->counts.groups_done++;
+        scrubs->busy = true;
+        rows_compare_start(scrubs, scrubs->groups[scrubs->group_at]);
+        return;
     }
+    step_end(scrubs, bytes);
+}
+
+void scrubs_rows_done(struct scrubs *scrubs)
+{
+    scrubs->group_at++;
+    scrubs->from = 0;
+    scrubs->counts.groups_done++;
+    step_end(scrubs, 0);
+}
+
+static void step_end(struct scrubs *scrubs, uint64_t bytes)
+{
     scrubs->pause_ms =
         scrubs->hurried ? 0 : bytes / 1000 / scrubs->service->config->scrub_rate_mb;
     scrubs->busy = scrub_note_start(scrubs, on_noted);
@@ -163,6 +179,22 @@ static void on_timer(void *context)
 
 /* ---- from outside ---- */
 
+static void add_differences(const struct scrubs *scrubs, struct arena *arena,
+                            Pr__StorageCheckAnswer *answer)
+{
+    answer->differences =
+        arena_alloc(arena, SCRUBS_DIFFERENCES_MAX * sizeof(*answer->differences));
+    for (unsigned i = 0; i < scrubs->difference_count; i++) {
+        Pr__RowDifference *row = arena_alloc(arena, sizeof(*row));
+        pr__row_difference__init(row);
+        row->group = scrubs->differences[i].group;
+        row->table = arena_string(arena, bytes_of(db_table_name(scrubs->differences[i].table)));
+        row->node_id = scrubs->differences[i].node_id;
+        row->minority_node_id = scrubs->differences[i].minority_node_id;
+        answer->differences[answer->n_differences++] = row;
+    }
+}
+
 void storage_check_call(struct service_call *call)
 {
     struct scrubs *scrubs = call->service->scrubs;
@@ -176,6 +208,7 @@ void storage_check_call(struct service_call *call)
             scrubs_after(scrubs, 0);
     }
     Pr__StorageCheckAnswer answer = scrubs->counts;
+    add_differences(scrubs, &call->call_arena, &answer);
     answer.running = scrubs->running;
     answer.begun_ms = scrubs->begun_wall_ms;
     answer.ended_ms = scrubs->ended_wall_ms;
@@ -228,6 +261,7 @@ void scrubs_free(struct scrubs **scrubs)
     if (ending->running)
         scrub_note_save(ending);
     scrub_free(&ending->scrub);
+    rows_compare_free(&ending->rows);
     scrub_repair_free(&ending->repair);
     buffer_fini(&ending->packed);
     free(ending->groups);

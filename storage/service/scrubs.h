@@ -19,4 +19,12 @@ void scrubs_free(struct scrubs **scrubs);
 /* BodyBlocks: another node repairs a body. `ask` is used within the call only. */
 void scrub_serve(struct service *service, struct rpc_request *rpc, const Pr__BodyBlocks *ask);
 
+/* RowDigests: another node compares its rows with those here. As scrub_serve(). */
+void rows_serve(struct service *service, struct rpc_request *rpc, const Pr__RowDigests *ask);
+
+/* NULL, or what an operator must know: rows differ. Valid until the next call. */
+const char *scrubs_problem(struct scrubs *scrubs);
+/* That, or what the disk has: what this node says of itself in `postraft status`. */
+const char *service_problem(struct service *service);
+
 #endif

@@ -7,6 +7,17 @@
 #include "storage/service/pool_jobs.h"
 #include "storage/service/scrubs.h"
 
+/* Rows that are not the same here and there. */
+enum { SCRUBS_DIFFERENCES_MAX = 32 };
+struct row_difference {
+    uint32_t group;
+    enum db_table table;
+    uint64_t node_id;
+    uint64_t minority_node_id; /* 0: nobody knows */
+};
+
+struct rows_compare;
+
 /*
  * What scrubs.c (which group, and when) and scrub_repair.c (a body that is damaged) share.
  * While a job is in the pool its fields (`scrub`, `state`, `err`, `repair`, `packed`,
@@ -36,6 +47,11 @@ struct scrubs {
     enum scrub_state state;
     enum err err;
 
+    struct rows_compare *rows; /* of groups[group_at], behind its bodies */
+    struct row_difference differences[SCRUBS_DIFFERENCES_MAX];
+    unsigned difference_count;
+    char problem[200];
+
     uint64_t blob; /* that is repaired */
     struct scrub_repair *repair;
     unsigned turn;    /* how many replicas were asked */
@@ -64,5 +80,11 @@ void scrub_note_resume(struct scrubs *scrubs, const Pr__ScrubNote *note);
 /* Asks the other replicas in turn; then scrubs_go_on(). */
 void scrub_repair_start(struct scrubs *scrubs);
 void scrubs_go_on(struct scrubs *scrubs);
+
+/* rows_compare.c: compares the group's rows with the other replicas'; then scrubs_rows_done(),
+ * also at once. */
+void rows_compare_start(struct scrubs *scrubs, uint32_t group);
+void rows_compare_free(struct rows_compare **rows);
+void scrubs_rows_done(struct scrubs *scrubs);
 
 #endif

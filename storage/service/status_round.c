@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/status_round.h"
-#include "storage/service/space.h"
 
 #include <stdlib.h>
 
 #include "node/base/check.h"
 #include "storage/query/directory.h"
 #include "storage/schema/entry.h"
+#include "storage/service/scrubs.h"
 
 struct status_round_peer {
     struct status_round *round;
@@ -91,7 +91,7 @@ void status_round_start(struct service_call *call, void (*answer)(struct status_
         round->peers[i] = (struct status_round_peer){.round = round, .answer = words};
         if (words->node_id == service_self(service)) {
             words->reachable = true;
-            words->problem = space_problem(service->space);
+            words->problem = service_problem(service);
             status_local(service, &round->arena, &words->groups, &words->group_count);
             continue;
         }
