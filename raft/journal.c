@@ -25,7 +25,6 @@ static void idle_work(struct journal *journal)
         pthread_mutex_unlock(&journal->lock);
         enum err err = journal_commit(journal, NULL, 0);
         bool moved = journal->moved > 0;
-        journal_clean_segments(journal);
         pthread_mutex_lock(&journal->lock);
         if (err != ERR_OK)
             journal->failed = true; /* the next write is told */
@@ -187,7 +186,6 @@ static enum err segments_arrange(struct journal *journal, bool sealed)
         ready = journal->segments[--journal->segment_count];
     if (err != ERR_OK)
         return err;
-    journal_clean_segments(journal);
     journal_ahead_start(journal, ready);
     return ERR_OK;
 }

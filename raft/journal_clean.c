@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segments go when nothing in them is live. A group that is seldom written to would keep its
+ * Segments go when nothing in them is live, and the next segment has said so: without that word
+ * a file that is missing could not be told from one that went, and what it has replaced would
+ * seem to be live in older ones. A group that is seldom written to would keep its
  * segment for ever, so when there is more in the files than twice what is live, the oldest
  * segment's live entries are written once more, at the end.
  */
@@ -24,7 +26,7 @@ static bool is_worth_it(const struct journal *journal)
     uint64_t live = 0;
 
     for (unsigned i = 0; i < journal->segment_count; i++) {
-        used += journal->segments[i]->used;
+        used += journal->segments[i]->live > 0 ? journal->segments[i]->used : 0;
         live += journal->segments[i]->live;
     }
     return used > 2 * live + SLACK_SEGMENTS * journal->segments[0]->size;
@@ -45,7 +47,8 @@ static void begin(struct journal *journal)
     struct journal_cleaner *cleaner = &journal->cleaner;
     unsigned oldest = 0;
 
-    while (oldest + 1 < journal->segment_count && journal->segments[oldest]->damaged)
+    while (oldest + 1 < journal->segment_count &&
+           (journal->segments[oldest]->damaged || journal->segments[oldest]->live == 0))
         oldest++;
     if (oldest + 1 >= journal->segment_count || !is_worth_it(journal))
         return;
@@ -140,6 +143,25 @@ void journal_clean_done(struct journal *journal)
     }
 }
 
+void journal_clean_name(struct journal *journal, struct journal_batch *batch)
+{
+    uint64_t *numbers = calloc(journal->segment_count, sizeof(*numbers));
+    unsigned count = 0;
+
+    CHECK(numbers != NULL);
+    pthread_mutex_lock(&journal->lock);
+    for (unsigned i = 0; i + 1 < journal->segment_count; i++) {
+        struct journal_segment *segment = journal->segments[i];
+        segment->unneeded = segment->live == 0 && segment->readers == 0;
+        if (!segment->unneeded)
+            numbers[count++] = segment->number;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    journal_batch_segments(batch, numbers, count);
+    free(numbers);
+}
+
+/* Nobody has begun to read there meanwhile: no entry lies there. */
 void journal_clean_segments(struct journal *journal)
 {
     unsigned kept = 0;
@@ -147,9 +169,7 @@ void journal_clean_segments(struct journal *journal)
     pthread_mutex_lock(&journal->lock);
     for (unsigned i = 0; i < journal->segment_count; i++) {
         struct journal_segment *segment = journal->segments[i];
-        bool dead =
-            i + 1 < journal->segment_count && segment->live == 0 && segment->readers == 0;
-        if (dead)
+        if (segment->unneeded)
             journal_ahead_give(journal, segment);
         else
             journal->segments[kept++] = segment;

@@ -54,6 +54,7 @@ enum err journal_segment_begin(struct journal *journal, struct journal_segment *
     enum err err = ERR_OK;
 
     journal_batch_clear(&journal->own);
+    journal_clean_name(journal, &journal->own);
     for (unsigned i = 0; i < journal->groups.count; i++) {
         const struct log_state *state = &journal->groups.items[i]->state;
         journal_batch_state(&journal->own, JOURNAL_CHECKPOINT, state, state->last_index, 0);
@@ -64,7 +65,10 @@ enum err journal_segment_begin(struct journal *journal, struct journal_segment *
         err = journal_segment_grow(journal, segment, size);
     if (err != ERR_OK)
         return err;
-    return journal_batch_is_empty(&journal->own) ? ERR_OK : batch_put(journal, &journal->own);
+    err = batch_put(journal, &journal->own);
+    if (err == ERR_OK)
+        journal_clean_segments(journal);
+    return err;
 }
 
 static enum err segment_next(struct journal *journal, uint64_t needed)

@@ -163,6 +163,17 @@ void journal_batch_seal(struct journal_batch *batch)
     record_add(batch, JOURNAL_SEAL, 0, JOURNAL_SEAL_SIZE);
 }
 
+void journal_batch_segments(struct journal_batch *batch, const uint64_t *numbers,
+                            unsigned count)
+{
+    uint8_t *at = record_add(batch, JOURNAL_SEGMENTS, 0,
+                             JOURNAL_SEGMENTS_HEAD_SIZE + (size_t)count * sizeof(uint64_t));
+
+    put_le32(at + 8, count);
+    for (unsigned i = 0; i < count; i++)
+        put_le64(at + JOURNAL_SEGMENTS_HEAD_SIZE + (size_t)i * sizeof(uint64_t), numbers[i]);
+}
+
 static uint64_t batch_check(struct bytes at, uint64_t salt)
 {
     struct bytes table = bytes_skip(at, JOURNAL_BATCH_HEAD_SIZE);
@@ -264,6 +275,19 @@ static enum err entries_read(struct bytes *table, struct journal_record *record)
     return ERR_OK;
 }
 
+static enum err segments_read(struct bytes *table, struct journal_record *record)
+{
+    if (table->len < JOURNAL_SEGMENTS_HEAD_SIZE)
+        return ERR_MALFORMED;
+    struct bytes numbers = bytes_skip(*table, JOURNAL_SEGMENTS_HEAD_SIZE);
+    uint32_t count = get_le32(table->at + 8);
+    if (count > numbers.len / sizeof(uint64_t))
+        return ERR_MALFORMED;
+    record->heads = bytes_from(numbers.at, (size_t)count * sizeof(uint64_t));
+    *table = bytes_skip(numbers, record->heads.len);
+    return ERR_OK;
+}
+
 enum err journal_record_read(struct bytes *table, struct journal_record *record)
 {
     if (table->len < JOURNAL_SEAL_SIZE)
@@ -280,6 +304,8 @@ enum err journal_record_read(struct bytes *table, struct journal_record *record)
     case JOURNAL_SEAL:
         *table = bytes_skip(*table, JOURNAL_SEAL_SIZE);
         return ERR_OK;
+    case JOURNAL_SEGMENTS:
+        return segments_read(table, record);
     default:
         return ERR_MALFORMED;
     }

@@ -23,11 +23,13 @@
  *   ENTRIES, MOVED     count u32, zero u32, first index u64, count times (term u64, length
  *                      u32, check of the data u32, type u8, zero x 7)
  *   SEAL               nothing more: the last record of a segment that has a successor
+ *   SEGMENTS           count u32, zero u32, count times the number u64 of an older segment
  *
- * A segment's first batch has a CHECKPOINT of every group: so nothing older is needed but live
- * entries. ENTRIES replace what was there from their first index on. MOVED: live entries that
- * lie here from now on. Checks are XXH3 seeded with the log's random salt, which no sender of
- * mail knows: a body cannot look like a batch.
+ * The first batch of every segment but number 1 has SEGMENTS, all older ones that are needed,
+ * and a CHECKPOINT of every group: so nothing older is needed but live entries. ENTRIES replace
+ * what was there from their first index on. MOVED: live entries that lie here from now on.
+ * Checks are XXH3 seeded with the log's random salt, which no sender of mail knows: a body
+ * cannot look like a batch.
  */
 enum {
     JOURNAL_SEGMENT_HEAD_SIZE = 4096,
@@ -36,6 +38,7 @@ enum {
     JOURNAL_ENTRIES_HEAD_SIZE = 24,
     JOURNAL_ENTRY_SIZE = 24,
     JOURNAL_SEAL_SIZE = 8,
+    JOURNAL_SEGMENTS_HEAD_SIZE = 16,
 };
 
 enum journal_kind {
@@ -43,7 +46,8 @@ enum journal_kind {
     JOURNAL_CHECKPOINT,
     JOURNAL_ENTRIES,
     JOURNAL_MOVED,
-    JOURNAL_SEAL
+    JOURNAL_SEAL,
+    JOURNAL_SEGMENTS
 };
 
 enum { JOURNAL_FLAG_RESET = 1 };
@@ -84,6 +88,8 @@ void journal_batch_entries(struct journal_batch *batch, enum journal_kind kind, 
                            uint64_t first, const struct entry *entries, unsigned count,
                            uint64_t salt);
 void journal_batch_seal(struct journal_batch *batch);
+void journal_batch_segments(struct journal_batch *batch, const uint64_t *numbers,
+                            unsigned count);
 
 struct journal_place {
     uint64_t segment;
@@ -120,7 +126,7 @@ struct journal_record {
     struct log_state state; /* borrows the members */
     uint64_t first;
     unsigned count;
-    struct bytes heads;
+    struct bytes heads; /* of entries; of SEGMENTS the numbers */
 };
 /* Takes the next record off `table`. ERR_MALFORMED: it is none. */
 MUST_CHECK enum err journal_record_read(struct bytes *table, struct journal_record *record);

@@ -27,6 +27,7 @@ struct journal_segment {
     uint64_t live;    /* bytes of live entries, heads included */
     unsigned readers; /* it is not used again while there are any */
     bool damaged;     /* a live entry cannot be read: it stays where it is */
+    bool unneeded;    /* the newest segment does not name it: it may go */
 };
 
 /* The segment that comes next, made by a thread of its own. */
@@ -144,7 +145,9 @@ MUST_CHECK enum err journal_segment_begin(struct journal *journal,
 bool journal_clean_add(struct journal *journal, size_t bytes_max);
 /* They are on disk. The caller holds the lock. */
 void journal_clean_done(struct journal *journal);
-/* Segments without live entries go. */
+/* Which segments are needed still goes into the batch. */
+void journal_clean_name(struct journal *journal, struct journal_batch *batch);
+/* The batch is on disk: those that it does not name go. */
 void journal_clean_segments(struct journal *journal);
 void journal_cleaner_fini(struct journal_cleaner *cleaner);
 

@@ -23,6 +23,7 @@ struct loading {
     bool last;       /* nothing behind the segment has batches */
     bool sealed;     /* the segment */
     bool any;        /* a batch has been read */
+    bool named;      /* the segment's first batch says which older ones there are */
     uint64_t newest; /* the last one that was: where it begins in its segment, */
     uint64_t newest_size;
     struct buffer at; /* head and table of a batch */
@@ -149,6 +150,16 @@ static enum err entries_load(struct loading *loading, const struct journal_recor
     return ERR_OK;
 }
 
+/* The newest segment knows which ones there must be. */
+static enum err segments_named(struct loading *loading, const struct journal_record *record)
+{
+    loading->named = true;
+    for (size_t at = 0; loading->last && at < record->heads.len; at += sizeof(uint64_t))
+        if (journal_segment_find(loading->journal, get_le64(record->heads.at + at)) == NULL)
+            return malformed(loading, "a segment is missing");
+    return ERR_OK;
+}
+
 static enum err batch_load(struct loading *loading, const struct journal_batch_head *head)
 {
     struct bytes table = bytes_skip(buffer_bytes(&loading->at), JOURNAL_BATCH_HEAD_SIZE);
@@ -163,6 +174,8 @@ static enum err batch_load(struct loading *loading, const struct journal_batch_h
             return malformed(loading, "a record that cannot be read");
         if (record.kind == JOURNAL_SEAL)
             loading->sealed = true;
+        else if (record.kind == JOURNAL_SEGMENTS)
+            err = segments_named(loading, &record);
         else if (record.kind == JOURNAL_STATE || record.kind == JOURNAL_CHECKPOINT)
             err = state_load(loading, &record);
         else
@@ -217,11 +230,14 @@ static enum err segment_load(struct loading *loading)
     bool first = true;
 
     loading->sealed = false;
+    loading->named = segment->number == 1;
     for (; !loading->sealed && err == ERR_OK; first = false) {
         if (!batch_read(loading, segment->used, &head) || !follows(loading, &head, first) ||
             (loading->last && !data_whole(loading, segment->used, &head)))
             break;
         err = batch_load(loading, &head);
+        if (err == ERR_OK && !loading->named)
+            err = malformed(loading, "a segment that does not name the older ones");
         loading->newest = segment->used;
         loading->newest_size = journal_batch_head_size(&head);
         segment->used += journal_batch_head_size(&head);
@@ -284,8 +300,10 @@ static enum err segments_load(struct loading *loading)
     }
     if (err != ERR_OK)
         return err;
-    /* A successor is there before a segment is sealed, and only one. */
-    if (journal->segment_count > used + 1 ||
+    /* A successor is there before a segment is sealed, and only one; all begin with a batch but
+     * the first, and one that was made ahead. */
+    if ((!loading->any && journal->segments[0]->number != 1) ||
+        journal->segment_count > used + 1 ||
         (journal->segment_count > used &&
          journal->segments[used]->number != journal->segments[used - 1]->number + 1) ||
         (loading->sealed && journal->segment_count == used))

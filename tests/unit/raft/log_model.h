@@ -65,6 +65,9 @@ void model_apply(struct model *model, const struct model_writes *writes);
 const char *model_differs(const struct model *model, struct entry_log *log,
                           struct model_random *random);
 
+/* The same, but an entry may be one that cannot be read. */
+const char *model_differs_readable(const struct model *model, struct entry_log *log);
+
 /* ---- a log's writes, waited for ---- */
 
 struct log_waiter {

@@ -118,8 +118,24 @@ static const char *entries_differ(const struct model_group *group, struct entry_
     return what;
 }
 
-const char *model_differs(const struct model *model, struct entry_log *log,
-                          struct model_random *random)
+static const char *readable_differ(const struct model_group *group, struct entry_log *log)
+{
+    const struct log_state *state = &group->state;
+    const char *what = NULL;
+
+    for (uint64_t at = state->first_index; at <= state->last_index && what == NULL; at++) {
+        struct entry entry;
+        if (log->ops->read(log, state->group, at, 1, 1, &entry) != 1)
+            continue;
+        what = entry_differs(state, at, &group->entries[at - state->first_index], &entry, true);
+        frame_unref(entry.owner);
+    }
+    return what;
+}
+
+/* `random`: NULL: an entry may be unreadable. */
+static const char *groups_differ(const struct model *model, struct entry_log *log,
+                                 struct model_random *random)
 {
     struct log_state states[MODEL_GROUPS + 1];
     unsigned count = log->ops->groups(log, states, MODEL_GROUPS + 1);
@@ -134,9 +150,21 @@ const char *model_differs(const struct model *model, struct entry_log *log,
             return differs(&group->state, "is missing; groups:", count);
         what = state_differs(group, &states[at++]);
         if (what == NULL)
-            what = entries_differ(group, log, random);
+            what = random != NULL ? entries_differ(group, log, random)
+                                  : readable_differ(group, log);
     }
     if (what == NULL && at != count)
         what = differs(&states[at], "is there, of groups:", count);
     return what;
+}
+
+const char *model_differs(const struct model *model, struct entry_log *log,
+                          struct model_random *random)
+{
+    return groups_differ(model, log, random);
+}
+
+const char *model_differs_readable(const struct model *model, struct entry_log *log)
+{
+    return groups_differ(model, log, NULL);
 }
