@@ -100,3 +100,7 @@ unit_test(storage/service join ${service_world} storage/service/join.c storage/s
           USES pr_storage_query pr_storage_machine pr_raft PkgConfig::OPENSSL PkgConfig::SODIUM)
 unit_test(storage/service compaction ${service_world} storage/service/compaction.c
           USES pr_storage_query pr_storage_machine)
+unit_test(storage/service cluster_init ${service_world} storage/service/cluster.c
+          storage/service/identity.c storage/service/cluster_folder.c
+          node/runtime/tls_make.c node/runtime/tls_pem.c
+          USES pr_storage_query pr_storage_machine pr_raft PkgConfig::OPENSSL PkgConfig::SODIUM)
