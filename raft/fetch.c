@@ -220,6 +220,23 @@ void fetch_turn(struct group *group, uint64_t now)
     install_turn(group, now);
 }
 
+enum err replicator_state_again(struct replicator *replicator, uint32_t id)
+{
+    struct group *group = replicator_group(replicator, id);
+    if (group == NULL)
+        return ERR_NOTFOUND;
+    if (group->closing.stage != CLOSING_NONE || !group->started || fetch_waits(group))
+        return ERR_BUSY;
+    if (group->witness || group->raft.state != RAFT_FOLLOWER || group->raft.configuration.n < 2)
+        return ERR_INVALID;
+    if (replicator->quiesced)
+        return ERR_UNAVAILABLE;
+    log_warn(NULL, "the state of a group is fetched anew, by an operator's word",
+             LOG_FIELDS(LOG_U64("group", group->id), LOG_U64("applied", group->applied)));
+    fetch_want(group);
+    return ERR_OK;
+}
+
 void replicator_state_fetched(struct replicator *replicator, uint32_t id, enum err err,
                               uint64_t index)
 {

@@ -255,6 +255,14 @@ void replicator_peer_up(struct replicator *replicator, uint64_t node_id, bool up
 struct machine_batch;
 void replicator_batch_applied(struct replicator *replicator, struct machine_batch *batch);
 
+/*
+ * What this node has of the group's state is not to be trusted: it is fetched anew from another
+ * member, and until it is whole nothing is applied or led here. ERR_NOTFOUND, ERR_BUSY (it is
+ * being fetched, or the group is being removed), ERR_INVALID (a witness; the leader, which must
+ * hand over first; or there is no other member), ERR_UNAVAILABLE (this node promises nothing).
+ */
+MUST_CHECK enum err replicator_state_again(struct replicator *replicator, uint32_t group);
+
 /* The fetch that the machine was asked for has ended (raft/machine.h). ERR_OK: the state is
  * that of entry `index`, on disk, and whole. Else it is still partial; it is asked for again.
  */

@@ -61,6 +61,7 @@ enum cli_exit {
     X(UNDELETE_DAYS, "undelete-days", "DAYS", "how long expunged mail can be brought back")    \
     X(OVER_QUOTA, "over-quota", "HOW",                                                         \
       "mail to a full account: refuse it temporarily or for good")                             \
+    X(REPAIR, "repair", NULL, "fetch the state of groups anew whose rows are alone here")      \
     X(STATUS, "status", NULL, "only show how far it is, or how it ended")                      \
     X(GROUP, "group", "NUMBER", "the mail group to move to")                                   \
     X(CANCEL, "cancel", NULL, "leave it where it is")                                          \

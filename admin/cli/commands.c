@@ -96,8 +96,10 @@ const struct cli_command cli_commands[] = {
     {"storage", "compact", "", 0, WITH(YES), 0,
      "give the free space of this node's databases back; its store starts anew",
      cli_storage_compact},
-    {"storage", "check", "", 0, WITH(NO_WAIT) | WITH(STATUS), 0,
-     "compare this node's bodies with their digests; repair what is damaged from other nodes",
+    {"storage", "check", "", 0, WITH(NO_WAIT) | WITH(STATUS) | WITH(REPAIR) | WITH(YES), 0,
+     "compare this node's bodies with their digests, and its rows with other nodes'; repair "
+     "what "
+     "is damaged",
      cli_storage_check},
     {"metrics", "", "", 0, 0, 0, "show the counters of this node's store", cli_metrics},
 };

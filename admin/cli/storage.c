@@ -92,12 +92,13 @@ enum cli_exit cli_storage_stat(struct cli *cli)
         "%s", "");
 }
 
-static const Pr__StorageCheckAnswer *ask_check(struct cli *cli, bool start)
+static const Pr__StorageCheckAnswer *ask_check(struct cli *cli, bool start, bool repair)
 {
     Pr__Request request = PR__REQUEST__INIT;
     Pr__StorageCheck ask = PR__STORAGE_CHECK__INIT;
 
     ask.start = start;
+    ask.repair = repair;
     request.call_case = PR__REQUEST__CALL_STORAGE_CHECK;
     request.storage_check = &ask;
     const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
@@ -123,10 +124,27 @@ static json_t *differences_json(const Pr__StorageCheckAnswer *answer)
     return rows;
 }
 
+static enum cli_exit repair(struct cli *cli)
+{
+    if (!cli_confirm(cli, "The states of groups whose rows are alone on this node are fetched "
+                          "anew from another node. Go on?"))
+        return CLI_FAILED;
+    const Pr__StorageCheckAnswer *answer = ask_check(cli, false, true);
+    if (answer == NULL)
+        return CLI_FAILED;
+    return output_done(
+        cli, json_pack("{s:I}", "groups", number(answer->repairing)),
+        "The states of %u groups are being fetched (`postraft group show`). Check "
+        "again when they are whole, here and where it was found.",
+        (unsigned)answer->repairing);
+}
+
 enum cli_exit cli_storage_check(struct cli *cli)
 {
+    if (cli_has(cli, OPTION_REPAIR))
+        return repair(cli);
     struct progress progress;
-    const Pr__StorageCheckAnswer *answer = ask_check(cli, !cli_has(cli, OPTION_STATUS));
+    const Pr__StorageCheckAnswer *answer = ask_check(cli, !cli_has(cli, OPTION_STATUS), false);
     bool waits = !cli_has(cli, OPTION_STATUS) && !cli_has(cli, OPTION_NO_WAIT);
 
     if (waits)
@@ -134,7 +152,7 @@ enum cli_exit cli_storage_check(struct cli *cli)
     while (answer != NULL && waits && answer->running) {
         progress_show(&progress, answer->groups - answer->groups_done, "");
         progress_wait(cli);
-        answer = ask_check(cli, false);
+        answer = ask_check(cli, false, false);
     }
     if (waits)
         progress_end(&progress);

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rows that are not the same on all replicas: who is alone, and what operators are told. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/service/rows_internal.h"
 #include "storage/service/space.h"
+
+struct repairing {
+    struct service *service;
+    uint32_t group;
+};
 
 void rows_forget(struct scrubs *scrubs, uint32_t group)
 {
@@ -83,6 +90,51 @@ void rows_found(struct rows_compare *rows)
         }
         rows->scrubs->counts.ranges_open += open;
     }
+}
+
+/* Leadership has gone to somebody else, or could not. */
+static void on_handed_over(void *context, enum err err)
+{
+    struct repairing *repairing = context;
+
+    if (err == ERR_OK)
+        err = replicator_state_again(repairing->service->replicator, repairing->group);
+    if (err != ERR_OK)
+        log_error(
+            NULL, "a group's state cannot be fetched anew",
+            LOG_FIELDS(LOG_U64("group", repairing->group), LOG_TEXT("error", err_text(err))));
+    free(repairing);
+}
+
+static void repair_group(struct service *service, uint32_t group)
+{
+    struct repairing *repairing = calloc(1, sizeof(*repairing));
+    struct replicator_status status;
+
+    CHECK(repairing != NULL);
+    *repairing = (struct repairing){service, group};
+    if (replicator_status(service->replicator, group, &status) &&
+        status.state == REPLICATOR_LEADER)
+        replicator_transfer(service->replicator, group, 0, on_handed_over, repairing);
+    else
+        on_handed_over(repairing, ERR_OK);
+}
+
+unsigned rows_repair(struct scrubs *scrubs)
+{
+    uint64_t self = service_self(scrubs->service);
+    unsigned groups = 0;
+
+    for (unsigned i = 0; i < scrubs->difference_count;) {
+        struct row_difference found = scrubs->differences[i++];
+        if (found.minority_node_id != self)
+            continue;
+        rows_forget(scrubs, found.group);
+        repair_group(scrubs->service, found.group);
+        groups++;
+        i = 0;
+    }
+    return groups;
 }
 
 const char *scrubs_problem(struct scrubs *scrubs)

@@ -195,11 +195,26 @@ static void add_differences(const struct scrubs *scrubs, struct arena *arena,
     }
 }
 
+static const char *nothing_to_repair(const struct scrubs *scrubs)
+{
+    if (scrubs->difference_count == 0)
+        return "no rows here differ from another replica's, as far as was looked: run "
+               "`postraft storage check` first";
+    return "this node is not the one that is alone: `postraft storage check --status` names "
+           "it, "
+           "and the repair is run there. Where nobody is named nobody can know who is right";
+}
+
 void storage_check_call(struct service_call *call)
 {
     struct scrubs *scrubs = call->service->scrubs;
     Pr__Reply reply = PR__REPLY__INIT;
 
+    unsigned repairing = 0;
+    if (call->request->storage_check->repair && (repairing = rows_repair(scrubs)) == 0) {
+        call_fail(call, ERR_INVALID, nothing_to_repair(scrubs));
+        return;
+    }
     if (call->request->storage_check->start) {
         scrubs->hurried = true;
         if (!scrubs->running)
@@ -209,6 +224,7 @@ void storage_check_call(struct service_call *call)
     }
     Pr__StorageCheckAnswer answer = scrubs->counts;
     add_differences(scrubs, &call->call_arena, &answer);
+    answer.repairing = repairing;
     answer.running = scrubs->running;
     answer.begun_ms = scrubs->begun_wall_ms;
     answer.ended_ms = scrubs->ended_wall_ms;

@@ -86,5 +86,8 @@ void scrubs_go_on(struct scrubs *scrubs);
 void rows_compare_start(struct scrubs *scrubs, uint32_t group);
 void rows_compare_free(struct rows_compare **rows);
 void scrubs_rows_done(struct scrubs *scrubs);
+/* rows_found.c: the groups whose rows here are alone among three or more are fetched anew.
+ * Returns how many. */
+unsigned rows_repair(struct scrubs *scrubs);
 
 #endif

@@ -28,6 +28,14 @@ def checked(node):
     return lab.wait_for("the check to end", ended, 90)
 
 
+def refused(node):
+    try:
+        node.cli("storage", "check", "--repair", "--yes")
+    except lab.Failed as problem:
+        return str(problem)
+    raise lab.Failed("a repair was not refused")
+
+
 def change(node, old, new):
     """In all rows that have it as text; pieces of bodies are compressed."""
     path = node.folder / "data" / "state-0" / "data.mdb"
@@ -58,8 +66,16 @@ def test():
         lab.check({row["node"] for row in check(ill, "--status")["differences"]} == {1, 3}, "from the ill node's side")
         lab.check({row["node"] for row in check(cluster.node(1), "--status")["differences"]} == {2}, "from the other side")
         lab.check(not cluster.node(3).cli("cluster", "status")["healthy"], "the cluster calls itself healthy")
+        lab.check("is not the one that is alone" in refused(cluster.node(1)), "a repair on the wrong node")
+        lab.check(ill.cli("storage", "check", "--repair", "--yes")["groups"] == 1, "no repair")
+        lab.wait_for("the rows to be the same", lambda: not checked(ill)["differences"] and
+                     not checked(cluster.node(1))["differences"], 60, 0.5)
+        lab.wait_for("the cluster to be well", lambda: cluster.node(3).cli("cluster", "status")["healthy"], 30)
+        lab.check("no rows here differ" in refused(ill), "a repair of nothing")
         load.stop()
-        return f"{clean['ranges']} ranges, {clean['ranges_open']} open under load; {len(check(ill, '--status')['differences'])} differences found"
+        boxes = {user: lab.mailbox_tokens(ill, user) for user in users[1:]}
+        lab.check_history([row for row in load.history if row["recipients"][0] in boxes], boxes)
+        return f"{clean['ranges']} ranges, {clean['ranges_open']} open under load; repaired"
 
 
 lab.main(test)

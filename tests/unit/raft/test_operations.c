@@ -322,6 +322,39 @@ static void test_recover_two(void **state)
     assert_true(status.commit_index < 2);
 }
 
+/* An operator does not trust the state here: another one comes, and what came since is applied
+ * from the log. */
+static void test_state_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct replicator_status status;
+    assert_int_equal(replicator_state_again(fixture->replicator, 0), ERR_NOTFOUND);
+    follow(fixture);
+    assert_int_equal(replicator_state_again(fixture->replicator, 0), ERR_OK);
+    assert_int_equal(replicator_state_again(fixture->replicator, 0), ERR_BUSY);
+    turns(fixture);
+    assert_int_equal(fixture->fetches, 1);
+    assert_int_equal(fixture->fetch_source, 2);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.own, REPLICATOR_PARTIAL);
+    struct wire_message message = append_of(TERM, 2, TERM, NULL, 0, 2);
+    receive(fixture, &message);
+    turns(fixture);
+    assert_int_equal(fixture->applied, 1); /* not before it is whole */
+    replicator_state_fetched(fixture->replicator, 0, ERR_OK, 1);
+    pass(fixture, 50);
+    assert_true(replicator_status(fixture->replicator, 0, &status));
+    assert_int_equal(status.own, REPLICATOR_WHOLE);
+    assert_int_equal(fixture->applied, 2);
+}
+
+static void test_state_again_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    bootstrap(fixture);
+    assert_int_equal(replicator_state_again(fixture->replicator, 0), ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_removed_and_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recover, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recover_two, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_again_alone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
