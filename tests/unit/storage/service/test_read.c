@@ -8,6 +8,7 @@
 
 #include "node/runtime/metrics.h"
 #include "storage/machine/local.h"
+#include "storage/machine/machine.h"
 #include "storage/service/service.h"
 #include "storage/service/space.h"
 
@@ -128,6 +129,14 @@ void db_fail(struct db_txn *txn, enum err err)
 void db_abort(struct db_txn **txn)
 {
     (void)txn;
+}
+
+uint64_t machine_applied(struct db_txn *txn, uint32_t group)
+{
+    (void)txn;
+    (void)group;
+    fail();
+    return 0;
 }
 
 bool local_partial(struct db_txn *txn, uint32_t group, struct local_copy *copy)
