@@ -49,8 +49,8 @@ struct scopes_difference {
     uint64_t counted_messages;
     uint64_t counted_bytes;
 };
-/* Counts again; all of it in one transaction, about half a microsecond an account. ERR_TOOBIG for more than
- * `accounts_max` accounts. */
+/* Counts again; all of it in one transaction, about half a microsecond an account. ERR_TOOBIG
+ * for more than `accounts_max` accounts. */
 MUST_CHECK enum err scopes_recount(struct db_txn *txn, uint32_t group, uint64_t accounts_max,
                                    struct scopes_difference *difference);
 
