@@ -90,6 +90,11 @@ enum err journal_ahead_take(struct journal *journal, struct journal_segment **se
 {
     struct journal_ahead *ahead = &journal->ahead;
 
+    /* Perhaps there is room by now. */
+    if (ahead->ready == NULL && ahead->err == ERR_FULL) {
+        ahead->err = ERR_OK;
+        pthread_cond_broadcast(&ahead->changed);
+    }
     while (ahead->ready == NULL && ahead->err == ERR_OK)
         pthread_cond_wait(&ahead->changed, &journal->lock);
     if (ahead->ready == NULL)

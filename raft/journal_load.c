@@ -27,6 +27,7 @@ struct loading {
     uint64_t newest; /* the last one that was: where it begins in its segment, */
     uint64_t newest_size;
     struct buffer at; /* head and table of a batch */
+    enum err err;     /* something could not be read: nobody knows what lies there */
 };
 
 static enum err malformed(const struct loading *loading, const char *what)
@@ -39,6 +40,16 @@ static enum err malformed(const struct loading *loading, const char *what)
 
 /* ---- batches ---- */
 
+static bool bytes_read(struct loading *loading, uint64_t offset, uint8_t *bytes, size_t len)
+{
+    bool got = journal_read_at(loading->segment->fd, offset, bytes, len);
+
+    if (!got)
+        loading->err =
+            journal_complain("log: a segment cannot be read", loading->segment->number, EIO);
+    return got;
+}
+
 /* Head and table of a whole one at `offset` go to loading->at. */
 static bool batch_read(struct loading *loading, uint64_t offset,
                        struct journal_batch_head *head)
@@ -50,19 +61,19 @@ static bool batch_read(struct loading *loading, uint64_t offset,
         return false;
     buffer_truncate(&loading->at, 0);
     at = buffer_reserve(&loading->at, JOURNAL_BATCH_HEAD_SIZE);
-    if (!journal_read_at(segment->fd, offset, at, JOURNAL_BATCH_HEAD_SIZE) ||
+    if (!bytes_read(loading, offset, at, JOURNAL_BATCH_HEAD_SIZE) ||
         !journal_batch_head_read(at, segment->number, head) ||
         offset + journal_batch_head_size(head) > segment->size)
         return false;
     buffer_added(&loading->at, JOURNAL_BATCH_HEAD_SIZE);
     at = buffer_reserve(&loading->at, head->table_len);
-    if (!journal_read_at(segment->fd, offset + JOURNAL_BATCH_HEAD_SIZE, at, head->table_len))
+    if (!bytes_read(loading, offset + JOURNAL_BATCH_HEAD_SIZE, at, head->table_len))
         return false;
     buffer_added(&loading->at, head->table_len);
     return journal_batch_check(buffer_bytes(&loading->at), loading->journal->salt);
 }
 
-static bool data_whole(const struct loading *loading, uint64_t offset,
+static bool data_whole(struct loading *loading, uint64_t offset,
                        const struct journal_batch_head *head)
 {
     struct bytes table = bytes_skip(buffer_bytes(&loading->at), JOURNAL_BATCH_HEAD_SIZE);
@@ -71,9 +82,8 @@ static bool data_whole(const struct loading *loading, uint64_t offset,
     bool whole = true;
 
     CHECK(data != NULL);
-    whole = journal_read_at(loading->segment->fd,
-                            offset + JOURNAL_BATCH_HEAD_SIZE + head->table_len, data,
-                            head->data_len);
+    whole = bytes_read(loading, offset + JOURNAL_BATCH_HEAD_SIZE + head->table_len, data,
+                       head->data_len);
     while (whole && table.len > 0) {
         struct journal_record record;
         whole = journal_record_read(&table, &record) == ERR_OK;
@@ -197,7 +207,7 @@ static bool newer_behind(struct loading *loading)
     bool found = false;
 
     CHECK(bytes != NULL);
-    if (journal_read_at(segment->fd, segment->used, bytes, left)) {
+    if (bytes_read(loading, segment->used, bytes, left)) {
         for (uint64_t at = 8; at + JOURNAL_BATCH_HEAD_SIZE <= left && !found; at += 8) {
             struct journal_batch_head head;
             found = journal_batch_head_read(bytes + at, segment->number, &head) &&
@@ -245,11 +255,13 @@ static enum err segment_load(struct loading *loading)
         journal->previous = head.check;
         loading->any = true;
     }
+    if (err == ERR_OK)
+        err = loading->err;
     if (err == ERR_OK && !loading->last && !loading->sealed)
         err = malformed(loading, "a segment without its end");
     if (err == ERR_OK && loading->last && !loading->sealed && newer_behind(loading))
         err = malformed(loading, "a batch before the last");
-    return err;
+    return err == ERR_OK ? loading->err : err;
 }
 
 /* Whether the first batch of a segment is there. */
@@ -293,6 +305,7 @@ static enum err segments_load(struct loading *loading)
 
     while (used > 1 && !has_batches(loading, journal->segments[used - 1]))
         used--;
+    err = loading->err;
     for (unsigned i = 0; i < used && err == ERR_OK; i++) {
         loading->segment = journal->segments[i];
         loading->last = i + 1 == used;
@@ -312,6 +325,8 @@ static enum err segments_load(struct loading *loading)
         loading->segment = journal->segments[used];
         if (newer_behind(loading))
             return malformed(loading, "a batch before the last");
+        if (loading->err != ERR_OK)
+            return loading->err;
     }
     return loading->any ? newest_flush(loading, journal->segments[used - 1]) : ERR_OK;
 }

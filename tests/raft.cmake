@@ -38,7 +38,7 @@ function(journal_test name)
     target_link_options(test_raft_journal_${name} PRIVATE -Wl,--wrap=${call})
   endforeach()
 endfunction()
-foreach(name model crash rot)
+foreach(name model crash rot errors)
   journal_test(${name})
 endforeach()
 # end of the log in segments
