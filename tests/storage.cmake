@@ -62,6 +62,7 @@ unit_test(storage/machine moves SOURCES ${storage_model} tests/unit/storage/movi
           tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service space SOURCES storage/service/space_rule.c USES pr_schema pr_base)
+unit_test(storage/query limits ${storage_lab})
 unit_test(storage/service read SOURCES storage/service/read.c USES pr_schema pr_base)
 unit_test(storage/service route_read SOURCES storage/service/route_read.c storage/service/sessions.c
           USES pr_schema pr_base PkgConfig::SODIUM)

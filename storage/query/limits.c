@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/query/limits.h"
 
+#include <limits.h>
+
 #include "storage/machine/directory.h"
+#include "storage/machine/local.h"
 #include "storage/query/directory.h"
 #include "storage/schema/address.h"
 
@@ -16,6 +19,20 @@ Pr__MailPolicy *limits_policy(struct db_txn *txn, struct arena *arena)
     pr__mail_policy__init(policy);
     policy->undelete_days = POLICY_UNDELETE_DAYS;
     return policy;
+}
+
+unsigned limits_days_kept(struct db_txn *txn)
+{
+    struct arena arena;
+    unsigned days = UINT_MAX;
+
+    arena_init(&arena);
+    if (directory_cluster(txn, &arena) != NULL)
+        days = limits_policy(txn, &arena)->undelete_days;
+    arena_fini(&arena);
+    if (local_partial(txn, DIRECTORY_GROUP, NULL) || db_error(txn) != ERR_OK)
+        return UINT_MAX;
+    return days;
 }
 
 Pr__AccountQuota *limits_quota(struct db_txn *txn, const Pr__AccountRecord *account,

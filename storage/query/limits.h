@@ -13,6 +13,10 @@ enum { POLICY_UNDELETE_DAYS = 14 }; /* where no operator has said anything */
 /* Never NULL. In `arena`. */
 Pr__MailPolicy *limits_policy(struct db_txn *txn, struct arena *arena);
 
+/* For how many days expunged mail can come back. UINT_MAX where nobody can say: without the
+ * cluster's record, or with one that is half a copy or cannot be read. */
+unsigned limits_days_kept(struct db_txn *txn);
+
 /* The limits in force: the account's own, else its domain's, else its tenant's. NULL: none. */
 Pr__AccountQuota *limits_quota(struct db_txn *txn, const Pr__AccountRecord *account,
                                struct arena *arena);

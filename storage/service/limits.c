@@ -13,14 +13,10 @@
 
 unsigned limits_undelete_days(struct service *service)
 {
-    struct arena arena;
     struct db_txn *txn = service_directory_begin(service);
-    unsigned days;
+    unsigned days = limits_days_kept(txn);
 
-    arena_init(&arena);
-    days = limits_policy(txn, &arena)->undelete_days;
     db_abort(&txn);
-    arena_fini(&arena);
     return days;
 }
 
