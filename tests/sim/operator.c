@@ -142,16 +142,6 @@ static void truth_compare(struct world *world, const struct node *node, unsigned
     world->over = world->over || truth->count > count;
 }
 
-static void recovered(void *context, enum err err)
-{
-    struct order *order = context;
-    if (err == ERR_OK)
-        order->world->stats->recoveries++;
-    else if (err != ERR_CLOSED)
-        sim_fail(order->world, "recovery of group %u: %s", order->group, err_text(err));
-    free(order);
-}
-
 static void recover(struct world *world, struct event *event);
 
 static void recover_later(struct node *node)
@@ -161,6 +151,20 @@ static void recover_later(struct node *node)
                                           sim_below(world, RECOVERY_WAIT_MS),
                                  .run = recover,
                                  .node = node->number});
+}
+
+/* CLOSED: the node died over it, and the operator tries again, once for each group; BUSY: that
+ * is under way. */
+static void recovered(void *context, enum err err)
+{
+    struct order *order = context;
+    if (err == ERR_OK)
+        order->world->stats->recoveries++;
+    else if (err == ERR_CLOSED)
+        recover_later(&order->world->nodes[order->node]);
+    else if (err != ERR_BUSY)
+        sim_fail(order->world, "recovery of group %u: %s", order->group, err_text(err));
+    free(order);
 }
 
 static void recover(struct world *world, struct event *event)
@@ -174,7 +178,7 @@ static void recover(struct world *world, struct event *event)
     for (unsigned g = 0; g < world->plan.groups; g++) {
         struct replicator_status status;
         uint64_t member = node->number + 1;
-        if (!replicator_status(node->replicator, g, &status))
+        if (!replicator_status(node->replicator, g, &status) || status.member_count == 1)
             continue;
         if (status.own != REPLICATOR_WHOLE) {
             world->unrecovered[g] = world->over = true;
@@ -192,9 +196,14 @@ static void recover_many(struct world *world, struct event *event)
 {
     (void)event;
     if (!recovery_run(world))
-        sim_at(world, (struct event){.at_ms = world->now_ms + RECOVERY_WAIT_MS +
-                                              sim_below(world, RECOVERY_WAIT_MS),
-                                     .run = recover_many});
+        operator_recover_again(world);
+}
+
+void operator_recover_again(struct world *world)
+{
+    sim_at(world, (struct event){.at_ms = world->now_ms + RECOVERY_WAIT_MS +
+                                          sim_below(world, RECOVERY_WAIT_MS),
+                                 .run = recover_many});
 }
 
 /* Three of five are lost; the witness, if there is one, is left. */

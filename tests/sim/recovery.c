@@ -100,12 +100,15 @@ static uint64_t truth_in(const struct world *world, uint64_t node_id, unsigned g
     return count;
 }
 
+/* CLOSED: a node died over it, and the operator tries again; BUSY: that is under way. */
 static void recovered(void *context, enum err err)
 {
     struct world *world = context;
     if (err == ERR_OK)
         world->stats->recoveries++;
-    else if (err != ERR_CLOSED)
+    else if (err == ERR_CLOSED)
+        operator_recover_again(world);
+    else if (err != ERR_BUSY)
         sim_fail(world, "recovery of a group: %s", err_text(err));
 }
 

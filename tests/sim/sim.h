@@ -348,6 +348,8 @@ void machine_forget(struct machine_sim *machine, unsigned group);
 void operator_setup(struct world *world);
 /* Of three nodes the two in one data center are gone; the third is made to go on alone. */
 void operator_disaster(struct world *world);
+/* A survivor died while three of five were being made up for. */
+void operator_recover_again(struct world *world);
 
 /* recovery.c: false when a survivor is not up yet. */
 bool recovery_run(struct world *world);
