@@ -9,8 +9,10 @@
 /* What state_fetch.c (which, and when) and state_fetch_steps.c (one of them) share. */
 
 /*
- * While `busy` a pool thread has the sink, the buffers and what follows `err`; all else belongs
- * to the loop. At any time a running fetch has one of: a job in the pool, a call, a timer.
+ * While `busy` a pool thread has the sink, `answer` and what follows `err`; also `packed` and
+ * `question`, unless it writes. All else belongs to the loop. The next question is on its way
+ * while the last answer is written: a running fetch has a job in the pool, or a call or a timer
+ * before it, or both.
  */
 struct state_fetch {
     struct state_fetch *next;
@@ -41,6 +43,10 @@ struct state_fetch {
     enum err said; /* by the source */
     bool more;     /* of the answer is to be written */
     bool done;
+    bool ask; /* there is a question that has not gone out */
+
+    bool answered;   /* the loop's: `packed` is to be taken when the answer before is written */
+    enum err failed; /* the loop's: a call has, for good, while the pool was busy */
 };
 
 /* A group's rows on their way out. While a job is in the pool all of it is the job's. */

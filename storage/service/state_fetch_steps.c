@@ -35,7 +35,10 @@ static void fetch_again(struct state_fetch *fetch, enum err err)
 {
     fetch->tries++;
     if (fetch->tries >= TRIES_MAX) {
-        fetch_end(fetch, err);
+        if (fetch->busy)
+            fetch->failed = err;
+        else
+            fetch_end(fetch, err);
         return;
     }
     fetch->timer = loop_timer_start(fetch->owner->service->loop, AGAIN_MS, 0, on_again, fetch);
@@ -66,7 +69,14 @@ static void progress_see(struct state_fetch *fetch)
     fetch->seen = now;
 }
 
-/* One transaction's worth of the answer; behind the last of it the next question. */
+static void question_in_pool(struct state_fetch *fetch)
+{
+    buffer_clear(&fetch->question);
+    fetch->err = transfer_sink_question(fetch->sink, &fetch->question);
+    fetch->ask = fetch->err == ERR_OK;
+}
+
+/* One transaction's worth of the answer. */
 static void write_in_pool(struct state_fetch *fetch)
 {
     uint64_t index;
@@ -78,8 +88,6 @@ static void write_in_pool(struct state_fetch *fetch)
     fetch->done = transfer_sink_done(fetch->sink, &index);
     if (fetch->done)
         fetch->err = db_sync(service_db(fetch->owner->service, fetch->group));
-    else
-        fetch->err = transfer_sink_question(fetch->sink, &fetch->question);
 }
 
 static void take_in_pool(struct state_fetch *fetch)
@@ -100,10 +108,8 @@ static void take_in_pool(struct state_fetch *fetch)
         fetch->more = fetch->err == ERR_OK;
     }
     pr__peer_reply__free_unpacked(reply, NULL);
-    if (fetch->more) {
-        buffer_clear(&fetch->question);
-        write_in_pool(fetch);
-    }
+    if (fetch->more && !transfer_sink_last(fetch->sink))
+        question_in_pool(fetch);
 }
 
 static void begin_in_pool(struct state_fetch *fetch)
@@ -111,7 +117,7 @@ static void begin_in_pool(struct state_fetch *fetch)
     fetch->err = transfer_sink_begin(fetch->sink);
     fetch->marked = fetch->err == ERR_OK;
     if (fetch->marked)
-        fetch->err = transfer_sink_question(fetch->sink, &fetch->question);
+        question_in_pool(fetch);
 }
 
 static void in_pool(void *context)
@@ -131,6 +137,7 @@ static void on_done(void *context);
 static void fetch_work(struct state_fetch *fetch)
 {
     fetch->busy = true;
+    fetch->answered = fetch->answered && fetch->more; /* what is written comes first */
     pool_jobs_run(fetch->owner->jobs, in_pool, on_done, fetch);
 }
 
@@ -151,6 +158,7 @@ static void fetch_go_on(struct state_fetch *fetch)
     uint64_t allowed_ns = fetch->owner->allowed_ns;
     uint64_t wait_ms = allowed_ns > now_ns ? (allowed_ns - now_ns) / 1000000 : 0;
 
+    fetch->ask = false;
     fetch->tries = 0;
     fetch->step++;
     if (wait_ms == 0)
@@ -158,6 +166,16 @@ static void fetch_go_on(struct state_fetch *fetch)
     else
         fetch->timer =
             loop_timer_start(fetch->owner->service->loop, wait_ms, 0, on_again, fetch);
+}
+
+/* What there is to be asked goes out, then what came is written, and what came meanwhile is
+ * taken behind that. */
+static void fetch_on(struct state_fetch *fetch)
+{
+    if (fetch->ask)
+        fetch_go_on(fetch);
+    if (fetch->more || fetch->answered)
+        fetch_work(fetch);
 }
 
 static void on_done(void *context)
@@ -172,6 +190,8 @@ static void on_done(void *context)
         replication_disk_failed("state", fetch->err);
     if (fetch->step == 0 && fetch->marked)
         replication_partial(fetch->owner->service, fetch->group);
+    if (fetch->err == ERR_OK && !fetch->done)
+        fetch->err = fetch->failed;
     if (fetch->err != ERR_OK)
         fetch_end(fetch, fetch->err);
     else if (fetch->done)
@@ -182,10 +202,8 @@ static void on_done(void *context)
         fetch_again(fetch, ERR_BUSY);
     else if (fetch->said != ERR_OK)
         fetch_end(fetch, fetch->said);
-    else if (fetch->more)
-        fetch_work(fetch);
     else
-        fetch_go_on(fetch);
+        fetch_on(fetch);
 }
 
 /* ---- steps ---- */
@@ -200,7 +218,9 @@ static void on_answer(void *context, enum err err, struct bytes reply)
         return;
     }
     buffer_add(&fetch->packed, reply);
-    fetch_work(fetch);
+    fetch->answered = true;
+    if (!fetch->busy)
+        fetch_work(fetch);
 }
 
 static void fetch_ask(struct state_fetch *fetch)

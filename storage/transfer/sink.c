@@ -96,7 +96,7 @@ enum err transfer_sink_question(struct transfer_sink *sink, struct buffer *quest
     struct db_txn *txn = db_read_begin(sink->config.db);
     struct transfer_walk walk;
 
-    CHECK(sink->items.len == 0 && !sink->last);
+    CHECK(!sink->last);
     transfer_question_begin(question, &sink->next);
     sink->asked_to = sink->next;
     sink->asked_bytes = 0;
@@ -344,6 +344,11 @@ enum err transfer_sink_write(struct transfer_sink *sink, bool *more)
     if (took_ms > sink->progress.write_longest_ms)
         sink->progress.write_longest_ms = took_ms;
     return err;
+}
+
+bool transfer_sink_last(const struct transfer_sink *sink)
+{
+    return sink->last;
 }
 
 bool transfer_sink_done(const struct transfer_sink *sink, uint64_t *index)

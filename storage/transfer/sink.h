@@ -15,6 +15,9 @@
  *   transfer_sink_write()       a short write transaction; again while there is more
  *   ...                         until transfer_sink_done(); its caller syncs
  *
+ * The next question may be made, and asked, as soon as an answer is received: what of it is not
+ * written yet lies before where that question begins.
+ *
  * A copy that ends before that begins anew with another sink, which sends for nothing that is
  * here already. One call at a time, from any thread.
  */
@@ -39,7 +42,9 @@ void transfer_sink_free(struct transfer_sink **sink);
 
 MUST_CHECK enum err transfer_sink_begin(struct transfer_sink *sink);
 MUST_CHECK enum err transfer_sink_question(struct transfer_sink *sink, struct buffer *question);
-/* ERR_MALFORMED. `answer` is borrowed until all of it is written. */
+/* Whether the answer that was received is the last one: nothing is to be asked any more. */
+bool transfer_sink_last(const struct transfer_sink *sink);
+/* ERR_MALFORMED. `answer` is borrowed until all of it is written; so must be the one before. */
 MUST_CHECK enum err transfer_sink_receive(struct transfer_sink *sink, struct bytes answer);
 MUST_CHECK enum err transfer_sink_write(struct transfer_sink *sink, bool *more);
 /* Whether the last answer was written: the rows are those of entry *index. */

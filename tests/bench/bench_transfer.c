@@ -5,7 +5,9 @@
  *
  * usage: bench-transfer FOLDER [MEGABYTES]    an empty folder on the disk that is meant;
  * default 512 Writes a line for an empty receiver, one for a receiver that has it all, one for
- * 1 % changed.
+ * 1 % changed; and what each would be with a source at a distance of 20 ms, by the times that
+ * the steps took here: when each question waits until the answer before is written, and when it
+ * goes out as soon as that has come (service/state_fetch_steps.c).
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -26,6 +28,32 @@ static uint64_t now_ms(void)
     struct timespec now;
     CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Times of the steps on a virtual line to the source. In microseconds. */
+enum { DISTANCE_US = 20000 };
+
+struct line {
+    uint64_t one_by_one;
+    uint64_t received; /* the answer that is being looked at, with the next question ahead */
+    uint64_t written;  /* all before it */
+};
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void line_step(struct line *line, uint64_t question, uint64_t answer, uint64_t write)
+{
+    /* The answer before has come: ask, and write that one meanwhile. */
+    uint64_t arrives = line->received + question + 2 * DISTANCE_US + answer;
+
+    line->one_by_one += question + 2 * DISTANCE_US + answer + write;
+    line->received = arrives > line->written ? arrives : line->written;
+    line->written = line->received + write;
 }
 
 static struct db *place(const char *folder, const char *name)
@@ -85,6 +113,7 @@ static void copy(const char *what, struct db *from, struct db *to, uint64_t tota
     uint64_t begun_ms = now_ms();
     uint64_t index = 0;
     unsigned steps = 0;
+    struct line line = {0};
 
     transfer_tables_own(&tables);
     transfer_tables_encode(&tables, &names);
@@ -93,13 +122,18 @@ static void copy(const char *what, struct db *from, struct db *to, uint64_t tota
     CHECK(transfer_sink_begin(sink) == ERR_OK);
     for (; !transfer_sink_done(sink, &index); steps++) {
         bool more = true;
+        uint64_t times[4] = {now_us()};
         buffer_truncate(&question, 0);
         buffer_truncate(&answer, 0);
         CHECK(transfer_sink_question(sink, &question) == ERR_OK);
+        times[1] = now_us();
         CHECK(transfer_source_answer(source, buffer_bytes(&question), &answer) == ERR_OK);
+        times[2] = now_us();
         CHECK(transfer_sink_receive(sink, buffer_bytes(&answer)) == ERR_OK);
         while (more)
             CHECK(transfer_sink_write(sink, &more) == ERR_OK);
+        times[3] = now_us();
+        line_step(&line, times[1] - times[0], times[2] - times[1], times[3] - times[2]);
     }
     CHECK(db_sync(to) == ERR_OK);
     uint64_t took_ms = now_ms() - begun_ms + 1;
@@ -113,6 +147,9 @@ static void copy(const char *what, struct db *from, struct db *to, uint64_t tota
            (unsigned long long)given.read_longest_ms,
            (unsigned long long)progress.read_longest_ms,
            (unsigned long long)progress.write_longest_ms);
+    printf("    at %u ms: %llu MB/s, one step after the other %llu MB/s\n", DISTANCE_US / 1000,
+           (unsigned long long)(total / (line.written + 1)),
+           (unsigned long long)(total / (line.one_by_one + 1)));
     transfer_source_free(&source);
     transfer_sink_free(&sink);
     buffer_fini(&names);

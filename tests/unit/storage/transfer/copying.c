@@ -67,22 +67,43 @@ void copying_open(struct copying *copying, struct db *from, struct db *to, uint3
     buffer_fini(&names);
 }
 
+static void ask(struct copying *copying)
+{
+    buffer_clear(&copying->question);
+    CHECK(transfer_sink_question(copying->sink, &copying->question) == ERR_OK);
+}
+
+/* The source's part. */
 static void answer(struct copying *copying)
 {
     struct transfer_item item;
     struct bytes items;
     bool last = false;
 
-    buffer_clear(&copying->answer);
+    buffer_clear(&copying->reply);
     CHECK(transfer_source_answer(copying->source, buffer_bytes(&copying->question),
-                                 &copying->answer) == ERR_OK);
-    CHECK(transfer_answer_open(buffer_bytes(&copying->answer), &items) == ERR_OK);
+                                 &copying->reply) == ERR_OK);
+    CHECK(transfer_answer_open(buffer_bytes(&copying->reply), &items) == ERR_OK);
     while (transfer_item_next(&items, &item) == ERR_OK)
         last = item.kind == TRANSFER_LAST;
     if (last)
         copying_digest(copying->from, copying->group, copying->digest);
+}
+
+/* Every other time the next question goes out, and is answered, before this is written. */
+static void take(struct copying *copying)
+{
+    struct buffer reply = copying->answer;
+
+    copying->answer = copying->reply;
+    copying->reply = reply;
     CHECK(transfer_sink_receive(copying->sink, buffer_bytes(&copying->answer)) == ERR_OK);
     copying->next = COPY_WRITE;
+    copying->ahead = copying->steps % 2 == 0 && !transfer_sink_last(copying->sink);
+    if (copying->ahead) {
+        ask(copying);
+        answer(copying);
+    }
 }
 
 static void write(struct copying *copying)
@@ -95,6 +116,8 @@ static void write(struct copying *copying)
         copying->next = COPY_ASK;
     if (transfer_sink_done(copying->sink, &copying->index))
         copying->next = COPY_DONE;
+    else if (!more && copying->ahead)
+        take(copying);
 }
 
 bool copying_step(struct copying *copying)
@@ -107,12 +130,12 @@ bool copying_step(struct copying *copying)
         copying->next = COPY_ASK;
         break;
     case COPY_ASK:
-        buffer_clear(&copying->question);
-        CHECK(transfer_sink_question(copying->sink, &copying->question) == ERR_OK);
+        ask(copying);
         copying->next = COPY_ANSWER;
         break;
     case COPY_ANSWER:
         answer(copying);
+        take(copying);
         break;
     case COPY_WRITE:
         write(copying);
@@ -129,6 +152,7 @@ void copying_close(struct copying *copying)
     transfer_sink_free(&copying->sink);
     buffer_fini(&copying->question);
     buffer_fini(&copying->answer);
+    buffer_fini(&copying->reply);
 }
 
 void copying_check(struct copying *copying)

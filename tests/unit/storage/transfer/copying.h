@@ -14,6 +14,8 @@ struct copying {
     struct transfer_sink *sink;
     struct buffer question;
     struct buffer answer;
+    struct buffer reply; /* an answer that was not taken yet */
+    bool ahead;          /* there is one */
     enum { COPY_BEGIN, COPY_ASK, COPY_ANSWER, COPY_WRITE, COPY_DONE } next;
     unsigned steps;
     uint64_t index;
