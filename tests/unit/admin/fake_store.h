@@ -92,7 +92,39 @@ static void answer_tenant_add(const Pr__Request *request, Pr__Reply *reply, stru
     }
 }
 
-/* Three tenants, two a page. */
+/* 7 MiB of 10, in group 3. */
+static Pr__ScopeUsage *answer_usage(Pr__TenantRecord *tenant, struct arena *arena)
+{
+    Pr__ScopeUsage *usage = arena_alloc(arena, sizeof(*usage));
+    Pr__ScopeShare *share = arena_alloc(arena, sizeof(*share));
+
+    tenant->total = arena_alloc(arena, sizeof(*tenant->total));
+    pr__account_quota__init(tenant->total);
+    tenant->total->bytes = 10 * 1024 * 1024;
+    pr__scope_usage__init(usage);
+    pr__scope_share__init(share);
+    usage->bytes = share->used_bytes = 7 * 1024 * 1024;
+    share->group = 3;
+    share->limit = 1;
+    share->granted_bytes = 8 * 1024 * 1024;
+    share->granted_messages = UINT64_MAX;
+    usage->shares = arena_alloc(arena, sizeof(*usage->shares));
+    usage->shares[usage->n_shares++] = share;
+    return usage;
+}
+
+static void answer_quota(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    const Pr__QuotaSet *set = request->quota_set;
+
+    (void)reply;
+    (void)arena;
+    asked("quota_set %s%s %llu%s", set->tenant, set->domain,
+          set->quota != NULL ? (unsigned long long)set->quota->bytes : 0,
+          set->together ? " together" : "");
+}
+
+/* Three tenants, two a page; what they hold, when it is asked for. */
 static void answer_tenants(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
 {
     static const char *const names[] = {"ada", "bea", "cleo"};
@@ -108,6 +140,11 @@ static void answer_tenants(const Pr__Request *request, Pr__Reply *reply, struct 
         pr__tenant_record__init(tenant);
         tenant->id = i + 1;
         tenant->name = text(arena, names[i]);
+        if (request->tenant_list->with_usage) {
+            if (answer->usages == NULL)
+                answer->usages = arena_alloc(arena, 3 * sizeof(*answer->usages));
+            answer->usages[answer->n_usages++] = answer_usage(tenant, arena);
+        }
         answer->tenants[answer->n_tenants++] = tenant;
         answer->more = i < 2;
     }
@@ -181,6 +218,7 @@ static const struct {
     {PR__REQUEST__CALL_RECOVER_RUN, answer_recover_run},
     {PR__REQUEST__CALL_TENANT_ADD, answer_tenant_add},
     {PR__REQUEST__CALL_TENANT_LIST, answer_tenants},
+    {PR__REQUEST__CALL_QUOTA_SET, answer_quota},
     {PR__REQUEST__CALL_ACCOUNT_CREATE, answer_create},
     {PR__REQUEST__CALL_ACCOUNT_REMOVE, answer_remove},
     {PR__REQUEST__CALL_ACCOUNT_SHOW, answer_show},
