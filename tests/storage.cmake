@@ -69,6 +69,7 @@ unit_test(storage/service route_read SOURCES storage/service/route_read.c storag
 unit_test(storage/service fence SOURCES storage/service/fence.c tests/unit/storage/lab.c
           tests/unit/storage/invariants.c USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 fuzz_target(transfer USES pr_storage_transfer)
+unit_test(storage/service state_outrun SOURCES storage/service/state_outrun.c USES pr_base)
 unit_test(storage/service scrub_note SOURCES storage/service/scrub_note.c storage/service/identity.c
           USES pr_storage_query pr_schema pr_runtime pr_base PkgConfig::SODIUM)
 unit_test(storage/query scrub SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c

@@ -7,6 +7,7 @@
 #include "node/base/log.h"
 #include "storage/service/rows_internal.h"
 #include "storage/service/space.h"
+#include "storage/service/state_fetch.h"
 
 struct repairing {
     struct service *service;
@@ -157,5 +158,7 @@ const char *service_problem(struct service *service)
 {
     const char *problem = space_problem(service->space);
 
-    return problem != NULL ? problem : scrubs_problem(service->scrubs);
+    if (problem == NULL)
+        problem = scrubs_problem(service->scrubs);
+    return problem != NULL ? problem : state_fetches_problem(service);
 }

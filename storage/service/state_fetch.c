@@ -2,6 +2,7 @@
 #include "storage/service/state_fetch.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/base/check.h"
@@ -95,6 +96,8 @@ void fetch_end(struct state_fetch *fetch, enum err err)
     metric_add(err == ERR_OK ? METRIC_STATE_COPIES : METRIC_STATE_COPY_FAILURES, 1);
     if (err == ERR_OK)
         CHECK(transfer_sink_done(fetch->sink, &index));
+    if (err == ERR_OK || err == ERR_TOOBIG)
+        state_outrun_ended(&fetches->outrun, group, err == ERR_OK);
     if (fetch->ticket != 0)
         rpc_cancel(fetch->rpc, fetch->ticket);
     session_close(fetch);
@@ -174,6 +177,24 @@ bool state_fetch_progress(const struct service *service, uint32_t group,
         .compared_bytes = fetch->seen.bytes_compared,
     };
     return true;
+}
+
+const char *state_fetches_problem(struct service *service)
+{
+    struct state_fetches *fetches = service->state_fetches;
+    uint32_t group;
+    unsigned times;
+
+    if (fetches == NULL || !state_outrun_worst(&fetches->outrun, &group, &times))
+        return NULL;
+    snprintf(
+        fetches->problem, sizeof(fetches->problem),
+        "the state of group %u changes faster than it may be fetched: begun anew %u times, "
+        "now at %u MB/s; raise transfer_rate_mb",
+        (unsigned)group, times,
+        (unsigned)(service->config->transfer_rate_mb *
+                   state_outrun_factor(&fetches->outrun, group)));
+    return fetches->problem;
 }
 
 struct state_fetches *state_fetches_new(struct service *service)

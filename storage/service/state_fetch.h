@@ -36,4 +36,8 @@ struct state_fetch_progress {
 bool state_fetch_progress(const struct service *service, uint32_t group,
                           struct state_fetch_progress *progress);
 
+/* NULL, or what an operator must know: a copy is outrun by its source (state_outrun.h). Valid
+ * until the next call. */
+const char *state_fetches_problem(struct service *service);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "storage/service/pool_jobs.h"
 #include "storage/service/state_fetch.h"
+#include "storage/service/state_outrun.h"
 #include "storage/transfer/sink.h"
 
 /* What state_fetch.c (which, and when) and state_fetch_steps.c (one of them) share. */
@@ -66,6 +67,8 @@ struct state_fetches {
     unsigned running;
     struct pool_jobs *jobs;
     uint64_t allowed_ns; /* when the next call may be made, by the rate */
+    struct state_outrun outrun;
+    char problem[200];
 };
 
 /* Opens the session at the source and goes on from there, to fetch_end(). */

@@ -141,14 +141,17 @@ static void fetch_work(struct state_fetch *fetch)
     pool_jobs_run(fetch->owner->jobs, in_pool, on_done, fetch);
 }
 
-static void rate_spend(struct state_fetches *fetches, uint64_t bytes)
+static void rate_spend(const struct state_fetch *fetch, uint64_t bytes)
 {
+    struct state_fetches *fetches = fetch->owner;
+    uint64_t rate_mb = fetches->service->config->transfer_rate_mb;
     uint64_t now_ns = clock_monotonic_ns();
     uint64_t burst_ns = (uint64_t)BURST_MS * 1000000;
 
     if (fetches->allowed_ns + burst_ns < now_ns)
         fetches->allowed_ns = now_ns - burst_ns;
-    fetches->allowed_ns += bytes * 1000 / fetches->service->config->transfer_rate_mb;
+    rate_mb *= state_outrun_factor(&fetches->outrun, fetch->group);
+    fetches->allowed_ns += bytes * 1000 / rate_mb;
 }
 
 /* Asks on, as soon as the rate allows. */
@@ -185,7 +188,7 @@ static void on_done(void *context)
 
     fetch->busy = false;
     progress_see(fetch);
-    rate_spend(fetch->owner, fetch->seen.bytes_received - bytes);
+    rate_spend(fetch, fetch->seen.bytes_received - bytes);
     if (fetch->err == ERR_IO)
         replication_disk_failed("state", fetch->err);
     if (fetch->step == 0 && fetch->marked)

@@ -3,6 +3,7 @@
 """A majority is lost for good: an operator lets the cluster go on from the survivor. What it had is there, what comes
 in is taken again, and the lost nodes are turned away when they come back."""
 import json
+import smtplib
 
 import lab
 
@@ -36,6 +37,24 @@ def lose_and_recover(cluster, survivor, lost):
     lab.check([n["lost"] for n in written["nodes"]] == [n in lost for n in cluster.nodes], f"{written['nodes']}")
 
 
+def alone(survivor, back, users):
+    """No survivor can be reached: one that comes back is held off by nothing but the lack of a majority. It promises
+    nothing."""
+    survivor.kill_tree()
+    back.start()
+    lab.wait_for("it to answer", lambda: back.cli("group", "list"), 30)
+    try:
+        with back.smtp(20) as client:
+            client.sendmail("sender@client.test", users[:1], lab.message("to-one-that-is-alone"))
+    except (OSError, smtplib.SMTPException):
+        pass
+    else:
+        raise lab.Failed("a lost node that is alone takes mail")
+    back.kill_tree()
+    survivor.start()
+    lab.wait_for("the survivor to serve again", lambda: survivor.cli("cluster", "status")["healthy"], 60)
+
+
 def test():
     with lab.Cluster(3, network=24) as cluster:
         users = cluster.add_accounts([f"user{n}" for n in range(4)])
@@ -53,6 +72,7 @@ def test():
         after.stop()
         boxes = {user: lab.mailbox_tokens(survivor, user) for user in users}
         counts = lab.check_history(load.history + after.history, boxes)
+        alone(survivor, lost[0], users)
         for node in lost:
             node.start()
         lab.wait_for("the lost nodes to be turned away", lambda: not any(node.running() for node in lost), 30)
