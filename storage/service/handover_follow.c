@@ -76,14 +76,15 @@ static bool has_blocks(void *context, struct db_txn *directory, uint32_t group)
 
 static void deliver(struct follow *follow)
 {
-    uint64_t account_id = follow->recipients[follow->at]->account_id;
+    Pr__Deliver *call = follow->command->deliver;
 
-    route_id(bytes_of_field(follow->delivery_id), account_id, 0, follow->id);
-    follow->command->deliver->recipients = &follow->recipients[follow->at];
-    follow->command->deliver->n_recipients = 1;
+    call->recipients = &follow->recipients[follow->at];
+    call->n_recipients = 1;
+    if (follow->entry_count > 1)
+        call->body->upload_id = field_of_bytes(bytes_from(follow->id, sizeof(follow->id)));
     const struct route_request request = {
         .service = follow->service,
-        .account_id = account_id,
+        .account_id = follow->recipients[follow->at]->account_id,
         .request_id = bytes_from(follow->id, sizeof(follow->id)),
         .deadline_ms = deadline(),
         .command = follow->command,
@@ -110,14 +111,29 @@ static void on_block(void *context, enum err err, const Pr__Outcome *outcome, ui
         next_block(follow);
 }
 
+/*
+ * The blocks go under an id of this recipient's: under the delivery's own there may be those of
+ * another hand-over of the same message, and whoever is taken first uses them up.
+ */
 static void next_block(struct follow *follow)
 {
+    struct buffer entry = BUFFER_EMPTY;
+    struct arena arena;
+
     if (follow->sent + 1 == follow->entry_count) {
         deliver(follow);
         return;
     }
-    write_entry(follow->service, follow->to, follow->entries[follow->sent++],
-                bytes_from(NULL, 0), deadline(), on_block, follow);
+    arena_init(&arena);
+    Pr__Command *command = entry_decode(follow->entries[follow->sent++], &arena);
+    CHECK(command != NULL && command->call_case == PR__COMMAND__CALL_UPLOAD_BLOCK);
+    command->upload_block->upload_id =
+        field_of_bytes(bytes_from(follow->id, sizeof(follow->id)));
+    entry_encode(command, &entry);
+    write_entry(follow->service, follow->to, buffer_bytes(&entry), bytes_from(NULL, 0),
+                deadline(), on_block, follow);
+    buffer_fini(&entry);
+    arena_fini(&arena);
 }
 
 static void next_recipient(struct follow *follow)
@@ -138,6 +154,8 @@ static void next_recipient(struct follow *follow)
         return;
     }
     follow->sent = 0;
+    route_id(bytes_of_field(follow->delivery_id), follow->recipients[follow->at]->account_id, 0,
+             follow->id);
     next_block(follow);
 }
 
@@ -158,7 +176,7 @@ static void on_fenced(void *context, enum err err, const Pr__Outcome *outcome, u
     struct follow *follow = context;
 
     (void)index;
-    if (err == ERR_OK && outcome->err == ERR_CANCELLED)
+    if (err == ERR_OK && (outcome->err == ERR_CANCELLED || outcome->err == ERR_INVALID))
         replicator_read(follow->service->replicator, DIRECTORY_GROUP, deadline(),
                         on_directory_fresh, follow);
     else /* it has taken it after all; other refusals are found again */

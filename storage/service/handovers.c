@@ -176,7 +176,10 @@ static void push_sent(void *context, enum err err, const Pr__Outcome *outcome, u
     }
     if (err == ERR_OK)
         err = (enum err)outcome->err;
-    if (err == ERR_MOVED || err == ERR_CANCELLED) {
+    bool is_delivery = push->sent + 1 == push->handover.entry_count;
+    /* INVALID: the message was refused there under this id, before its sender found another
+     * group to take it. */
+    if (err == ERR_MOVED || err == ERR_CANCELLED || (err == ERR_INVALID && is_delivery)) {
         handover_follow(push->service, push->handover.group, push->handover.entries,
                         push->handover.entry_count, push_followed, push);
         return;
