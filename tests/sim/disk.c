@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A log whose writes take time. A crash keeps a random part of the write under way: some of
- * its groups, and of the last of them the vote, the truncation and a run of the entries.
+ * A log whose writes take time. A crash keeps a random part of the write under way, and a cache
+ * of the drive's own may have written any of it first.
  */
 #include <stdlib.h>
 
@@ -192,17 +192,29 @@ static void log_write(struct entry_log *log, const struct log_write *writes, uns
                                  .life = node->life});
 }
 
-void disk_crash(struct disk *disk)
+/* Of a write that was not flushed any parts may be there, in no order: of each group the vote,
+ * the truncation and a run of the entries, or nothing of it. */
+static void torn_carry_out(struct disk *disk)
 {
     struct world *world = disk->world;
-    unsigned keep = (unsigned)sim_below(world, disk->writes_count + 1);
-    for (unsigned i = 0; i < keep; i++) {
+    unsigned prefix = (unsigned)sim_below(world, disk->writes_count + 1);
+    bool holes = sim_below(world, 2) == 0;
+
+    for (unsigned i = 0; i < disk->writes_count; i++) {
         const struct log_write *write = &disk->writes[i];
         unsigned entries = write->count;
-        if (i + 1 == keep)
+        if (holes ? sim_below(world, 2) == 0 : i >= prefix)
+            continue;
+        if (holes || i + 1 == prefix)
             entries = (unsigned)sim_below(world, write->count + 1);
         write_carry_out(disk, write, entries);
     }
+}
+
+void disk_crash(struct disk *disk)
+{
+    struct world *world = disk->world;
+    torn_carry_out(disk);
     disk->writes_count = 0;
     if (world->bug == BUG_PERSISTED_BEFORE_DURABLE && world->now_ms < disk->undo_until_ms)
         for (unsigned i = 0; i < GROUPS_MAX; i++) {
