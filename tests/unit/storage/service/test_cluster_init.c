@@ -32,6 +32,7 @@ static struct place {
     enum err bootstrap;
     bool begun[GROUPS_MAX];
     unsigned bootstraps;
+    void (*done)(void *context, enum err err);
     bool marked; /* before the first byte of state */
     unsigned answers;
     enum err err;
@@ -84,6 +85,12 @@ enum err service_start_cluster(struct service *service)
     return ERR_OK;
 }
 
+static void bootstrapped(void *context)
+{
+    place->done(context, place->bootstrap);
+}
+
+/* Its answer never comes inside the call. */
 void replicator_group_bootstrap(struct replicator *replicator, uint32_t group,
                                 void (*done)(void *context, enum err err), void *context)
 {
@@ -91,7 +98,8 @@ void replicator_group_bootstrap(struct replicator *replicator, uint32_t group,
     assert_true(group < GROUPS_MAX && !place->begun[group]);
     place->begun[group] = true;
     place->bootstraps++;
-    done(context, place->bootstrap);
+    place->done = done;
+    loop_post(NULL, bootstrapped, context);
 }
 
 uint64_t service_self(const struct service *service)
