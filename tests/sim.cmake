@@ -14,7 +14,7 @@ add_test(NAME sim/fresh COMMAND sim --fresh 400 --seconds 40 --file ${CMAKE_CURR
 add_executable(sim-service sim/campaign.c sim/checks.c sim/db_memory.c sim/db_memory_cursor.c sim/db_memory_watch.c
                sim/db_tree.c sim/disk.c sim/letters.c sim/main.c sim/net.c sim/nodes.c sim/people.c sim/service_bugs.c
                sim/service_checks.c sim/service_front.c sim/service_loop.c sim/service_machine.c sim/service_node.c
-               sim/service_rpc.c sim/service_run.c sim/service_setup.c sim/views.c sim/visitors.c sim/world.c
+               sim/service_rpc.c sim/service_run.c sim/service_setup.c sim/told.c sim/views.c sim/visitors.c sim/world.c
                unit/storage/invariants.c)
 set_target_properties(sim-service PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_compile_definitions(sim-service PRIVATE SIM_SERVICE)

@@ -6,7 +6,7 @@
 
 enum {
     LETTER_EVERY_MS = 250,
-    MOVE_EVERY_MS = 2500,
+    OPERATE_EVERY_MS = 1500,
     CLOCK_EVERY_MS = 5000,
     WALL_APART_MS = 60000, /* two nodes' wall clocks are twice that apart, at most */
     SETTLED_MS = 15000,    /* of the calm: then every call is answered well */
@@ -61,38 +61,113 @@ static void send_letters(struct world *world, struct event *event)
 
 /* ---- operators ---- */
 
-static void on_asked(void *context, const Pr__Reply *reply)
+static void on_moved(void *context, const Pr__Reply *reply)
 {
     struct world *world = context;
 
     world->stats->moves_asked += reply != NULL && reply->err == ERR_OK;
 }
 
-static void account_move(struct world *world)
+static void account_move(struct world *world, Pr__Request *request, struct arena *arena)
 {
-    Pr__Request request = PR__REQUEST__INIT;
-    Pr__AccountMove move = PR__ACCOUNT_MOVE__INIT;
-    struct arena arena;
+    Pr__AccountMove *call = arena_alloc(arena, sizeof(*call));
 
-    arena_init(&arena);
-    move.address = people_address(&arena, 1 + (unsigned)sim_below(world, ACCOUNTS));
-    move.group = 1 + (uint32_t)sim_below(world, SERVICE_MAIL_GROUPS);
-    move.cancel = sim_below(world, 8) == 0;
-    request.deadline_ms = OPERATOR_MS;
-    request.call_case = PR__REQUEST__CALL_ACCOUNT_MOVE;
-    request.account_move = &move;
-    front_call(world, front_node(world), ROLE_OPERATOR, &request, on_asked, world);
-    arena_fini(&arena);
+    pr__account_move__init(call);
+    call->address = people_address(arena, 1 + (unsigned)sim_below(world, ACCOUNTS));
+    call->group = 1 + (uint32_t)sim_below(world, SERVICE_MAIL_GROUPS);
+    call->cancel = sim_below(world, 8) == 0;
+    request->call_case = PR__REQUEST__CALL_ACCOUNT_MOVE;
+    request->account_move = call;
 }
 
-static void move(struct world *world, struct event *event)
+static char *some_node(struct world *world, struct arena *arena)
 {
+    return arena_printf(arena, "node%u", 1 + (unsigned)sim_below(world, world->plan.nodes));
+}
+
+static void on_led(void *context, const Pr__Reply *reply)
+{
+    struct world *world = context;
+
+    world->stats->leads += reply != NULL && reply->err == ERR_OK;
+}
+
+static void group_lead(struct world *world, Pr__Request *request, struct arena *arena)
+{
+    Pr__GroupLead *call = arena_alloc(arena, sizeof(*call));
+
+    pr__group_lead__init(call);
+    call->group = (uint32_t)sim_below(world, GROUPS_MAX);
+    call->node = some_node(world, arena);
+    request->call_case = PR__REQUEST__CALL_GROUP_LEAD;
+    request->group_lead = call;
+}
+
+static void on_altered(void *context, const Pr__Reply *reply)
+{
+    struct world *world = context;
+
+    world->stats->drains += reply != NULL && reply->err == ERR_OK;
+}
+
+/* Its replicas go elsewhere, and come back; in the calm only that. */
+static void node_alter(struct world *world, Pr__Request *request, struct arena *arena)
+{
+    Pr__NodeAlter *call = arena_alloc(arena, sizeof(*call));
+
+    pr__node_alter__init(call);
+    call->node = some_node(world, arena);
+    call->action = world->calm || sim_below(world, 2) == 0 ? PR__NODE_ALTER__ACTION__UNDRAIN
+                                                           : PR__NODE_ALTER__ACTION__DRAIN;
+    call->force = true;
+    request->call_case = PR__REQUEST__CALL_NODE_ALTER;
+    request->node_alter = call;
+}
+
+static void on_password(void *context, const Pr__Reply *reply)
+{
+    struct world *world = context;
+
+    world->stats->passwords += reply != NULL && reply->err == ERR_OK;
+}
+
+/* Whoever is logged in has to log in again. */
+static void password_set(struct world *world, Pr__Request *request, struct arena *arena)
+{
+    Pr__AccountSetPassword *call = arena_alloc(arena, sizeof(*call));
+
+    pr__account_set_password__init(call);
+    call->address = people_address(arena, 1 + (unsigned)sim_below(world, ACCOUNTS));
+    call->password = arena_string(arena, BYTES("secret words"));
+    request->call_case = PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD;
+    request->account_set_password = call;
+}
+
+static void operate(struct world *world, struct event *event)
+{
+    static const struct {
+        void (*fill)(struct world *world, Pr__Request *request, struct arena *arena);
+        front_done *done;
+    } orders[] = {
+        {account_move, on_moved}, {account_move, on_moved},    {account_move, on_moved},
+        {group_lead, on_led},     {password_set, on_password}, {node_alter, on_altered},
+    };
+    unsigned count = sizeof(orders) / sizeof(*orders);
+    unsigned order = (unsigned)sim_below(world, world->plan.nodes > 3 ? count : count - 1);
+    Pr__Request request = PR__REQUEST__INIT;
+    struct arena arena;
+
     (void)event;
     if (people_rest(world))
         return;
-    account_move(world);
-    sim_at(world, (struct event){.at_ms = world->now_ms + 1 + sim_below(world, MOVE_EVERY_MS),
-                                 .run = move});
+    arena_init(&arena);
+    request.deadline_ms = OPERATOR_MS;
+    orders[order].fill(world, &request, &arena);
+    front_call(world, front_node(world), ROLE_OPERATOR, &request, orders[order].done, world);
+    arena_fini(&arena);
+    sim_at(world,
+           (struct event){.at_ms = world->now_ms + 1 + sim_below(world, OPERATE_EVERY_MS),
+                          .run = operate});
 }
 
 /* Wall clocks are set, forward and back. */
@@ -120,7 +195,7 @@ void people_begin(struct world *world)
     for (unsigned i = 0; i < world->plan.nodes; i++)
         watch_begin(world, i);
     sim_at(world, (struct event){.at_ms = world->now_ms + 1, .run = send_letters});
-    sim_at(world, (struct event){.at_ms = world->now_ms + 500, .run = move});
+    sim_at(world, (struct event){.at_ms = world->now_ms + 500, .run = operate});
     if (world->plan.jumps)
         sim_at(world, (struct event){.at_ms = world->now_ms + 100, .run = clock_set});
 }

@@ -133,6 +133,10 @@ void letter_end(struct world *world, struct letter *letter, int state);
 /* ---- visitors.c ---- */
 
 void visitor_begin(struct world *world, unsigned number);
+void visitor_session_lost(struct visitor *visitor);
+
+/* ---- told.c ---- */
+
 void watch_begin(struct world *world, unsigned node);
 /* Each session that is still there was told of all that happened. */
 void visitors_check_end(struct world *world);

@@ -42,6 +42,9 @@ enum {
     X(moves_asked, true)                                                                       \
     X(moved, true)                                                                             \
     X(move_attempts, true)                                                                     \
+    X(leads, true)  /* asked of another node */                                                \
+    X(drains, true) /* and the end of it */                                                    \
+    X(passwords, true)                                                                         \
     X(trims, true)                                                                             \
     X(resets, false)                                                                           \
     X(fetched, false)                                                                          \
