@@ -34,7 +34,9 @@ static void on_told(void *context, const Pr__Reply *reply)
             if (visitor->node != watch.node || visitor->session != event->session)
                 continue;
             world->stats->told++;
-            if (event->ended && !visitor->busy) /* else its call says so */
+            if (event->ended && visitor->busy)
+                visitor->told = LATER; /* so he asks once more, and hears it */
+            else if (event->ended)
                 visitor_session_lost(visitor);
             else if (event->highest_modseq > visitor->told)
                 visitor->told = event->highest_modseq;
