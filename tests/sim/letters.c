@@ -98,7 +98,7 @@ bool letter_never(const Pr__Reply *reply)
     return reply != NULL && rpc_answer.sends == 1 && reply->err != ERR_UNKNOWN;
 }
 
-void letter_end(struct world *world, struct letter *letter, int state)
+void letter_end(struct world *world, struct letter *letter, enum letter_state state)
 {
     CHECK(letter->state == LETTER_OPEN);
     letter->state = state;
@@ -117,7 +117,7 @@ void letter_end(struct world *world, struct letter *letter, int state)
                      (unsigned long long)letter->number);
 }
 
-static void delivery_end(struct delivery *delivery, int state)
+static void delivery_end(struct delivery *delivery, enum letter_state state)
 {
     /* Blocks may be asked for again at any time, when the account has moved. */
     if (delivery->is_long)

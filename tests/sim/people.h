@@ -13,17 +13,19 @@
 enum { VISITORS = 8 };
 #define LATER UINT64_MAX /* a moment that has not come */
 
+enum letter_state {
+    LETTER_OPEN,
+    LETTER_DONE,   /* is in the first account, and will be with the others */
+    LETTER_NEVER,  /* was refused, and for good */
+    LETTER_UNKNOWN /* nobody asks any more */
+};
+
 /* Its number is told by its size, so whoever sees it knows which it is. */
 struct letter {
     uint64_t number;
     unsigned recipients; /* bits, from account 1 on */
     unsigned first;      /* the account whose group takes it */
-    enum {
-        LETTER_OPEN,
-        LETTER_DONE,   /* is in the first account, and will be with the others */
-        LETTER_NEVER,  /* was refused, and for good */
-        LETTER_UNKNOWN /* nobody asks any more */
-    } state;
+    enum letter_state state;
     uint64_t begun_ms; /* of virtual time */
     uint64_t begun;
     uint64_t ended;
@@ -128,7 +130,7 @@ Pr__Body *letter_body(struct world *world, const struct letter *letter, bool blo
 ProtobufCBinaryData letter_request_id(struct world *world, unsigned node, struct arena *arena);
 /* Whether the answer to a call that was made once is certain never to take effect. */
 bool letter_never(const Pr__Reply *reply);
-void letter_end(struct world *world, struct letter *letter, int state);
+void letter_end(struct world *world, struct letter *letter, enum letter_state state);
 
 /* ---- visitors.c ---- */
 
