@@ -61,13 +61,15 @@ static uint64_t members_floor(const struct group *group, uint64_t now)
 /*
  * The state must not come to lie on this node alone by the log's being cut: of the other
  * voters whose state is whole, the most advanced keeps its way, whatever the bytes. A silent
- * one counts only while another member is fetching the state: until that one has it.
+ * one counts only while another member is fetching the state: until that one has it. As long as
+ * none is known, and a new leader has not yet heard what one of them has, nothing is cut.
  */
 static uint64_t second_whole(const struct group *group, uint64_t now)
 {
     const struct raft_configuration *members = &group->raft.configuration;
     uint64_t best = 0;
     bool fetching = false;
+    bool unclear = false;
     for (unsigned i = 0; i < members->n; i++) {
         const struct link *link = link_of(group, members->servers[i].id);
         fetching = fetching || (link != NULL && link->known && !silent(group, link, now) &&
@@ -80,12 +82,16 @@ static uint64_t second_whole(const struct group *group, uint64_t now)
         bool lacks = link != NULL && link->known &&
                      (link->standing & (WIRE_PARTIAL | WIRE_STATELESS)) != 0;
         if (node_id == group->raft.id || members->servers[i].role != RAFT_VOTER || lacks ||
-            next < group->log_first || (silent(group, link, now) && !fetching))
+            (silent(group, link, now) && !fetching))
             continue;
-        if (next > best)
+        if (next == 1 && (link == NULL || link->install == 0))
+            unclear = true;
+        else if (next >= group->log_first && next > best)
             best = next;
     }
-    return best == 0 ? UINT64_MAX : best;
+    if (best != 0)
+        return best;
+    return unclear ? group->log_first : UINT64_MAX;
 }
 
 /* A member that is told to begin behind an entry must find the next one here when it has. */
