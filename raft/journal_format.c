@@ -252,7 +252,7 @@ static enum err state_read(struct bytes *table, struct journal_record *record)
     *table = bytes_skip(at, padded(JOURNAL_STATE_HEAD_SIZE + len));
     enum err err = log_state_read(bytes_from(state.at, len), &record->state);
     record->state.group = record->group;
-    return err;
+    return err == ERR_OK && record->state.first_index > INDEX_MAX ? ERR_MALFORMED : err;
 }
 
 static enum err entries_read(struct bytes *table, struct journal_record *record)

@@ -17,6 +17,9 @@
 #include "raft/coding.h"
 #include "raft/journal_internal.h"
 
+/* Of all groups, that lay in segments which are gone when an older segment began. */
+#define MISSING_MAX (UINT64_C(1) << 26)
+
 struct loading {
     struct journal *journal;
     struct journal_segment *segment;
@@ -27,6 +30,8 @@ struct loading {
     uint64_t newest; /* the last one that was: where it begins in its segment, */
     uint64_t newest_size;
     struct buffer at; /* head and table of a batch */
+    uint64_t missing; /* entries that the segment's first batch says there are, */
+    uint64_t most;    /* and how many can be */
     enum err err;     /* something could not be read: nobody knows what lies there */
 };
 
@@ -121,6 +126,12 @@ static enum err state_load(struct loading *loading, const struct journal_record 
             log_index_reset(index, state.first_index);
         log_index_truncate(index, record->last_index + 1);
         log_index_trim(index, state.first_index);
+        uint64_t there = index->state.last_index;
+        if (record->last_index > there) {
+            if (record->last_index - there > loading->most - loading->missing)
+                return malformed(loading, "more entries than there can be");
+            loading->missing += record->last_index - there;
+        }
         /* What lay in segments that are gone has moved, and comes later. */
         while (index->state.last_index < record->last_index)
             log_index_append(index, &(struct log_position){0});
@@ -240,6 +251,13 @@ static enum err segment_load(struct loading *loading)
     bool first = true;
 
     loading->sealed = false;
+    loading->missing = 0;
+    loading->most = 0;
+    for (unsigned i = 0; i < journal->segment_count; i++)
+        loading->most += journal->segments[i]->size / JOURNAL_ENTRY_SIZE;
+    /* When the newest one began, none of those had gone that had a live entry. */
+    if (!loading->last && loading->most < MISSING_MAX)
+        loading->most = MISSING_MAX;
     loading->named = segment->number == 1;
     for (; !loading->sealed && err == ERR_OK; first = false) {
         if (!batch_read(loading, segment->used, &head) || !follows(loading, &head, first) ||

@@ -171,6 +171,7 @@ enum err journal_segment_open(struct journal *journal, uint64_t number,
     }
     if (!journal_read_at(segment->fd, 0, bytes, sizeof(bytes)) ||
         !journal_segment_head_read(bytes, &head) || head.number != number ||
+        head.size < JOURNAL_SEGMENT_HEAD_SIZE ||
         (uint64_t)status.st_size < head.size ||
         (journal->salt != 0 && head.salt != journal->salt)) {
         log_error(NULL, "log: the head of a segment is damaged",

@@ -41,4 +41,5 @@ endfunction()
 foreach(name model crash rot errors)
   journal_test(${name})
 endforeach()
+fuzz_target(journal USES pr_raft)
 # end of the log in segments
