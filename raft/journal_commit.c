@@ -32,7 +32,9 @@ static enum err batch_put(struct journal *journal, struct journal_batch *batch)
         err = journal_complain("log: flush failed", segment->number, errno);
     if (err != ERR_OK)
         return err;
+    pthread_mutex_lock(&journal->lock);
     segment->used += journal_batch_size(batch);
+    pthread_mutex_unlock(&journal->lock);
     journal->next_batch++;
     journal->previous = check;
     return ERR_OK;

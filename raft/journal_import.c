@@ -68,7 +68,8 @@ static enum err state_import(struct importing *importing, const struct log_state
         err = write_one(importing, &drop);
     if (err != ERR_OK || state->dropped)
         return err;
-    if (state->first_index > 1) {
+    if (state->first_index > 1 || state->base_term != 0 || state->base_members_index != 0 ||
+        state->base_members.len > 0) {
         write.reset = true;
         write.trim_before = state->first_index;
         write.base_term = state->base_term;

@@ -171,8 +171,7 @@ enum err journal_segment_open(struct journal *journal, uint64_t number,
     }
     if (!journal_read_at(segment->fd, 0, bytes, sizeof(bytes)) ||
         !journal_segment_head_read(bytes, &head) || head.number != number ||
-        head.size < JOURNAL_SEGMENT_HEAD_SIZE ||
-        (uint64_t)status.st_size < head.size ||
+        head.size < JOURNAL_SEGMENT_HEAD_SIZE || (uint64_t)status.st_size < head.size ||
         (journal->salt != 0 && head.salt != journal->salt)) {
         log_error(NULL, "log: the head of a segment is damaged",
                   LOG_FIELDS(LOG_U64("segment", number)));
@@ -195,7 +194,9 @@ enum err journal_segment_grow(struct journal *journal, struct journal_segment *s
         err = journal_complain("log: flush failed", segment->number, errno);
     if (err != ERR_OK)
         return err;
+    pthread_mutex_lock(&journal->lock);
     segment->size = size;
+    pthread_mutex_unlock(&journal->lock);
     return head_write(journal, segment);
 }
 
