@@ -108,6 +108,14 @@ struct change_request {
     uint64_t index;       /* of the CHANGE entry */
 };
 
+/* Members that this leader has taken out, the newest last. */
+enum { LEFT_KEPT = 8 };
+
+struct left_member {
+    uint64_t node_id;
+    uint64_t left_ms;
+};
+
 struct transfer_request {
     struct call *call;
     uint64_t node_id;
@@ -249,6 +257,7 @@ struct group {
     struct call_list reads_ready; /* and waits: until `index` is applied */
     struct read_round round;
     struct change_request change;
+    struct left_member left[LEFT_KEPT];
     struct transfer_request transfer;
     bool single_site;
     uint64_t hand_over_ms; /* when a leader that is not fit tries again to be none */

@@ -102,8 +102,10 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
     if (write->from != 0) {
         CHECK(write->count > 0 && write->from >= before->first_index &&
               write->from <= before->last_index + 1);
+        /* Trimmed right up to where it is cut: a record across that place goes, too. */
+        uint64_t cut = write->from == write->trim_before ? before->first_index : write->from;
         if (index != NULL && write->from <= before->last_index)
-            code = records_delete(log, txn, index, write->from, before->last_index);
+            code = records_delete(log, txn, index, cut, before->last_index);
         if (code == 0)
             code = entries_put(log, txn, write);
     }
@@ -112,7 +114,8 @@ static int write_put(struct log_lmdb *log, MDB_txn *txn, const struct log_write 
         CHECK(index != NULL && write->trim_before > before->first_index &&
               write->trim_before <= before->last_index &&
               (write->from == 0 || write->trim_before <= write->from));
-        code = records_delete(log, txn, index, before->first_index, write->trim_before - 1);
+        if (write->from != write->trim_before || write->from > before->last_index)
+            code = records_delete(log, txn, index, before->first_index, write->trim_before - 1);
     }
     struct log_state after = log_state_after(before, write);
     if (code == 0 &&

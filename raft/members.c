@@ -8,7 +8,7 @@
 #include "node/base/log.h"
 #include "raft/internal.h"
 
-enum { CATCH_UP_ENTRIES = 256, CATCH_UP_TIMEOUTS = 5 };
+enum { CATCH_UP_ENTRIES = 256, CATCH_UP_TIMEOUTS = 5, LEFT_TIMEOUTS = 3 };
 
 static uint8_t role_to_raft(enum replicator_role role)
 {
@@ -56,6 +56,27 @@ static void membership_apply(struct membership *membership, const struct change_
     }
 }
 
+static void left_note(struct group *group, uint64_t node_id)
+{
+    memmove(group->left, group->left + 1, (LEFT_KEPT - 1) * sizeof(*group->left));
+    group->left[LEFT_KEPT - 1] = (struct left_member){node_id, replicator_now(group->owner)};
+}
+
+/*
+ * Whether acknowledgements of a log that a member has dropped since may still be on their way
+ * here. They would count for the log that it begins when it comes back, and its refusals would
+ * then count for nothing.
+ */
+static bool left_lately(const struct group *group, uint64_t node_id)
+{
+    uint64_t patience = (uint64_t)LEFT_TIMEOUTS * group->owner->config.election_timeout_ms;
+    for (unsigned i = 0; i < LEFT_KEPT; i++)
+        if (group->left[i].node_id == node_id &&
+            replicator_now(group->owner) - group->left[i].left_ms < patience)
+            return true;
+    return false;
+}
+
 /* ERR_OK when the change makes sense. */
 static enum err change_check(const struct group *group, const struct change_request *change)
 {
@@ -66,6 +87,8 @@ static enum err change_check(const struct group *group, const struct change_requ
         return ERR_NOTFOUND;
     if (!member && membership.count == REPLICATOR_MEMBERS_MAX)
         return ERR_TOOBIG;
+    if (!member && left_lately(group, change->node_id))
+        return ERR_BUSY;
     if (member && !change->remove && change->role == RAFT_VOTER &&
         membership.members[at].role == RAFT_SPARE)
         return ERR_INVALID;
@@ -115,6 +138,8 @@ static void change_submit(struct group *group)
     size_t len = membership_encode(&membership, payload);
     group->change.stage = CHANGE_COMMIT;
     group->change.index = index;
+    if (group->change.remove)
+        left_note(group, group->change.node_id);
     int code = group_submit_own(group, ENTRY_CHANGE, bytes_from(payload, len));
     if (code != 0 && group->change.call != NULL)
         change_end(group, code == RAFT_CANTCHANGE ? ERR_BUSY : ERR_NOTLEADER);

@@ -116,7 +116,8 @@ void replicator_wait_applied(struct replicator *replicator, uint32_t group, uint
 /*
  * One membership step on the leader: add `node_id` as STANDBY or SPARE, promote it to VOTER
  * (which first waits until it has caught up), demote, or, with `remove`, take it out. `done`
- * comes when the change is committed; ERR_NOTLEADER, ERR_BUSY (another change is under way),
+ * comes when the change is committed; ERR_NOTLEADER, ERR_BUSY (another change is under way, or
+ * this leader took that node out less than three election timeouts ago),
  * ERR_NOTFOUND, ERR_TOOBIG (too many members), ERR_UNAVAILABLE (it does not catch up, or
  * leadership is to be handed over meanwhile), ERR_INVALID (the leader itself, which must hand
  * over first; the last voter; SPARE to VOTER, which is two steps), ERR_UNKNOWN (leadership was

@@ -112,6 +112,7 @@ static void leadership_won(struct group *group)
     group->ticked_ms = group->led_since_ms;
     group->floor = raft_last_index(&group->raft);
     group->single_site = false;
+    memset(group->left, 0, sizeof(group->left)); /* what counts is told of this term */
     for (unsigned i = 0; i < group->links_count; i++) {
         group->links[i]->told = 0;
         group->links[i]->contact_ms = 0;

@@ -15,6 +15,7 @@ set_target_properties(bench_machine PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_
 target_link_libraries(bench_machine PRIVATE pr_storage_machine)
 unit_test(storage/machine commands ${storage_lab})
 unit_test(storage/machine requests ${storage_lab})
+unit_test(storage/machine clock ${storage_lab})
 unit_test(storage/machine directory ${storage_lab})
 unit_test(storage/machine members ${storage_lab})
 unit_test(storage/machine format ${storage_lab})

@@ -22,6 +22,11 @@ enum err apply_refuse(struct apply *apply, enum err err, const char *format, ...
     return err;
 }
 
+uint64_t apply_clock_ms(const struct apply *apply)
+{
+    return apply->record.seen_ms != 0 ? apply->record.clock_ms : apply->command->time_ms;
+}
+
 /* Room for one more in a list of the arena. Returns the list, moved when it has grown. */
 static void *list_grow(struct arena *arena, void *list, size_t count, size_t *room, size_t size)
 {

@@ -30,6 +30,7 @@ enum {
     UPLOAD_COUNT_MAX = 4096, /* unfinished ones in a group */
     UPLOAD_DROP_MAX = 1000,  /* dropped by one command */
     DEDUPE_KEPT_MS = 24 * 60 * 60 * 1000,
+    CLOCK_STEP_MAX_MS = 60 * 60 * 1000,
 };
 
 /* One command being applied. */
@@ -59,6 +60,15 @@ __attribute__((format(printf, 3, 4))) enum err apply_refuse(struct apply *apply,
 
 /* The group's format: what is not in it must behave as in the release before. */
 unsigned apply_format(const struct apply *apply);
+
+/*
+ * The group's own clock, for what must be kept for a time (milliseconds since 1970). It follows
+ * the times of commands, but a proposer whose clock jumps does not take it along: one command
+ * moves it by two steps of CLOCK_STEP_MAX_MS at the most, and what it lags behind, after a jump
+ * or a quiet time, it makes up for at twice the speed. So what is kept for a day is kept for
+ * half a day at least, whatever clocks do. Below format 3 it is the command's time.
+ */
+uint64_t apply_clock_ms(const struct apply *apply);
 
 struct account;
 /* Whether the account takes commands: refuses with NOTFOUND one that was removed, with MOVED

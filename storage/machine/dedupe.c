@@ -28,7 +28,7 @@ bool dedupe_find(struct db_txn *txn, uint32_t group, struct bytes request_id,
 
 void dedupe_remember(struct apply *apply, struct bytes request_id, struct bytes outcome)
 {
-    uint64_t time = htobe64(apply->command->time_ms);
+    uint64_t time = htobe64(apply_clock_ms(apply));
     struct key key;
     uint8_t *room;
 
@@ -43,7 +43,7 @@ void dedupe_remember(struct apply *apply, struct bytes request_id, struct bytes 
 
 static bool is_old(const struct apply *apply, uint64_t time_ms)
 {
-    uint64_t now_ms = apply->command->time_ms;
+    uint64_t now_ms = apply_clock_ms(apply);
 
     return now_ms > DEDUPE_KEPT_MS && time_ms < now_ms - DEDUPE_KEPT_MS;
 }

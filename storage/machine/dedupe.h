@@ -5,8 +5,8 @@
 #include "storage/machine/apply.h"
 
 /*
- * What became of the request ids of the last 24 hours. A row is the time of the command that
- * made it (8 bytes, big endian) and the packed Outcome.
+ * What became of the request ids of the last 24 hours by the group's clock (apply.h). A row is
+ * the time when it was made (8 bytes, big endian) and the packed Outcome.
  */
 
 /* The outcome of an id, borrowed from the row; false when it is not known. */

@@ -70,7 +70,7 @@ static unsigned moves_count(struct apply *apply)
 /* How many of the former groups still count; these come first then, in their order. */
 static size_t former_keep(struct apply *apply, Pr__AccountRecord *account)
 {
-    uint64_t now_ms = apply->command->time_ms;
+    uint64_t now_ms = apply_clock_ms(apply);
     size_t kept = 0;
 
     for (size_t i = 0; i < account->n_former; i++)

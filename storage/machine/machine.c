@@ -125,6 +125,25 @@ static void command_run(struct apply *apply)
     apply_refuse(apply, ERR_UNSUPPORTED, "a command that this version does not know");
 }
 
+/* apply_clock_ms() */
+static void clock_follow(struct apply *apply)
+{
+    struct group_record *record = &apply->record;
+    uint64_t time_ms = apply->command->time_ms;
+
+    if (apply_format(apply) < FORMAT_SCOPES || time_ms <= record->seen_ms)
+        return;
+    if (record->seen_ms == 0) {
+        record->clock_ms = time_ms;
+    } else {
+        uint64_t step = time_ms - record->seen_ms;
+        uint64_t lag = time_ms - record->clock_ms;
+        step = 2 * (step < CLOCK_STEP_MAX_MS ? step : CLOCK_STEP_MAX_MS);
+        record->clock_ms += step < lag ? step : lag;
+    }
+    record->seen_ms = time_ms;
+}
+
 /* Sets the reply of an entry that is not empty and was not applied before. */
 static void entry_apply(struct apply *apply, struct bytes entry, struct bytes *reply)
 {
@@ -140,6 +159,7 @@ static void entry_apply(struct apply *apply, struct bytes entry, struct bytes *r
         *reply = outcome_pack(apply->arena, apply->outcome);
         return;
     }
+    clock_follow(apply);
     if (apply->request_id.len != 0 &&
         dedupe_find(apply->txn, apply->group, apply->request_id, reply)) {
         *reply = arena_copy(apply->arena, *reply);

@@ -124,7 +124,7 @@ void group_encode(const struct group_record *group, struct record *record)
 {
     record_begin(record);
     if (group->format > FORMAT_FIRST)
-        record->at[0] = VERSION_2;
+        record->at[0] = group->seen_ms != 0 ? VERSION_3 : VERSION_2;
     put_u64(record, group->applied);
     put_u64(record, group->term);
     put_u64(record, group->blobs);
@@ -133,11 +133,16 @@ void group_encode(const struct group_record *group, struct record *record)
     put_u64(record, group->doomed);
     if (group->format > FORMAT_FIRST)
         put_u8(record, group->format);
+    if (record->at[0] == VERSION_3) {
+        put_u64(record, group->clock_ms);
+        put_u64(record, group->seen_ms);
+    }
 }
 
 bool group_decode(struct bytes row, struct group_record *group)
 {
-    struct reader reader = reader_begin_version(row, VERSION_2);
+    struct reader reader = reader_begin_version(row, VERSION_3);
+    uint8_t version = row.len > 0 ? row.at[0] : 0;
 
     group->applied = get_u64(&reader);
     group->term = get_u64(&reader);
@@ -145,7 +150,9 @@ bool group_decode(struct bytes row, struct group_record *group)
     group->handovers = get_u64(&reader);
     group->uploads = get_u64(&reader);
     group->doomed = get_u64(&reader);
-    group->format = row.len > 0 && row.at[0] >= VERSION_2 ? get_u8(&reader) : FORMAT_FIRST;
+    group->format = version >= VERSION_2 ? get_u8(&reader) : FORMAT_FIRST;
+    group->clock_ms = version >= VERSION_3 ? get_u64(&reader) : 0;
+    group->seen_ms = version >= VERSION_3 ? get_u64(&reader) : 0;
     return reader_done(&reader);
 }
 

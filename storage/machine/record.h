@@ -27,6 +27,8 @@ struct group_record {
     uint64_t uploads;   /* how many there are */
     uint64_t doomed;    /* rows in the doomed table */
     uint8_t format;     /* storage/schema/format.h; 0: the first */
+    uint64_t clock_ms;  /* from format 3 on: apply.h */
+    uint64_t seen_ms;   /* the latest time of a command */
 };
 
 /* Whether an account is in this group. What is not HERE takes no command. */

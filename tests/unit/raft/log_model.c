@@ -127,8 +127,7 @@ static void write_plan(const struct model_group *group, struct model_random *ran
     } else if (what < 85 && group->state.last_index + 1 - group->state.first_index <
                                 MODEL_ENTRIES_MAX - MODEL_COUNT_MAX) {
         entries_plan(group, random, writes, write);
-        bool may_trim = !random->apart || write->from > group->state.last_index;
-        if (lives && may_trim && model_random(random, 6) == 0)
+        if (lives && model_random(random, 6) == 0)
             trim_plan(group, random, writes, write);
     } else if (lives) {
         trim_plan(group, random, writes, write);

@@ -50,9 +50,6 @@ struct model_random {
     uint64_t state;
     uint64_t stamps;
     unsigned large_of; /* one of so many entries is larger than 64 KiB; 0: none */
-    /* No write trims right up to where it cuts: the LMDB log keeps a record then that only
-     * entries lie in which are gone, and does not open when the group begins again. */
-    bool apart;
 };
 
 uint64_t model_random(struct model_random *random, uint64_t below);

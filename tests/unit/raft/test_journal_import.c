@@ -72,7 +72,7 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 static void run(uint64_t seed, unsigned steps, unsigned fails)
 {
     struct model *model = calloc(1, sizeof(*model));
-    struct model_random random = {.state = seed, .large_of = 100, .apart = true};
+    struct model_random random = {.state = seed, .large_of = 100};
     char folder[] = "/tmp/test_journal_import.XXXXXX";
     char made[60];
     char half[64];

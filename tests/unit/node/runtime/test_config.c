@@ -194,8 +194,8 @@ static void what_is_no_text_is_refused(void **state)
         struct bytes text;
         const char *problem;
     } rows[] = {
-        {{(const uint8_t *)"hostname = \"a.test\"\n\0folder = 1\n", 33}, "has a byte 0"},
-        {{(const uint8_t *)"${HO\x87$){PATH}\n", 16}, "cannot be understood"},
+        {BYTES_INIT("hostname = \"a.test\"\n\0folder = 1\n"), "has a byte 0"},
+        {BYTES_INIT("${HO\x87$){PATH}\n"), "cannot be understood"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

@@ -378,8 +378,14 @@ static void the_directory_refuses_what_cannot_be(void **state)
             ;
     }
     assert_int_equal(moving_ask(model, account, 1 + account->group % 5), ERR_BUSY);
-    model->lab.now_ms += 25 * 3600 * 1000;
-    assert_int_equal(moving_ask(model, account, 1 + account->group % 5), ERR_OK);
+    unsigned hours = 0;
+    enum err err = ERR_BUSY;
+    for (; err == ERR_BUSY && hours < 48; hours++) {
+        model->lab.now_ms += 3600 * 1000;
+        err = moving_ask(model, account, 1 + account->group % 5);
+    }
+    assert_int_equal(err, ERR_OK);
+    assert_in_range(hours, 24, 25);
     model_end(model);
 }
 
