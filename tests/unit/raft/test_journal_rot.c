@@ -109,9 +109,9 @@ static bool last_find(struct world *world)
         uint8_t *old = content(world->copy, names[i], &old_len);
         uint8_t *bytes = content(world->folder, names[i], &len);
         uint64_t from = 0;
-        while (from < len && from < old_len && bytes[from] == old[from])
+        while (from < len && len == old_len && bytes[from] == old[from])
             from++;
-        if (from < len) {
+        if (from < len && len == old_len) {
             changed++;
             snprintf(world->last_file, sizeof(world->last_file), "%.30s", names[i]);
             world->last_from = from / 8 * 8;
