@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The release before and this one side by side. A cluster of three old nodes gets this release node by node while mail
 comes in and accounts move between groups; one goes back to the old release and forward again; then the upgrade is
-finished. Everything that got 250 is there once, on every node, at each step. The old release is built from the
-repository's history."""
+finished, and each node started once more, which copies its log into a journal. Everything that got 250 is there once, on
+every node, at each step. The old release is built from the repository's history."""
 
 import pathlib
 import subprocess
@@ -84,6 +84,11 @@ def test():
         move(cluster, second, users[3])
         before = load.accepted()
         lab.wait_for("mail in the new format", lambda: load.accepted() > before + 200, 60)
+        for node in cluster.nodes:
+            data = node.folder / "data"
+            lab.check((data / "log").exists() and not (data / "journal").exists(), f"{node.name} has another log before its restart")
+            switch(cluster, node, new, load)
+            lab.check((data / "journal").exists() and not (data / "log").exists(), f"{node.name} has not taken its log over")
         load.stop()
         cluster.wait_healthy(60)
 
