@@ -57,6 +57,8 @@ static void add_environment(json_t *environment_rows, json_t *table_rows,
                   number(row->reading), "oldest_read_ms", number(row->oldest_read_ms));
 
     CHECK(made != NULL && json_array_append_new(environment_rows, made) == 0);
+    if (row->map_bytes == 0) /* the log grows as it must */
+        CHECK(json_object_set_new(made, "map_bytes", json_null()) == 0);
     for (size_t i = 0; i < row->n_tables; i++) {
         made = json_pack("{s:s, s:s, s:I, s:I}", "environment", row->name, "name",
                          row->tables[i]->name, "rows", number(row->tables[i]->rows), "bytes",
