@@ -223,6 +223,7 @@ struct group {
     unsigned changes_room;
     uint64_t configured;     /* the last committed change that libraft was told */
     uint64_t trim_allowed;   /* from the leader: every member has what is below */
+    uint64_t cut_here;       /* what lies below cannot be read on this node */
     uint64_t promised_term;  /* of an earlier life of the group here: it votes for nobody who */
     uint64_t promised_index; /* has less than this */
     struct install install;

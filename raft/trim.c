@@ -136,12 +136,17 @@ void trim_turn(struct group *group)
         group->trim_allowed = target;
 }
 
-/* The log has complained already. */
+/* The log has complained already. The members' logs are theirs. */
 void trim_damaged(struct group *group, uint64_t index)
 {
     if (index >= group->log_first && index < group->raft.last_stored &&
-        group->trim_allowed <= index)
-        group->trim_allowed = index + 1;
+        group->cut_here <= index)
+        group->cut_here = index + 1;
+}
+
+static uint64_t trim_to(const struct group *group)
+{
+    return group->cut_here > group->trim_allowed ? group->cut_here : group->trim_allowed;
 }
 
 static void changes_drop_before(struct group *group, uint64_t base)
@@ -157,7 +162,7 @@ static void changes_drop_before(struct group *group, uint64_t base)
 void trim_follow(struct group *group)
 {
     struct machine *machine = group->owner->config.machine;
-    if (!group->started || group->failed || group->trim_allowed <= group->log_first ||
+    if (!group->started || group->failed || trim_to(group) <= group->log_first ||
         group->write.trim_before != 0 || fetch_waits(group))
         return;
     uint64_t end = group->raft.commit_index + 1;
@@ -165,13 +170,13 @@ void trim_follow(struct group *group)
         end = group->applied + 1;
     if (!group->witness && end > machine->ops->durable(machine, group->id) + 1)
         end = machine->ops->durable(machine, group->id) + 1;
-    if (end > group->trim_allowed)
-        end = group->trim_allowed;
+    if (end > trim_to(group))
+        end = trim_to(group);
     /* The newest entry on disk stays, and libraft knows the term of the one before it. */
     if (end > group->raft.last_stored)
         end = group->raft.last_stored;
     if (end <= group->log_first ||
-        (end < group->trim_allowed && end < group->log_first + TRIM_ENTRIES_LEAST))
+        (end < trim_to(group) && end < group->log_first + TRIM_ENTRIES_LEAST))
         return;
     const struct change *change = group_change_at(group, end - 1);
     struct raft_event event = {.type = RAFT_SNAPSHOT};

@@ -42,7 +42,8 @@ struct fixture {
     uint64_t retain_bytes;
     uint64_t hold_bytes;
     uint64_t hold_ms;
-    bool writes_wait; /* a write stays under way until the test ends it */
+    uint64_t unreadable; /* an entry; 0: none */
+    bool writes_wait;    /* a write stays under way until the test ends it */
     /* the machine */
     uint64_t applied;
     struct machine_batch *batch;
@@ -158,7 +159,9 @@ static unsigned log_read(struct entry_log *log, uint32_t group, uint64_t first, 
     unsigned got = 0;
     (void)group;
     (void)bytes_max;
-    for (; got < count && first + got <= fixture->state.last_index; got++) {
+    for (; got < count && first + got <= fixture->state.last_index &&
+           (fixture->unreadable == 0 || first + got != fixture->unreadable);
+         got++) {
         entries[got] = fixture->entries[first + got];
         frame_ref(entries[got].owner);
     }
