@@ -43,8 +43,8 @@ void journal_statistics(struct journal *journal, struct journal_statistics *stat
 
 /*
  * Makes a journal in `folder`, which must not be there yet, with all that the LMDB log in
- * `lmdb_folder` has. Afterwards both are complete, and the journal is on disk. An interrupted
- * one leaves `folder`.tmp, which is removed by the next.
+ * `lmdb_folder` has. Afterwards both are complete, and the journal is on disk. ERR_FULL: there
+ * is no room. An interrupted one leaves `folder`.tmp, which is removed by the next.
  */
 MUST_CHECK enum err journal_import(const char *folder, const char *lmdb_folder,
                                    uint64_t map_bytes);

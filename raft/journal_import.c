@@ -151,5 +151,7 @@ enum err journal_import(const char *folder, const char *lmdb_folder, uint64_t ma
     enum err err = log_import(temporary, lmdb_folder, map_bytes);
     if (err == ERR_OK && rename(temporary, folder) != 0)
         err = journal_complain("log: no folder", 0, errno);
+    if (err != ERR_OK)
+        journal_files_remove(temporary); /* its room is wanted */
     return err == ERR_OK ? journal_parent_sync(folder) : err;
 }

@@ -11,6 +11,9 @@ unit_test(storage/service recover_plan SOURCES storage/service/recover_plan.c
 unit_test(storage/service identity
           SOURCES storage/service/identity.c storage/service/cluster_folder.c storage/service/token.c
           USES pr_raft pr_runtime pr_schema pr_base PkgConfig::SODIUM)
+unit_test(storage/service node_log
+          SOURCES storage/service/node_log.c tests/unit/raft/log_model.c
+          USES pr_raft pr_base Threads::Threads)
 unit_test(storage/service status SOURCES storage/service/status_merge.c USES pr_schema pr_base)
 unit_test(admin cli USES pr_admin_cli pr_runtime pr_schema pr_base)
 unit_test(storage/service handovers SOURCES storage/service/handovers.c USES pr_schema pr_base)

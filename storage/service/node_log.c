@@ -51,10 +51,16 @@ enum err node_log_open(const struct node_log_config *config, struct node_log *lo
     snprintf(lmdb, sizeof(lmdb), "%s/" NODE_LOG_LMDB, config->folder);
     bool early = config->format < FORMAT_SCOPES;
     if (!is_there(journal)) {
-        if (early)
-            err = log_lmdb_open(&in_lmdb, &log->lmdb);
-        else if (is_there(lmdb))
+        bool stays = early;
+        if (!early && is_there(lmdb)) {
             err = journal_import(journal, lmdb, config->map_bytes);
+            stays = err == ERR_FULL;
+        }
+        if (stays && !early)
+            log_warn(NULL, "no room to copy the log: it stays as it is until the next start",
+                     LOG_FIELDS(LOG_TEXT("folder", lmdb)));
+        if (stays)
+            err = log_lmdb_open(&in_lmdb, &log->lmdb);
     }
     if (err == ERR_OK && log->lmdb == NULL) {
         err = journal_open(&in_files, &log->journal);
