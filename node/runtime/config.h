@@ -5,6 +5,7 @@
 #include "node/base/arena.h"
 #include "node/base/buffer.h"
 #include "node/base/err.h"
+#include "node/runtime/address.h"
 
 /*
  * The local configuration file (libconfuse): only what one node must know to start. Everything
@@ -18,13 +19,27 @@
  *   listen "smtp" { address = { "127.0.1.1:2525", "[::1]:2525" } }
  *   listen "imap" { address = { "127.0.1.1:1430" } }
  *   listen "imaps" { address = { "127.0.1.1:9930" } }
+ *   listen "submission" { address = { "127.0.1.1:5870" } }
+ *   listen "lmtp" { address = { "unix:/run/postraft/lmtp.sock" } }
+ *   proxy { networks = { "192.0.2.0/28" } }
+ *   dns { servers = { "127.0.0.53" } }
  *   limits { message_bytes = 52428800 }
  */
-enum { CONFIG_ADDRESSES_MAX = 16 };
+enum { CONFIG_ADDRESSES_MAX = 16, CONFIG_PREFIXES_MAX = 64, CONFIG_SERVERS_MAX = 8 };
 #define CONFIG_PATH_DEFAULT "/etc/postraft/postraft.conf"
 
 struct config_listener {
-    const char *addresses[CONFIG_ADDRESSES_MAX]; /* "host:port", numeric */
+    const char *addresses[CONFIG_ADDRESSES_MAX]; /* "host:port", numeric; "unix:/path" */
+    unsigned count;
+};
+
+struct config_prefixes {
+    struct address_prefix at[CONFIG_PREFIXES_MAX];
+    unsigned count;
+};
+
+struct config_servers {
+    const char *at[CONFIG_SERVERS_MAX]; /* "192.0.2.53", "192.0.2.53:53", "[2001:db8::1]:53" */
     unsigned count;
 };
 
@@ -38,11 +53,20 @@ struct config {
     const char *cluster_rpc;
     const char *cluster_join;
     struct config_listener smtp;
+    struct config_listener submission;
+    struct config_listener submissions;
+    struct config_listener lmtp;
     struct config_listener imap;
     struct config_listener imaps;
     const char *tls_certificate; /* "" when missing */
     const char *tls_key;
-    const char *user_store; /* "" : as whoever started the supervisor */
+    struct config_prefixes proxy_networks;   /* where PROXY headers come from */
+    struct config_prefixes xclient_networks; /* who may use XCLIENT */
+    struct config_servers dns_servers;       /* forwarders; none: recursion from the root */
+    const char *dns_trust_anchor;            /* "" : nothing is validated */
+    unsigned dns_timeout_ms;
+    const char *network_map_file; /* "" : no map */
+    const char *user_store;       /* "" : as whoever started the supervisor */
     const char *user_smtp;
     const char *user_imap;
     const char *user_operator;
@@ -52,6 +76,9 @@ struct config {
     unsigned durability_grace_s;
     uint64_t message_bytes_max;
     unsigned recipients_max;
+    unsigned submission_recipients_max;
+    unsigned auth_failures_max; /* log-ins of one connection that fail */
+    unsigned memory_mb;         /* of one front end process; 0: a quarter of the machine's */
     unsigned connections_max;
     unsigned connections_address_max;
     uint64_t disk_reserve_bytes; /* 0: a part of the disk */

@@ -2,8 +2,9 @@
 #ifndef NODE_RUNTIME_CONN_H
 #define NODE_RUNTIME_CONN_H
 
-#include "node/base/bytes.h"
+#include "node/base/buffer.h"
 #include "node/base/err.h"
+#include "node/runtime/address.h"
 #include "node/runtime/loop.h"
 #include "node/runtime/tls.h"
 
@@ -43,6 +44,7 @@ struct conn_limits {
     size_t output_low;
     size_t output_max; /* queued output beyond which the connection is cut */
     uint64_t idle_ms;  /* without input; conn_set_idle() changes it */
+    uint64_t proxy_ms; /* for the whole PROXY header */
     uint64_t tls_handshake_ms;
     uint64_t close_ms;                /* to get the last bytes out after conn_close() */
     unsigned connections_max;         /* of this listener */
@@ -80,9 +82,31 @@ void conn_set_idle(struct conn *conn, uint64_t idle_ms);
 bool conn_has_tls(const struct conn *conn);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" in the clear. Lives as long as the connection. */
 const char *conn_tls_text(const struct conn *conn);
-/* Numeric, without port: "192.0.2.7", "2001:db8::1". Lives as long as the connection. */
+
+/*
+ * What binds a log-in to this TLS connection (SCRAM-...-PLUS): appended to `bytes`. False, with
+ * nothing appended, in the clear, and where the binding is not defined: tls-exporter with TLS
+ * 1.2 without extended master secret, tls-server-end-point with a certificate whose signature
+ * has no hash of its own (Ed25519).
+ */
+enum conn_binding {
+    CONN_BINDING_TLS_EXPORTER,         /* RFC 9266 */
+    CONN_BINDING_TLS_SERVER_END_POINT, /* RFC 5929 section 4 */
+};
+bool conn_channel_binding(const struct conn *conn, enum conn_binding kind,
+                          struct buffer *bytes);
+
+/*
+ * The client, who may stand behind a proxy that told of him (conn_listener_expect_proxy()).
+ * Numeric, without port: "192.0.2.7", "2001:db8::1"; "" and 0 for a program of this machine
+ * that came over a socket in the file system. Lives as long as the connection.
+ */
 const char *conn_peer_address(const struct conn *conn);
 unsigned conn_peer_port(const struct conn *conn);
+/* NULL for a program of this machine. */
+const struct address *conn_peer(const struct conn *conn);
+/* The proxy's address when one told of the client, else "". */
+const char *conn_proxy_address(const struct conn *conn);
 /* Unique in this process, ascending: for logs and tickets. */
 uint64_t conn_id(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
@@ -97,6 +121,15 @@ struct conn_listener *conn_listen(struct loop *loop, int fd,
                                   const struct conn_protocol *protocol, void *server,
                                   struct tls_context *tls, bool implicit,
                                   const struct conn_limits *limits, struct bytes refusal);
+
+/*
+ * From these networks only proxies connect: each connection begins with a PROXY header (version
+ * 1 or 2), before TLS and before open(), within proxy_ms, or is cut. `networks` is copied. From
+ * elsewhere a header is what it would be without this call: the protocol's garbage. To be
+ * called before the loop runs.
+ */
+void conn_listener_expect_proxy(struct conn_listener *listener,
+                                const struct address_prefix *networks, unsigned count);
 
 /* Takes no more connections; those that there are go on. Sets *listener to NULL. To be called
  * before loop_free(), which ends the connections that are left. */

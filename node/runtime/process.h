@@ -17,9 +17,9 @@
  * From the supervisor a program gets: POSTRAFT_LISTEN ("smtp=3,smtp=4,imaps=5": already bound
  * and listening descriptors), POSTRAFT_READY_FD (write one byte when serving), POSTRAFT_TLS_FD
  * (optional: a file with the PEM chain and key for mail clients, read to its end before
- * privileges matter), POSTRAFT_KEYS_FD (optional: a socket on which further such files come, as
- * descriptors), POSTRAFT_INDEX (which of several). Started by hand without these, a program
- * says so and exits with 2.
+ * privileges matter), POSTRAFT_KEYS_FD (optional: a socket on which further such files, and new
+ * network maps, come as descriptors), POSTRAFT_INDEX (which of several). Started by hand
+ * without these, a program says so and exits with 2.
  */
 struct process {
     const char *name;
@@ -32,6 +32,7 @@ struct process {
     struct tls_context *tls; /* of process_tls(); borrowed */
     int keys_fd;             /* -1: none */
     struct loop_watch *keys_watch;
+    struct network_map *network_map; /* of process_network_map() */
 };
 
 /* Returns false when the process has to end with *status (after --help, or after an error that
@@ -62,6 +63,19 @@ void process_ready(struct process *process, void (*stop)(void *context), void *c
  * program and no process (seccomp, all threads).
  */
 void process_sandbox(struct process *process, const char *files);
+/* As without files, but the process may ask name servers: sockets to other machines. For
+ * programs that called process_dns(). */
+void process_sandbox_dns(struct process *process);
+
+/* The resolver of the configuration (dns.h), the caller's, to be freed before process_end().
+ * NULL, with the reason logged, when it cannot be had. Before the sandbox. */
+struct dns *process_dns(struct process *process);
+
+/*
+ * The map of the configuration (network_map.h); the process's, lives until process_end(). When
+ * postraftd gets SIGHUP, the file that is there then takes its place. Before the sandbox.
+ */
+struct network_map *process_network_map(struct process *process);
 
 /* The configuration's log.level, as log_init() takes it. */
 enum log_level process_log_level(const struct config *config);
