@@ -31,7 +31,8 @@
     X(CONFLICT, "changed by somebody else in the meantime")                                    \
     X(QUOTA, "no room left in a quota")                                                        \
     X(MOVED, "the account is, or is about to be, in another group")                            \
-    X(GRANT, "the group's part of a domain's or tenant's limit is used up")
+    X(GRANT, "the group's part of a domain's or tenant's limit is used up")                    \
+    X(LIMIT, "more than may be sent in this time")
 
 #define ERR_ENUM(name, text) ERR_##name,
 enum err { ERR_LIST(ERR_ENUM) ERR_COUNT };

@@ -48,7 +48,15 @@ struct db_cursor;
     X(MOVING, "moving")             /* account -> how far it has moved, out or in */           \
     X(IMPORT, "import")             /* account, blob of the group that it leaves -> blob */    \
     X(SCOPE, "scope")               /* kind, scope -> used here, granted to the group */       \
-    X(SCOPE_GRANT, "scope_grant")   /* kind, scope -> ScopeRecord (directory) */
+    X(SCOPE_GRANT, "scope_grant")   /* kind, scope -> ScopeRecord (directory) */               \
+    X(ALIAS, "alias")               /* domain, local part -> AliasRecord (directory) */        \
+    X(SETTING, "setting")           /* scope, id, name -> value (directory) */                 \
+    X(FIREWALL, "firewall")         /* net -> FirewallEntry (directory) */                     \
+    X(SENDER_DOMAIN, "sender_domain") /* name -> SenderDomain (directory) */                   \
+    X(QUEUE, "queue")                 /* queue id -> QueueRecord */                            \
+    X(QUEUE_DUE, "queue_due")         /* due time, queue id; empty */                          \
+    X(SENDING, "sending")             /* account -> what it sent in this hour and day */       \
+    X(GREYLIST, "greylist")           /* key -> first and last seen */
 
 #define DB_TABLE_ENUM(name, text) TABLE_##name,
 enum db_table { DB_TABLES(DB_TABLE_ENUM) TABLE_COUNT };

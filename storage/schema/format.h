@@ -17,8 +17,9 @@ enum {
     FORMAT_FIRST = 1, /* SMTP, IMAP, directory: the first release that kept mail */
     FORMAT_DEPTH =
         2, /* quotas, recoverable mail, state transfer, witnesses, moves of accounts */
-    FORMAT_SCOPES = 3, /* limits of domains and tenants, clusters of more than 16 nodes */
-    FORMAT_NEWEST = FORMAT_SCOPES,
+    FORMAT_SCOPES = 3,    /* limits of domains and tenants, clusters of more than 16 nodes */
+    FORMAT_ADDRESSES = 4, /* aliases, lists, forwards, settings, the queue, credentials */
+    FORMAT_NEWEST = FORMAT_ADDRESSES,
 };
 
 #endif
