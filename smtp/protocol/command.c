@@ -8,54 +8,6 @@ enum {
     BARE = 1 << 2,      /* takes no arguments */
 };
 
-static bool begin_session(struct smtp_session *session, struct bytes args, bool extended)
-{
-    /*
-     * The name goes into the Received header and the log, so its characters are checked; that
-     * it is true is no concern of syntax. Underscores are no part of host names, but of many
-     * senders'.
-     */
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789-._:[]";
-    args = bytes_trim(args);
-    bool fine = args.len > 0 && args.len <= SMTP_HELO_SIZE_MAX;
-    for (size_t i = 0; fine && i < args.len; i++)
-        fine = memchr(allowed, args.at[i], sizeof(allowed) - 1) != NULL;
-    if (!fine) {
-        smtp_session_reply(session, SMTP_REPLY_HELO_SYNTAX);
-        return false;
-    }
-    smtp_session_forget_transaction(session);
-    memcpy(session->helo, args.at, args.len);
-    session->helo[args.len] = '\0';
-    session->envelope.helo = bytes_of(session->helo);
-    session->envelope.extended = extended;
-    smtp_session_move(session, SMTP_STATE_READY);
-    return true;
-}
-
-static void command_helo(struct smtp_session *session, struct bytes args)
-{
-    if (begin_session(session, args, false))
-        buffer_printf(&session->output, "250 %s\r\n", session->config->hostname);
-}
-
-static void command_ehlo(struct smtp_session *session, struct bytes args)
-{
-    struct buffer *output = &session->output;
-
-    if (!begin_session(session, args, true))
-        return;
-    buffer_printf(output, "250-%s\r\n", session->config->hostname);
-    buffer_add_string(output, "250-PIPELINING\r\n");
-    buffer_printf(output, "250-SIZE %llu\r\n",
-                  (unsigned long long)session->config->message_size_max);
-    if (session->config->starttls && !session->tls)
-        buffer_add_string(output, "250-STARTTLS\r\n");
-    buffer_add_string(output, "250-ENHANCEDSTATUSCODES\r\n");
-    buffer_add_string(output, "250 8BITMIME\r\n");
-}
-
 static void command_data(struct smtp_session *session, struct bytes args)
 {
     (void)args;
@@ -112,12 +64,6 @@ static void command_starttls(struct smtp_session *session, struct bytes args)
     }
 }
 
-static void command_not_offered(struct smtp_session *session, struct bytes args)
-{
-    (void)args;
-    smtp_session_reply(session, SMTP_REPLY_NOT_OFFERED);
-}
-
 /* What follows would be read as commands, and the client means it as a message. */
 static void command_bdat(struct smtp_session *session, struct bytes args)
 {
@@ -134,40 +80,45 @@ static void command_http(struct smtp_session *session, struct bytes args)
 
 #define IN(state) SMTP_IN(SMTP_STATE_##state)
 #define ANY (IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT))
+#define FOR(service) (1U << SMTP_SERVICE_##service)
+#define ALL (FOR(MX) | FOR(SUBMISSION) | FOR(LMTP))
+#define SMTP (FOR(MX) | FOR(SUBMISSION))
+#define SIZE_MAX_PLAIN SMTP_COMMAND_SIZE_MAX
+#define SIZE_MAX_LONG SMTP_COMMAND_PARAMETERS_SIZE_MAX
 
 static const struct command {
     struct bytes verb;
-    unsigned allowed; /* states it may arrive in; elsewhere it is a 503 */
-    size_t size_max;  /* of the line, CRLF included */
+    unsigned services; /* that offer it; elsewhere it is a 502 */
+    unsigned allowed;  /* states it may arrive in; elsewhere it is a 503 */
+    size_t size_max;   /* of the line, CRLF included */
     unsigned flags;
     void (*run)(struct smtp_session *session, struct bytes args);
 } commands[] = {
-    {BYTES_INIT("EHLO"), ANY, SMTP_COMMAND_SIZE_MAX, SYNC, command_ehlo},
-    {BYTES_INIT("HELO"), ANY, SMTP_COMMAND_SIZE_MAX, SYNC, command_helo},
-    {BYTES_INIT("MAIL"), IN(READY), SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, smtp_command_mail},
-    {BYTES_INIT("RCPT"), IN(MAIL) | IN(RCPT), SMTP_COMMAND_PARAMETERS_SIZE_MAX, PIPELINED,
-     smtp_command_rcpt},
-    {BYTES_INIT("DATA"), IN(RCPT), SMTP_COMMAND_SIZE_MAX, SYNC | BARE, command_data},
-    {BYTES_INIT("RSET"), ANY, SMTP_COMMAND_SIZE_MAX, BARE, command_rset},
-    {BYTES_INIT("NOOP"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_noop},
-    {BYTES_INIT("QUIT"), ANY, SMTP_COMMAND_SIZE_MAX, BARE, command_quit},
-    {BYTES_INIT("VRFY"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_vrfy},
-    {BYTES_INIT("HELP"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_help},
-    {BYTES_INIT("STARTTLS"), IN(READY), SMTP_COMMAND_SIZE_MAX, BARE, command_starttls},
-    {BYTES_INIT("EXPN"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
-    {BYTES_INIT("ETRN"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
-    {BYTES_INIT("TURN"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
-    {BYTES_INIT("AUTH"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_not_offered},
-    {BYTES_INIT("BDAT"), ANY, SMTP_COMMAND_SIZE_MAX, 0, command_bdat},
-    {BYTES_INIT("GET"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("POST"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("PUT"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("HEAD"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("DELETE"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("OPTIONS"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("CONNECT"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("PATCH"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
-    {BYTES_INIT("TRACE"), ANY, SMTP_COMMAND_PARAMETERS_SIZE_MAX, 0, command_http},
+    {BYTES_INIT("EHLO"), SMTP, ANY, SIZE_MAX_PLAIN, SYNC, smtp_command_ehlo},
+    {BYTES_INIT("HELO"), SMTP, ANY, SIZE_MAX_PLAIN, SYNC, smtp_command_helo},
+    {BYTES_INIT("MAIL"), ALL, IN(READY), SIZE_MAX_LONG, 0, smtp_command_mail},
+    {BYTES_INIT("RCPT"), ALL, IN(MAIL) | IN(RCPT), SIZE_MAX_LONG, PIPELINED, smtp_command_rcpt},
+    {BYTES_INIT("DATA"), ALL, IN(RCPT), SIZE_MAX_PLAIN, SYNC | BARE, command_data},
+    {BYTES_INIT("RSET"), ALL, ANY, SIZE_MAX_PLAIN, BARE, command_rset},
+    {BYTES_INIT("NOOP"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_noop},
+    {BYTES_INIT("QUIT"), ALL, ANY, SIZE_MAX_PLAIN, BARE, command_quit},
+    {BYTES_INIT("VRFY"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_vrfy},
+    {BYTES_INIT("HELP"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_help},
+    {BYTES_INIT("STARTTLS"), ALL, IN(READY), SIZE_MAX_PLAIN, BARE, command_starttls},
+    {BYTES_INIT("BDAT"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_bdat},
+    {BYTES_INIT("EXPN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
+    {BYTES_INIT("ETRN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
+    {BYTES_INIT("TURN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
+    {BYTES_INIT("AUTH"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
+    {BYTES_INIT("GET"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("POST"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("PUT"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("HEAD"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("DELETE"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("OPTIONS"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("CONNECT"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("PATCH"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
+    {BYTES_INIT("TRACE"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
 };
 
 static const struct command *find(struct bytes line)
@@ -241,6 +192,8 @@ static enum smtp_reply judge(const struct smtp_session *session, const struct co
         return unknown(line);
     if (line.len + 2 > command->size_max)
         return SMTP_REPLY_LINE_TOO_LONG;
+    if (!(command->services & 1U << session->config->service))
+        return SMTP_REPLY_NOT_OFFERED;
     if (early && (command->flags & SYNC) && session->config->sync_enforced)
         return SMTP_REPLY_SYNC;
     if (!(command->allowed & SMTP_IN(session->state)))

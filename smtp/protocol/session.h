@@ -20,8 +20,18 @@
  */
 struct smtp_session;
 
-/* What differs between services is a value here. Borrowed; must outlive the session. */
+/* What is spoken. Commands and extensions belong to some of them: tables in command.c and
+ * extensions.c. */
+enum smtp_service {
+    SMTP_SERVICE_MX,         /* mail from the world: port 25 */
+    SMTP_SERVICE_SUBMISSION, /* mail from users (RFC 6409): ports 587 and 465 */
+    SMTP_SERVICE_LMTP,       /* mail from a host of ours (RFC 2033) */
+    SMTP_SERVICE_COUNT,
+};
+
+/* What differs between listeners is a value here. Borrowed; must outlive the session. */
 struct smtp_config {
+    enum smtp_service service;
     const char *hostname;
     uint64_t message_size_max; /* bytes; announced as SIZE */
     unsigned recipients_max;   /* of one message; at least 100 (RFC 5321 section 4.5.3.1.8) */
@@ -70,8 +80,13 @@ struct smtp_envelope {
     unsigned recipient_count; /* at least 1 */
 };
 
-/* `tls`: the connection has TLS from the start. */
-struct smtp_session *smtp_session_new(const struct smtp_config *config, bool tls);
+/* What differs between connections. Copied. */
+struct smtp_connection {
+    bool tls; /* from the start */
+};
+
+struct smtp_session *smtp_session_new(const struct smtp_config *config,
+                                      const struct smtp_connection *connection);
 
 /* Frees *session and sets it to NULL. */
 void smtp_session_free(struct smtp_session **session);

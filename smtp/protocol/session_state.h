@@ -88,12 +88,25 @@ struct smtp_session {
 void smtp_session_move(struct smtp_session *session, enum smtp_state state);
 void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply);
 void smtp_session_forget_transaction(struct smtp_session *session);
-void smtp_session_run_held(struct smtp_session *session);
 uint64_t smtp_session_ticket(struct smtp_session *session);
+/* The transaction is over, with this reply. */
+void smtp_session_finish(struct smtp_session *session, enum smtp_reply reply);
+/* The body is not wanted any more: ABORT, if it was begun. */
+void smtp_session_abort_body(struct smtp_session *session, enum smtp_reply refusal);
+void smtp_session_close(struct smtp_session *session, enum smtp_reply reply);
+/* Forgets what next() has lent out; at the start of every call of the driver's. */
+void smtp_session_drop_lent(struct smtp_session *session);
+
+/* input.c */
+void smtp_session_run_held(struct smtp_session *session);
 
 /* command.c. `line` is what stands before the LF. `early`: more input came behind it. */
 bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line);
 void smtp_command_run(struct smtp_session *session, struct bytes line, bool early);
+
+/* extensions.c */
+void smtp_command_ehlo(struct smtp_session *session, struct bytes args);
+void smtp_command_helo(struct smtp_session *session, struct bytes args);
 
 /* mail.c */
 void smtp_command_mail(struct smtp_session *session, struct bytes args);

@@ -93,6 +93,7 @@ void visitor_continue(struct visitor *visitor)
 static void *visitor_open(void *server, struct conn *conn)
 {
     struct receive *receive = server;
+    const struct smtp_connection connection = {.tls = conn_has_tls(conn)};
     struct visitor *visitor = calloc(1, sizeof(*visitor));
 
     CHECK(visitor != NULL);
@@ -101,7 +102,7 @@ static void *visitor_open(void *server, struct conn *conn)
         .next = receive->visitors,
         .self = &receive->visitors,
         .conn = conn,
-        .session = smtp_session_new(&receive->protocol, conn_has_tls(conn)),
+        .session = smtp_session_new(&receive->protocol, &connection),
     };
     if (visitor->next != NULL)
         visitor->next->self = &visitor->next;

@@ -230,8 +230,9 @@ static bool step(struct run *run)
 
 static struct buffer play(struct bytes input, uint8_t choices, unsigned random)
 {
+    static const struct smtp_connection connection = {.tls = false};
     struct run run = {
-        .session = smtp_session_new(&config, false),
+        .session = smtp_session_new(&config, &connection),
         .choices = choices,
         .random = random,
         .input = input,

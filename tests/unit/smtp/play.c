@@ -17,8 +17,10 @@ const struct smtp_config play_config = {
 
 void play_init(struct play *play, const struct smtp_config *config, enum play_answers answers)
 {
+    static const struct smtp_connection connection = {.tls = false};
+
     *play = (struct play){
-        .session = smtp_session_new(config, false),
+        .session = smtp_session_new(config, &connection),
         .answers = answers,
         .random = 0x9e3779b97f4a7c15,
     };

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "node/base/check.h"
+#include "smtp/protocol/session_state.h"
+
+/* What the driver answers to BEGIN and COMMIT; RESOLVE is in recipient.c. */
+
+static bool takes_answer(struct smtp_session *session, enum smtp_state state, uint64_t ticket)
+{
+    smtp_session_drop_lent(session);
+    if (session->state != state || session->ticket_pending || ticket != session->ticket)
+        return false;
+    session->ticket = 0;
+    return true;
+}
+
+void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err result,
+                        const char *trace_id)
+{
+    if (!takes_answer(session, SMTP_STATE_BEGIN, ticket))
+        return;
+    size_t len = strlen(trace_id);
+    CHECK(len < sizeof(session->trace_id));
+    memcpy(session->trace_id, trace_id, len + 1);
+    if (result != ERR_OK) {
+        smtp_session_finish(session, smtp_reply_of_commit(result));
+        return;
+    }
+    smtp_body_init(&session->body, session->config->message_size_max,
+                   session->config->data_line_size_max);
+    session->body_open = true;
+    smtp_session_move(session, SMTP_STATE_DATA);
+    smtp_session_reply(session, SMTP_REPLY_DATA_GO);
+}
+
+/*
+ * Nobody can say whether the message will be there: neither "250" nor "451" would be true. The
+ * client that gets no reply knows as much as we do, and tries again (RFC 5321 section 4.5.4.1).
+ */
+static void close_without_reply(struct smtp_session *session)
+{
+    smtp_session_forget_transaction(session);
+    session->ticket = 0;
+    session->close_pending = true;
+    smtp_session_move(session, SMTP_STATE_CLOSED);
+}
+
+void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result)
+{
+    if (!takes_answer(session, SMTP_STATE_COMMIT, ticket))
+        return;
+    if (result == ERR_UNKNOWN)
+        close_without_reply(session);
+    else
+        smtp_session_finish(session, smtp_reply_of_commit(result));
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/protocol/session_state.h"
+
+/* What the client sends: lines of commands, and messages. */
+
+#define IN(state) SMTP_IN(SMTP_STATE_##state)
+
+/*
+ * A line has ended: what stands before its LF, or the reply it gets if that is clear already.
+ * While look-ups are under way it has to wait, unless it is one more RCPT.
+ */
+static void take_line(struct smtp_session *session, struct bytes line, enum smtp_reply refusal,
+                      bool early)
+{
+    if (session->lookup_count > 0 &&
+        (refusal != SMTP_REPLY_OK || smtp_command_must_wait(session, line))) {
+        session->held = true;
+        session->held_refusal = refusal;
+        session->held_early = early;
+        buffer_clear(&session->line);
+        buffer_add(&session->line, line);
+    } else if (refusal != SMTP_REPLY_OK) {
+        smtp_session_reply(session, refusal);
+    } else {
+        smtp_command_run(session, line, early);
+    }
+}
+
+void smtp_session_run_held(struct smtp_session *session)
+{
+    struct buffer line = session->line;
+
+    if (!session->held)
+        return;
+    session->held = false;
+    buffer_init(&session->line);
+    take_line(session, buffer_bytes(&line), session->held_refusal, session->held_early);
+    buffer_fini(&line);
+}
+
+/* Reads a line that is too long up to its end, keeping nothing. */
+static size_t discard_line(struct smtp_session *session, struct bytes input)
+{
+    size_t len = bytes_find(input, '\n');
+
+    if (len > 0)
+        session->discarded_cr = input.at[len - 1] == '\r';
+    session->discarded += len;
+    if (session->discarded > SMTP_COMMAND_DISCARD_MAX) {
+        take_line(session, BYTES(""), SMTP_REPLY_LINE_ENDLESS, false);
+        return input.len;
+    }
+    if (len == input.len)
+        return len;
+    session->discarded = 0;
+    take_line(session, BYTES(""),
+              session->discarded_cr ? SMTP_REPLY_LINE_TOO_LONG : SMTP_REPLY_LINE_BARE, false);
+    return len + 1;
+}
+
+static size_t feed_line(struct smtp_session *session, struct bytes input)
+{
+    if (session->discarded > 0)
+        return discard_line(session, input);
+    size_t before = buffer_len(&session->line);
+    size_t len = bytes_find(input, '\n');
+    if (before + len + 1 > SMTP_COMMAND_PARAMETERS_SIZE_MAX) {
+        struct bytes kept = buffer_bytes(&session->line);
+        session->discarded = kept.len;
+        session->discarded_cr = kept.len > 0 && kept.at[kept.len - 1] == '\r';
+        buffer_release(&session->line);
+        return discard_line(session, input);
+    }
+    if (len == input.len) {
+        buffer_add(&session->line, input);
+        return len;
+    }
+    bool early = input.len > len + 1;
+    if (before == 0) {
+        take_line(session, bytes_from(input.at, len), SMTP_REPLY_OK, early);
+        return len + 1;
+    }
+    struct buffer line = session->line;
+    buffer_init(&session->line);
+    buffer_add(&line, bytes_from(input.at, len));
+    take_line(session, buffer_bytes(&line), SMTP_REPLY_OK, early);
+    buffer_fini(&line);
+    return len + 1;
+}
+
+static size_t feed_body(struct smtp_session *session, struct bytes input)
+{
+    struct smtp_body *body = &session->body;
+    size_t used = smtp_body_feed(body, input, &session->body_piece);
+
+    if (body->refusal != SMTP_REPLY_ACCEPTED)
+        smtp_session_abort_body(session, body->refusal);
+    if (body->at != SMTP_BODY_ENDED)
+        return used;
+    if (body->refusal != SMTP_REPLY_ACCEPTED) {
+        smtp_session_finish(session, body->refusal);
+    } else {
+        session->ticket = smtp_session_ticket(session);
+        session->ticket_pending = true;
+        smtp_session_move(session, SMTP_STATE_COMMIT);
+    }
+    return used;
+}
+
+static bool takes_input(const struct smtp_session *session)
+{
+    static const unsigned taking = IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(DATA);
+
+    return (taking & SMTP_IN(session->state)) != 0 && !session->held &&
+           buffer_len(&session->output) < SMTP_OUTPUT_MAX;
+}
+
+size_t smtp_session_feed(struct smtp_session *session, struct bytes input)
+{
+    size_t used = 0;
+
+    smtp_session_drop_lent(session);
+    if (session->held && input.len > 0)
+        session->held_early = true;
+    while (used < input.len && takes_input(session)) {
+        struct bytes rest = bytes_skip(input, used);
+        if (session->state != SMTP_STATE_DATA) {
+            used += feed_line(session, rest);
+            continue;
+        }
+        size_t taken = feed_body(session, rest);
+        if (taken == 0)
+            break;
+        used += taken;
+    }
+    return used;
+}

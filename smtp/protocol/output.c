@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/protocol/session_state.h"
+
+/* What the driver has to do next, in order. */
+
+static bool next_of_message(struct smtp_session *session, struct smtp_action *action)
+{
+    if (session->abort_pending) {
+        session->abort_pending = false;
+        *action =
+            (struct smtp_action){.want = SMTP_WANT_ABORT, .refusal = session->abort_refusal};
+        return true;
+    }
+    if (buffer_len(&session->body_piece) > 0) {
+        session->body_lent = true;
+        *action = (struct smtp_action){
+            .want = SMTP_WANT_BODY,
+            .bytes = buffer_bytes(&session->body_piece),
+        };
+        return true;
+    }
+    if (!session->ticket_pending)
+        return false;
+    session->ticket_pending = false;
+    bool begin = session->state == SMTP_STATE_BEGIN;
+    *action = (struct smtp_action){
+        .want = begin ? SMTP_WANT_BEGIN : SMTP_WANT_COMMIT,
+        .ticket = session->ticket,
+    };
+    if (!begin) {
+        session->body_open = false;
+        buffer_release(&session->body_piece);
+    }
+    return true;
+}
+
+bool smtp_session_next(struct smtp_session *session, struct smtp_action *action)
+{
+    smtp_session_drop_lent(session);
+    if (next_of_message(session, action) || smtp_recipient_next(session, action))
+        return true;
+    if (buffer_len(&session->output) > 0) {
+        session->output_lent = true;
+        *action = (struct smtp_action){
+            .want = SMTP_WANT_WRITE,
+            .bytes = buffer_bytes(&session->output),
+        };
+        return true;
+    }
+    if (session->start_tls_pending) {
+        session->start_tls_pending = false;
+        *action = (struct smtp_action){.want = SMTP_WANT_START_TLS};
+        return true;
+    }
+    if (session->close_pending) {
+        session->close_pending = false;
+        *action = (struct smtp_action){.want = SMTP_WANT_CLOSE};
+        return true;
+    }
+    return false;
+}
