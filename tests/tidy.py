@@ -30,10 +30,12 @@ HOMES = {
     "openssl/": {"node/runtime"},
     "confuse.h": {"node/runtime"},
     "zstd.h": {"storage/client", "storage/query"},
-    "sodium.h": {"storage/service", "storage/client", "storage/machine", "storage/query", "storage/transfer"},
+    "sodium.h": {"storage/service", "storage/client", "storage/machine", "storage/query", "storage/transfer",
+                 "node/mail"},
     "jansson.h": {"admin"},
     "libsmartcols": {"admin"},
     "utf8proc.h": {"node/mail"},
+    "idn2.h": {"node/mail"},
 }
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 80
