@@ -122,8 +122,8 @@ static void on_step(void *context, enum err err, const Pr__Outcome *outcome, uin
         step.done(step.move, outcome);
 }
 
-static void send(struct move_out *move, uint32_t group, Pr__Command *command, step_done *done,
-                 const char *name)
+static void send_command(struct move_out *move, uint32_t group, Pr__Command *command,
+                         step_done *done, const char *name)
 {
     struct step *step = malloc(sizeof(*step));
 
@@ -170,7 +170,7 @@ static void import_end_send(struct move_out *move, Pr__ImportEnd__Kind kind, ste
     end.sequence = move->look.sequence;
     command.call_case = PR__COMMAND__CALL_IMPORT_END;
     command.import_end = &end;
-    send(move, move->to, &command, done, name);
+    send_command(move, move->to, &command, done, name);
 }
 
 static void ended(struct move_out *move, const Pr__Outcome *outcome)
@@ -193,7 +193,7 @@ static void move_end_send(struct move_out *move)
     scopes_of_move_end(txn, move->account_id, move->from, &arena, &end);
     command.call_case = PR__COMMAND__CALL_MOVE_END;
     command.move_end = &end;
-    send(move, move->from, &command, ended, "end");
+    send_command(move, move->from, &command, ended, "end");
     db_abort(&txn);
     arena_fini(&arena);
 }
@@ -244,7 +244,7 @@ static void finished(struct move_out *move, const Pr__Outcome *outcome)
     }
     command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_DONE;
     command.account_move_done = &done;
-    send(move, DIRECTORY_GROUP, &command, flipped, "flip");
+    send_command(move, DIRECTORY_GROUP, &command, flipped, "flip");
 }
 
 /* ---- the copy ---- */
@@ -284,7 +284,7 @@ static void frozen(struct move_out *move, const Pr__Outcome *outcome)
         tick.rows = MOVE_OUT_ROWS;
         command.call_case = PR__COMMAND__CALL_TICK;
         command.tick = &tick;
-        send(move, move->from, &command, ticked, "tick");
+        send_command(move, move->from, &command, ticked, "tick");
     } else if (!refused(move, outcome, "freeze")) {
         move->frozen = true;
         copy_step(move);
@@ -301,7 +301,7 @@ static void freeze_send(struct move_out *move)
     command.call_case = PR__COMMAND__CALL_MOVE_FREEZE;
     command.move_freeze = &freeze;
     move->frozen_at_ms = clock_monotonic_ms();
-    send(move, move->from, &command, frozen, "freeze");
+    send_command(move, move->from, &command, frozen, "freeze");
 }
 
 static bool nearly_done(struct move_out *move)
@@ -450,7 +450,7 @@ static void import_send(struct move_out *move)
     begin.limit = MOVE_OUT_ROWS;
     command.call_case = PR__COMMAND__CALL_IMPORT_BEGIN;
     command.import_begin = &begin;
-    send(move, move->to, &command, imported, "import");
+    send_command(move, move->to, &command, imported, "import");
 }
 
 static void started(struct move_out *move, const Pr__Outcome *outcome)
@@ -472,7 +472,7 @@ static void claimed(struct move_out *move, const Pr__Outcome *outcome)
     start.attempt = move->attempt;
     command.call_case = PR__COMMAND__CALL_MOVE_START;
     command.move_start = &start;
-    send(move, move->from, &command, started, "start");
+    send_command(move, move->from, &command, started, "start");
 }
 
 struct move_out *move_out_new(struct service *service, uint64_t account_id, uint32_t from,
@@ -495,6 +495,6 @@ struct move_out *move_out_new(struct service *service, uint64_t account_id, uint
     claim.from = from;
     command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_CLAIM;
     command.account_move_claim = &claim;
-    send(move, DIRECTORY_GROUP, &command, claimed, "claim");
+    send_command(move, DIRECTORY_GROUP, &command, claimed, "claim");
     return move;
 }

@@ -330,15 +330,28 @@ static void on_written(void *context, enum err err, const Pr__Outcome *outcome, 
     }
 }
 
+static bool was_uploaded(const Pr__Body *body)
+{
+    return body != NULL && body->upload_id.len > 0;
+}
+
+static bool delivers_upload(const Pr__Deliver *deliver)
+{
+    for (size_t i = 0; i < deliver->n_parts; i++)
+        if (was_uploaded(deliver->parts[i]->body))
+            return true;
+    return was_uploaded(deliver->body);
+}
+
 static bool is_upload(const Pr__Command *command)
 {
     switch (command->call_case) {
     case PR__COMMAND__CALL_UPLOAD_BLOCK:
         return true;
     case PR__COMMAND__CALL_DELIVER:
-        return command->deliver->body != NULL && command->deliver->body->upload_id.len > 0;
+        return delivers_upload(command->deliver);
     case PR__COMMAND__CALL_APPEND:
-        return command->append->body != NULL && command->append->body->upload_id.len > 0;
+        return was_uploaded(command->append->body);
     default:
         return false;
     }
