@@ -38,10 +38,15 @@ struct bytes mail_domain_to_unicode(struct bytes domain, struct arena *arena);
  * UTF-8, control characters, characters that nobody sees, the joiners U+200C and U+200D outside
  * of a script that needs them, private and unassigned code points, spaces beyond ASCII, and
  * pieces (between '.' and '+') that break the Bidi rule of RFC 5893. ERR_TOOBIG. Folding what
- * is folded changes nothing.
+ * is folded changes nothing. Unicode's tables differ between library versions, so this is done
+ * before something is written to the log, never while it is applied.
  */
 MUST_CHECK enum err mail_address_fold(const struct mail_path *path, struct arena *arena,
                                       struct mail_path *folded);
+
+/* The local part alone. */
+MUST_CHECK enum err mail_local_fold(struct bytes local, struct arena *arena,
+                                    struct bytes *folded);
 
 /* Whether a path needs SMTPUTF8 to be sent: a byte over 127 in it. */
 bool mail_path_is_utf8(const struct mail_path *path);
