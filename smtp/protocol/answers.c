@@ -22,12 +22,19 @@ void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err 
     CHECK(len < sizeof(session->trace_id));
     memcpy(session->trace_id, trace_id, len + 1);
     if (result != ERR_OK) {
-        smtp_session_finish(session, smtp_reply_of_commit(result));
+        const struct smtp_verdict verdict = {.reply = smtp_reply_of_commit(result)};
+        bool last = session->chunk.active && session->chunk.last;
+        session->chunks_failed = session->chunk.active && !last;
+        smtp_session_finish(session, &verdict, last);
         return;
     }
-    smtp_body_init(&session->body, session->config->message_size_max,
-                   session->config->data_line_size_max);
     session->body_open = true;
+    if (session->chunk.active) {
+        smtp_chunk_begin(session);
+        return;
+    }
+    smtp_body_init(&session->body, SMTP_BODY_DOTTED, session->config->message_size_max,
+                   session->config->data_line_size_max);
     smtp_session_move(session, SMTP_STATE_DATA);
     smtp_session_reply(session, SMTP_REPLY_DATA_GO);
 }
@@ -48,8 +55,9 @@ void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum 
 {
     if (!takes_answer(session, SMTP_STATE_COMMIT, ticket))
         return;
+    const struct smtp_verdict verdict = {.reply = smtp_reply_of_commit(result)};
     if (result == ERR_UNKNOWN)
         close_without_reply(session);
     else
-        smtp_session_finish(session, smtp_reply_of_commit(result));
+        smtp_session_finish(session, &verdict, true);
 }

@@ -56,6 +56,17 @@ static void end_line(struct smtp_body *body, struct buffer *output)
         refuse(body, SMTP_REPLY_BODY_SIZE);
     else
         pass(body, BYTES("\r\n"), output);
+    if (body->kind == SMTP_BODY_BINARY && body->header.over)
+        body->at = SMTP_BODY_RAW;
+}
+
+static size_t take_raw(struct smtp_body *body, struct bytes input, struct buffer *output)
+{
+    if (input.len > body->size_max - body->size)
+        refuse(body, SMTP_REPLY_BODY_SIZE);
+    else
+        pass(body, input, output);
+    return input.len;
 }
 
 /* In a line: up to the next byte that means something. Returns how many bytes were consumed. */
@@ -92,6 +103,10 @@ static size_t step(struct smtp_body *body, struct bytes input, struct buffer *ou
 
     switch (body->at) {
     case SMTP_BODY_LINE_START:
+        if (body->kind != SMTP_BODY_DOTTED) {
+            body->at = SMTP_BODY_TEXT;
+            return 0;
+        }
         body->at = byte == '.' ? SMTP_BODY_DOT : SMTP_BODY_TEXT;
         return byte == '.';
     case SMTP_BODY_DOT:
@@ -116,6 +131,8 @@ static size_t step(struct smtp_body *body, struct bytes input, struct buffer *ou
         refuse(body, SMTP_REPLY_BODY_BARE_CR);
         body->at = SMTP_BODY_TEXT;
         return 0;
+    case SMTP_BODY_RAW:
+        return take_raw(body, input, output);
     case SMTP_BODY_ENDED:
         break;
     }
@@ -123,10 +140,12 @@ static size_t step(struct smtp_body *body, struct bytes input, struct buffer *ou
     return 0;
 }
 
-void smtp_body_init(struct smtp_body *body, uint64_t size_max, size_t line_size_max)
+void smtp_body_init(struct smtp_body *body, enum smtp_body_kind kind, uint64_t size_max,
+                    size_t line_size_max)
 {
     CHECK(line_size_max >= 2);
     *body = (struct smtp_body){
+        .kind = kind,
         .size_max = size_max,
         .line_size_max = line_size_max,
         .refusal = SMTP_REPLY_ACCEPTED,
@@ -138,6 +157,8 @@ size_t smtp_body_feed(struct smtp_body *body, struct bytes input, struct buffer 
 {
     size_t used = 0;
 
+    if (body->refusal != SMTP_REPLY_ACCEPTED && body->kind != SMTP_BODY_DOTTED)
+        return input.len;
     /* Once is cheaper than growing line by line. */
     if (body->refusal == SMTP_REPLY_ACCEPTED && input.len <= SMTP_BODY_PIECE_MAX / 2)
         buffer_reserve(output, input.len);
@@ -153,4 +174,14 @@ size_t smtp_body_feed(struct smtp_body *body, struct bytes input, struct buffer 
         used += step(body, rest, output);
     }
     return used;
+}
+
+void smtp_body_end(struct smtp_body *body, struct buffer *output)
+{
+    CHECK(body->kind != SMTP_BODY_DOTTED && body->at != SMTP_BODY_ENDED);
+    if (body->at == SMTP_BODY_CR)
+        refuse(body, SMTP_REPLY_BODY_BARE_CR);
+    else if (body->at == SMTP_BODY_TEXT)
+        end_line(body, output);
+    body->at = SMTP_BODY_ENDED;
 }

@@ -6,15 +6,25 @@
 #include "smtp/protocol/reply.h"
 
 /*
- * What follows DATA (RFC 5321 section 4.1.1.4): finds the one true end, removes the dots of
- * section 4.5.2, and refuses what hosts read differently.
+ * A message as it comes: what follows DATA (RFC 5321 section 4.1.1.4), where it finds the one
+ * true end and removes the dots of section 4.5.2; or the bytes of BDAT (RFC 3030), whose end is
+ * counted by others. It refuses what hosts read differently.
  *
  * Only CR LF "." CR LF ends a message. Taking anything else as an end too would let a sender
  * hide a second message inside the first (SMTP smuggling), because the host before or behind us
  * may not agree on where the message ends. So a message with a CR or LF on its own is read to
- * its true end, and then refused.
+ * its true end, and then refused. In chunks such bytes hide nothing from us, but the next host
+ * may get the message with DATA: so they are refused there too, except in what was announced as
+ * BINARYMIME. The header of that has lines like any other, and is held to them.
  */
+enum smtp_body_kind {
+    SMTP_BODY_DOTTED,  /* DATA */
+    SMTP_BODY_COUNTED, /* BDAT; a last line without CRLF gets one */
+    SMTP_BODY_BINARY,  /* BDAT with BODY=BINARYMIME; kept byte for byte behind its header */
+};
+
 struct smtp_body {
+    enum smtp_body_kind kind;
     uint64_t size_max;
     size_t line_size_max;
     enum {
@@ -22,7 +32,8 @@ struct smtp_body {
         SMTP_BODY_DOT,    /* a dot at the start of a line */
         SMTP_BODY_DOT_CR, /* and a CR behind it */
         SMTP_BODY_TEXT,
-        SMTP_BODY_CR, /* a CR in the line */
+        SMTP_BODY_CR,  /* a CR in the line */
+        SMTP_BODY_RAW, /* behind the header of BINARY */
         SMTP_BODY_ENDED,
     } at;
     enum smtp_reply refusal; /* SMTP_REPLY_ACCEPTED while there is none; the first one stays */
@@ -32,12 +43,16 @@ struct smtp_body {
 };
 
 /* `size_max` in bytes; `line_size_max` in bytes with CRLF. */
-void smtp_body_init(struct smtp_body *body, uint64_t size_max, size_t line_size_max);
+void smtp_body_init(struct smtp_body *body, enum smtp_body_kind kind, uint64_t size_max,
+                    size_t line_size_max);
 
 /*
  * Returns how many bytes were consumed: all, unless the message has ended (body->at) or
  * `output` has SMTP_BODY_PIECE_MAX bytes. Appends nothing once there is a refusal.
  */
 size_t smtp_body_feed(struct smtp_body *body, struct bytes input, struct buffer *output);
+
+/* COUNTED and BINARY: there comes no more. There may be a refusal now. */
+void smtp_body_end(struct smtp_body *body, struct buffer *output);
 
 #endif

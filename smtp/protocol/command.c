@@ -6,21 +6,23 @@ enum {
     PIPELINED = 1 << 0, /* may be taken while look-ups are under way */
     SYNC = 1 << 1,      /* the client has to wait for the reply (RFC 2920 section 3.1) */
     BARE = 1 << 2,      /* takes no arguments */
+    FRAMING = 1 << 3,   /* bytes follow that are no commands: to refuse it out of hand ends the
+                           connection */
 };
 
 static void command_data(struct smtp_session *session, struct bytes args)
 {
     (void)args;
-    session->ticket = smtp_session_ticket(session);
-    session->ticket_pending = true;
-    session->trace_id[0] = '\0';
-    smtp_session_move(session, SMTP_STATE_BEGIN);
+    if (session->envelope.body_binary)
+        smtp_session_reply(session, SMTP_REPLY_BINARY_DATA);
+    else
+        smtp_session_begin(session);
 }
 
 static void command_rset(struct smtp_session *session, struct bytes args)
 {
     (void)args;
-    smtp_session_forget_transaction(session);
+    smtp_session_abandon(session);
     if (session->state != SMTP_STATE_CONNECTED)
         smtp_session_move(session, SMTP_STATE_READY);
     smtp_session_reply(session, SMTP_REPLY_OK);
@@ -64,13 +66,6 @@ static void command_starttls(struct smtp_session *session, struct bytes args)
     }
 }
 
-/* What follows would be read as commands, and the client means it as a message. */
-static void command_bdat(struct smtp_session *session, struct bytes args)
-{
-    (void)args;
-    smtp_session_reply(session, SMTP_REPLY_NO_CHUNKS);
-}
-
 /* A browser or a proxy that was made to speak to us: its next lines are not to be obeyed. */
 static void command_http(struct smtp_session *session, struct bytes args)
 {
@@ -79,7 +74,7 @@ static void command_http(struct smtp_session *session, struct bytes args)
 }
 
 #define IN(state) SMTP_IN(SMTP_STATE_##state)
-#define ANY (IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT))
+#define ANY (IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(CHUNKS))
 #define FOR(service) (1U << SMTP_SERVICE_##service)
 #define ALL (FOR(MX) | FOR(SUBMISSION) | FOR(LMTP))
 #define SMTP (FOR(MX) | FOR(SUBMISSION))
@@ -105,7 +100,7 @@ static const struct command {
     {BYTES_INIT("VRFY"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_vrfy},
     {BYTES_INIT("HELP"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_help},
     {BYTES_INIT("STARTTLS"), ALL, IN(READY), SIZE_MAX_PLAIN, BARE, command_starttls},
-    {BYTES_INIT("BDAT"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_bdat},
+    {BYTES_INIT("BDAT"), ALL, ANY, SIZE_MAX_PLAIN, FRAMING, smtp_command_bdat},
     {BYTES_INIT("EXPN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
     {BYTES_INIT("ETRN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
     {BYTES_INIT("TURN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
@@ -131,23 +126,30 @@ static const struct command *find(struct bytes line)
     return NULL;
 }
 
-static enum smtp_reply bad_sequence(const struct smtp_session *session,
-                                    const struct command *command)
+enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session)
 {
-    /* MAIL and STARTTLS come too late, everything else too early. */
-    bool late = command->allowed == IN(READY);
-
     switch (session->state) {
     case SMTP_STATE_CONNECTED:
         return SMTP_REPLY_HELO_FIRST;
     case SMTP_STATE_READY:
         return SMTP_REPLY_MAIL_FIRST;
+    case SMTP_STATE_CHUNKS:
+        return SMTP_REPLY_CHUNKS_ONLY;
     default:
-        if (late)
-            return SMTP_REPLY_IN_TRANSACTION;
         return session->recipients_refused > 0 ? SMTP_REPLY_NO_VALID_RCPT
                                                : SMTP_REPLY_RCPT_FIRST;
     }
+}
+
+static enum smtp_reply bad_sequence(const struct smtp_session *session,
+                                    const struct command *command)
+{
+    /* MAIL and STARTTLS come too late, everything else too early. */
+    bool late = command->allowed == IN(READY);
+    bool in_transaction = (IN(MAIL) | IN(RCPT)) & SMTP_IN(session->state);
+
+    return late && in_transaction ? SMTP_REPLY_IN_TRANSACTION
+                                  : smtp_command_bad_sequence(session);
 }
 
 /* No command: is it a typing error, or does the other end not speak SMTP at all? */
@@ -220,8 +222,11 @@ void smtp_command_run(struct smtp_session *session, struct bytes line, bool earl
     }
     const struct command *command = find(line);
     enum smtp_reply reply = judge(session, command, line, early);
+    bool framing = command != NULL && (command->flags & FRAMING);
+    if (!framing)
+        session->chunks_failed = false;
     if (reply != SMTP_REPLY_OK) {
-        smtp_session_reply(session, reply);
+        smtp_session_reply(session, framing ? SMTP_REPLY_CHUNK_SYNTAX : reply);
         return;
     }
     bytes_take_word(&line);

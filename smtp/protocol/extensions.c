@@ -20,7 +20,7 @@ static bool begin_session(struct smtp_session *session, struct bytes args, bool 
         smtp_session_reply(session, SMTP_REPLY_HELO_SYNTAX);
         return false;
     }
-    smtp_session_forget_transaction(session);
+    smtp_session_abandon(session);
     memcpy(session->helo, args.at, args.len);
     session->helo[args.len] = '\0';
     session->envelope.helo = bytes_of(session->helo);
@@ -40,6 +40,11 @@ static bool tls_offered(const struct smtp_session *session)
     return session->config->starttls && !session->tls;
 }
 
+static bool binary_offered(const struct smtp_session *session)
+{
+    return session->config->binarymime;
+}
+
 static void write_size(const struct smtp_session *session, struct buffer *line)
 {
     buffer_printf(line, " %llu", (unsigned long long)session->config->message_size_max);
@@ -52,9 +57,10 @@ static const struct extension {
     /* Appends " value"; NULL: there is none. */
     void (*write)(const struct smtp_session *session, struct buffer *line);
 } extensions[] = {
-    {"PIPELINING", always, NULL},    {"SIZE", always, write_size},
-    {"STARTTLS", tls_offered, NULL}, {"ENHANCEDSTATUSCODES", always, NULL},
-    {"8BITMIME", always, NULL},
+    {"PIPELINING", always, NULL},         {"SIZE", always, write_size},
+    {"STARTTLS", tls_offered, NULL},      {"ENHANCEDSTATUSCODES", always, NULL},
+    {"8BITMIME", always, NULL},           {"CHUNKING", always, NULL},
+    {"BINARYMIME", binary_offered, NULL},
 };
 
 void smtp_command_helo(struct smtp_session *session, struct bytes args)

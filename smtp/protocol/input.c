@@ -88,6 +88,21 @@ static size_t feed_line(struct smtp_session *session, struct bytes input)
     return len + 1;
 }
 
+void smtp_session_begin(struct smtp_session *session)
+{
+    session->ticket = smtp_session_ticket(session);
+    session->ticket_pending = true;
+    session->trace_id[0] = '\0';
+    smtp_session_move(session, SMTP_STATE_BEGIN);
+}
+
+void smtp_session_commit(struct smtp_session *session)
+{
+    session->ticket = smtp_session_ticket(session);
+    session->ticket_pending = true;
+    smtp_session_move(session, SMTP_STATE_COMMIT);
+}
+
 static size_t feed_body(struct smtp_session *session, struct bytes input)
 {
     struct smtp_body *body = &session->body;
@@ -97,19 +112,41 @@ static size_t feed_body(struct smtp_session *session, struct bytes input)
         smtp_session_abort_body(session, body->refusal);
     if (body->at != SMTP_BODY_ENDED)
         return used;
-    if (body->refusal != SMTP_REPLY_ACCEPTED) {
-        smtp_session_finish(session, body->refusal);
-    } else {
-        session->ticket = smtp_session_ticket(session);
-        session->ticket_pending = true;
-        smtp_session_move(session, SMTP_STATE_COMMIT);
-    }
+    const struct smtp_verdict verdict = {.reply = body->refusal};
+    if (body->refusal != SMTP_REPLY_ACCEPTED)
+        smtp_session_finish(session, &verdict, true);
+    else
+        smtp_session_commit(session);
     return used;
+}
+
+static size_t feed_skip(struct smtp_session *session, struct bytes input)
+{
+    struct smtp_skip *skip = &session->skip;
+    size_t used = input.len < skip->left ? input.len : (size_t)skip->left;
+
+    skip->left -= used;
+    if (skip->left == 0)
+        smtp_session_skipped(session);
+    return used;
+}
+
+/* Returns how many bytes were consumed; 0 when the output has to be taken first. */
+static size_t feed_some(struct smtp_session *session, struct bytes input)
+{
+    if (session->skip.left > 0)
+        return feed_skip(session, input);
+    if (session->state == SMTP_STATE_DATA)
+        return feed_body(session, input);
+    if (session->state == SMTP_STATE_CHUNK)
+        return smtp_chunk_feed(session, input);
+    return feed_line(session, input);
 }
 
 static bool takes_input(const struct smtp_session *session)
 {
-    static const unsigned taking = IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(DATA);
+    static const unsigned taking =
+        IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(DATA) | IN(CHUNK) | IN(CHUNKS);
 
     return (taking & SMTP_IN(session->state)) != 0 && !session->held &&
            buffer_len(&session->output) < SMTP_OUTPUT_MAX;
@@ -123,12 +160,7 @@ size_t smtp_session_feed(struct smtp_session *session, struct bytes input)
     if (session->held && input.len > 0)
         session->held_early = true;
     while (used < input.len && takes_input(session)) {
-        struct bytes rest = bytes_skip(input, used);
-        if (session->state != SMTP_STATE_DATA) {
-            used += feed_line(session, rest);
-            continue;
-        }
-        size_t taken = feed_body(session, rest);
+        size_t taken = feed_some(session, bytes_skip(input, used));
         if (taken == 0)
             break;
         used += taken;

@@ -2,6 +2,8 @@
 #ifndef SMTP_PROTOCOL_LIMITS_H
 #define SMTP_PROTOCOL_LIMITS_H
 
+#include <stdint.h>
+
 /*
  * Every size that a client chooses has a row here, or is a member of struct smtp_config. What
  * is over a limit is refused with a reply; memory never grows with it.
@@ -51,5 +53,9 @@ enum {
 
     SMTP_TRACE_ID_SIZE_MAX = 48,
 };
+
+/* Of one BDAT, in bytes. What is more than SIZE is read and thrown away; this is no size but an
+ * attempt to overflow one. */
+#define SMTP_CHUNK_SIZE_MAX (UINT64_C(1) << 40)
 
 #endif

@@ -24,8 +24,13 @@ static enum smtp_reply take_size(struct smtp_session *session, struct bytes valu
 
 static enum smtp_reply take_body(struct smtp_session *session, struct bytes value)
 {
-    session->envelope.body_8bit = bytes_equal_nocase(value, BYTES("8BITMIME"));
-    if (session->envelope.body_8bit || bytes_equal_nocase(value, BYTES("7BIT")))
+    struct smtp_envelope *envelope = &session->envelope;
+
+    envelope->body_8bit = bytes_equal_nocase(value, BYTES("8BITMIME"));
+    envelope->body_binary =
+        session->config->binarymime && bytes_equal_nocase(value, BYTES("BINARYMIME"));
+    if (envelope->body_8bit || envelope->body_binary ||
+        bytes_equal_nocase(value, BYTES("7BIT")))
         return SMTP_REPLY_OK;
     return SMTP_REPLY_PARAMETER_SYNTAX;
 }

@@ -3,14 +3,32 @@
 
 /* What the driver has to do next, in order. */
 
+static bool lend_output(struct smtp_session *session, size_t len, struct smtp_action *action)
+{
+    session->output_lent = len;
+    *action = (struct smtp_action){
+        .want = SMTP_WANT_WRITE,
+        .bytes = bytes_from(buffer_bytes(&session->output).at, len),
+    };
+    return true;
+}
+
+static bool next_abort(struct smtp_session *session, struct smtp_action *action)
+{
+    size_t before = session->abort_behind;
+
+    session->abort_behind = 0;
+    if (before > 0)
+        return lend_output(session, before, action);
+    session->abort_pending = false;
+    *action = (struct smtp_action){.want = SMTP_WANT_ABORT, .refusal = session->abort_refusal};
+    return true;
+}
+
 static bool next_of_message(struct smtp_session *session, struct smtp_action *action)
 {
-    if (session->abort_pending) {
-        session->abort_pending = false;
-        *action =
-            (struct smtp_action){.want = SMTP_WANT_ABORT, .refusal = session->abort_refusal};
-        return true;
-    }
+    if (session->abort_pending)
+        return next_abort(session, action);
     if (buffer_len(&session->body_piece) > 0) {
         session->body_lent = true;
         *action = (struct smtp_action){
@@ -21,8 +39,11 @@ static bool next_of_message(struct smtp_session *session, struct smtp_action *ac
     }
     if (!session->ticket_pending)
         return false;
-    session->ticket_pending = false;
     bool begin = session->state == SMTP_STATE_BEGIN;
+    /* The client may know of the chunks before the last one while the store is asked. */
+    if (!begin && buffer_len(&session->output) > 0)
+        return lend_output(session, buffer_len(&session->output), action);
+    session->ticket_pending = false;
     *action = (struct smtp_action){
         .want = begin ? SMTP_WANT_BEGIN : SMTP_WANT_COMMIT,
         .ticket = session->ticket,
@@ -39,14 +60,8 @@ bool smtp_session_next(struct smtp_session *session, struct smtp_action *action)
     smtp_session_drop_lent(session);
     if (next_of_message(session, action) || smtp_recipient_next(session, action))
         return true;
-    if (buffer_len(&session->output) > 0) {
-        session->output_lent = true;
-        *action = (struct smtp_action){
-            .want = SMTP_WANT_WRITE,
-            .bytes = buffer_bytes(&session->output),
-        };
-        return true;
-    }
+    if (buffer_len(&session->output) > 0)
+        return lend_output(session, buffer_len(&session->output), action);
     if (session->start_tls_pending) {
         session->start_tls_pending = false;
         *action = (struct smtp_action){.want = SMTP_WANT_START_TLS};

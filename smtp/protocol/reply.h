@@ -28,6 +28,7 @@ enum {
     X(VRFY, 252, "2.5.0", "Cannot verify, but will take mail and try to deliver it", 0)        \
     X(TLS_GO, 220, "2.0.0", "Ready to start TLS", 0)                                           \
     X(DATA_GO, 354, "", "End data with <CR><LF>.<CR><LF>", 0)                                  \
+    X(CHUNK_OK, 250, "2.0.0", "Chunk OK", 0)                                                   \
     X(ACCEPTED, 250, "2.0.0", "OK", SMTP_REPLY_TRACED)                                         \
     /* of commands */                                                                          \
     X(LINE_TOO_LONG, 500, "5.5.2", "Line is too long", SMTP_REPLY_ERROR)                       \
@@ -38,7 +39,10 @@ enum {
     X(UNKNOWN, 500, "5.5.2", "Unknown command", SMTP_REPLY_ERROR)                              \
     X(NOT_OFFERED, 502, "5.5.1", "Command is not offered here", SMTP_REPLY_ERROR)              \
     X(NOT_SMTP, 502, "5.5.2", "This is a mail server", SMTP_REPLY_CLOSE)                       \
-    X(NO_CHUNKS, 502, "5.5.1", "CHUNKING was not offered", SMTP_REPLY_CLOSE)                   \
+    X(CHUNK_SYNTAX, 501, "5.5.4", "Syntax: BDAT size [LAST]", SMTP_REPLY_CLOSE)                \
+    X(CHUNK_FAILED, 503, "5.5.1", "The message has failed, send RSET", 0)                      \
+    X(CHUNKS_ONLY, 503, "5.5.1", "BDAT has begun a message", SMTP_REPLY_ERROR)                 \
+    X(BINARY_DATA, 503, "5.5.1", "A binary message needs BDAT", SMTP_REPLY_ERROR)              \
     X(SYNC, 554, "5.5.0", "Wait for the reply before you go on (RFC 2920)", SMTP_REPLY_CLOSE)  \
     X(HELO_FIRST, 503, "5.5.1", "Send EHLO first", SMTP_REPLY_ERROR)                           \
     X(MAIL_FIRST, 503, "5.5.1", "Send MAIL first", SMTP_REPLY_ERROR)                           \
@@ -84,6 +88,7 @@ enum {
     X(MAILBOX_FULL, 452, "4.2.2", "Mailbox of a recipient is full, try again",                 \
       SMTP_REPLY_TRACED)                                                                       \
     X(STORE_FAILED, 451, "4.3.0", "Message was not taken, try again", SMTP_REPLY_TRACED)       \
+    X(TAKEN_BACK, 451, "4.3.0", "Message was taken back", 0) /* said to nobody */              \
     /* that end the connection */                                                              \
     X(TIMED_OUT, 421, "4.4.2", "Waited too long", SMTP_REPLY_CLOSE)                            \
     X(GOING_DOWN, 421, "4.3.2", "Service is going down, try again", SMTP_REPLY_CLOSE)          \

@@ -14,8 +14,10 @@ static const unsigned moves[SMTP_STATE_COUNT] = {
     [SMTP_STATE_READY] = IN(READY) | IN(MAIL) | IN(TLS) | IN(CLOSED),
     [SMTP_STATE_MAIL] = IN(READY) | IN(RCPT) | IN(CLOSED),
     [SMTP_STATE_RCPT] = IN(READY) | IN(RCPT) | IN(BEGIN) | IN(CLOSED),
-    [SMTP_STATE_BEGIN] = IN(READY) | IN(DATA) | IN(CLOSED),
+    [SMTP_STATE_BEGIN] = IN(READY) | IN(DATA) | IN(CHUNK) | IN(CLOSED),
     [SMTP_STATE_DATA] = IN(READY) | IN(COMMIT) | IN(CLOSED),
+    [SMTP_STATE_CHUNK] = IN(READY) | IN(CHUNKS) | IN(COMMIT) | IN(CLOSED),
+    [SMTP_STATE_CHUNKS] = IN(READY) | IN(CHUNK) | IN(CLOSED),
     [SMTP_STATE_COMMIT] = IN(READY) | IN(CLOSED),
     [SMTP_STATE_TLS] = IN(CONNECTED) | IN(CLOSED),
     [SMTP_STATE_CLOSED] = 0,
@@ -41,16 +43,48 @@ void smtp_session_abort_body(struct smtp_session *session, enum smtp_reply refus
     session->body_open = false;
     session->abort_pending = true;
     session->abort_refusal = refusal;
+    session->abort_behind = buffer_len(&session->output);
+}
+
+/* Behind what was written so far. */
+static void end_session(struct smtp_session *session)
+{
+    session->ticket = 0;
+    session->lookup_count = 0;
+    session->skip.left = 0;
+    session->close_pending = true;
+    smtp_session_move(session, SMTP_STATE_CLOSED);
 }
 
 void smtp_session_close(struct smtp_session *session, enum smtp_reply reply)
 {
-    smtp_session_abort_body(session, reply);
+    smtp_session_abort_body(session,
+                            smtp_reply_code(reply) < 400 ? SMTP_REPLY_TAKEN_BACK : reply);
     smtp_reply_write(reply, session->trace_id, &session->output);
-    session->ticket = 0;
-    session->lookup_count = 0;
-    session->close_pending = true;
-    smtp_session_move(session, SMTP_STATE_CLOSED);
+    end_session(session);
+}
+
+static unsigned verdict_flags(const struct smtp_verdict *verdict)
+{
+    return verdict->line.len > 0 ? verdict->flags : smtp_reply_flags(verdict->reply);
+}
+
+static void verdict_write(const struct smtp_session *session,
+                          const struct smtp_verdict *verdict, struct buffer *output)
+{
+    if (verdict->line.len > 0)
+        buffer_add(output, verdict->line);
+    else
+        smtp_reply_write(verdict->reply, session->trace_id, output);
+}
+
+/* What a reply that was written does to the session. */
+static void apply(struct smtp_session *session, unsigned flags)
+{
+    if (flags & SMTP_REPLY_CLOSE)
+        end_session(session);
+    else if ((flags & SMTP_REPLY_ERROR) && ++session->errors >= session->config->errors_max)
+        smtp_session_close(session, SMTP_REPLY_ERRORS);
 }
 
 void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply)
@@ -62,10 +96,34 @@ void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply)
         return;
     }
     smtp_reply_write(reply, session->trace_id, &session->output);
-    if (reply == SMTP_REPLY_ACCEPTED)
-        session->errors = 0;
-    if ((flags & SMTP_REPLY_ERROR) && ++session->errors >= session->config->errors_max)
-        smtp_session_close(session, SMTP_REPLY_ERRORS);
+    apply(session, flags);
+}
+
+static void prepare_skip(struct smtp_session *session, uint64_t left,
+                         const struct smtp_verdict *verdict, unsigned count)
+{
+    CHECK(session->skip.left == 0);
+    session->skip.left = left;
+    session->skip.flags = verdict_flags(verdict);
+    for (unsigned i = 0; i < count; i++)
+        verdict_write(session, verdict, &session->skip.reply);
+}
+
+void smtp_session_skip(struct smtp_session *session, uint64_t left,
+                       const struct smtp_verdict *verdict)
+{
+    prepare_skip(session, left, verdict, 1);
+    if (left == 0)
+        smtp_session_skipped(session);
+}
+
+void smtp_session_skipped(struct smtp_session *session)
+{
+    buffer_add(&session->output, buffer_bytes(&session->skip.reply));
+    buffer_release(&session->skip.reply);
+    apply(session, session->skip.flags);
+    if (session->going_down && session->state != SMTP_STATE_CLOSED)
+        smtp_session_close(session, SMTP_REPLY_GOING_DOWN);
 }
 
 void smtp_session_forget_transaction(struct smtp_session *session)
@@ -79,6 +137,7 @@ void smtp_session_forget_transaction(struct smtp_session *session)
     session->recipients = NULL;
     session->recipients_room = 0;
     session->recipients_refused = 0;
+    session->chunk = (struct smtp_chunk){.active = false};
     session->lookups = NULL;
     session->lookup_first = 0;
     session->lookup_count = 0;
@@ -86,23 +145,38 @@ void smtp_session_forget_transaction(struct smtp_session *session)
     arena_init(&session->transaction_arena);
 }
 
-void smtp_session_finish(struct smtp_session *session, enum smtp_reply reply)
+void smtp_session_finish(struct smtp_session *session, const struct smtp_verdict *verdict,
+                         bool each)
 {
+    bool lmtp = session->config->service == SMTP_SERVICE_LMTP;
+    unsigned count = each && lmtp ? session->envelope.recipient_count : 1;
+    uint64_t left = session->chunk.left;
+
+    if (verdict->reply == SMTP_REPLY_ACCEPTED && verdict->line.len == 0)
+        session->errors = 0;
+    prepare_skip(session, left, verdict, count);
     smtp_session_forget_transaction(session);
     smtp_session_move(session, SMTP_STATE_READY);
-    smtp_session_reply(session, reply);
     session->trace_id[0] = '\0';
-    if (session->going_down && session->state != SMTP_STATE_CLOSED)
-        smtp_session_close(session, SMTP_REPLY_GOING_DOWN);
+    if (left == 0)
+        smtp_session_skipped(session);
+}
+
+void smtp_session_abandon(struct smtp_session *session)
+{
+    smtp_session_abort_body(session, SMTP_REPLY_TAKEN_BACK);
+    smtp_session_forget_transaction(session);
 }
 
 void smtp_session_drop_lent(struct smtp_session *session)
 {
-    if (session->output_lent)
+    if (session->output_lent == buffer_len(&session->output))
         buffer_release(&session->output);
+    else
+        buffer_drop(&session->output, session->output_lent);
     if (session->body_lent)
         buffer_clear(&session->body_piece);
-    session->output_lent = false;
+    session->output_lent = 0;
     session->body_lent = false;
 }
 
@@ -125,7 +199,8 @@ bool smtp_session_waiting(const struct smtp_session *session)
 
 bool smtp_session_in_message(const struct smtp_session *session)
 {
-    return (IN(BEGIN) | IN(DATA) | IN(COMMIT)) & SMTP_IN(session->state);
+    return (IN(BEGIN) | IN(DATA) | IN(CHUNK) | IN(CHUNKS) | IN(COMMIT)) &
+           SMTP_IN(session->state);
 }
 
 void smtp_session_time_out(struct smtp_session *session)
@@ -167,6 +242,7 @@ void smtp_session_free(struct smtp_session **session)
     buffer_fini(&(*session)->line);
     buffer_fini(&(*session)->output);
     buffer_fini(&(*session)->body_piece);
+    buffer_fini(&(*session)->skip.reply);
     arena_fini(&(*session)->transaction_arena);
     free(*session);
     *session = NULL;

@@ -7,16 +7,17 @@
 #include "smtp/protocol/reply.h"
 
 /*
- * One SMTP conversation, the server's side (RFC 5321, with 1870, 2034, 2920, 3207 and 6152): no
- * socket, clock or disk in it.
+ * One SMTP conversation, the server's side (RFC 5321, with 1870, 2034, 2920, 3030, 3207 and
+ * 6152): no socket, clock or disk in it.
  *
  * Bytes go in through feed(); what must happen next comes out of next(). Whoever owns the
  * session performs the actions in order and answers those that have a ticket, in any order and
  * at any time. After feed() or an answer, call next() until it returns false; after an answer,
  * offer the input that was not consumed again.
  *
- * The only road to 250 after DATA is committed(ERR_OK). Until it is answered, feed() consumes
- * nothing.
+ * The only road to 250 after DATA or BDAT LAST is committed(ERR_OK). Until it is answered,
+ * feed() consumes nothing. A message in chunks is given out as BODY like any other: nothing of
+ * it is kept here, and BEGIN comes with the first chunk, COMMIT after the last.
  */
 struct smtp_session;
 
@@ -38,6 +39,7 @@ struct smtp_config {
     size_t data_line_size_max; /* bytes with CRLF */
     unsigned errors_max;       /* refusals since the last accepted message, then 421 */
     bool starttls;             /* there is a certificate */
+    bool binarymime;           /* NUL, CR and LF may stand anywhere behind the header */
     bool sync_enforced; /* input behind HELO, EHLO or DATA, sent without waiting for the reply
                            (against RFC 2920 section 3.1), ends the connection */
 };
@@ -48,7 +50,8 @@ enum smtp_want {
     SMTP_WANT_BEGIN,     /* a message is about to come, see envelope(); then call begun() */
     SMTP_WANT_BODY,      /* action.bytes continue the message */
     SMTP_WANT_COMMIT,    /* the message is complete: make it durable, then call committed() */
-    SMTP_WANT_ABORT,     /* throw away what came since BEGIN; action.refusal says why */
+    SMTP_WANT_ABORT,     /* throw away what came since BEGIN; action.refusal says why: what the
+                            client hears, or SMTP_REPLY_TAKEN_BACK */
     SMTP_WANT_START_TLS, /* send what is queued, then start TLS and call tls_started(); if
                             anything stands behind what was consumed, cut the connection */
     SMTP_WANT_CLOSE,     /* send what is queued, then close. The last action */
@@ -58,7 +61,7 @@ struct smtp_action {
     enum smtp_want want;
     struct bytes bytes;      /* borrowed: valid until the next call on the session */
     uint64_t ticket;         /* of RESOLVE, BEGIN, COMMIT; never 0 */
-    enum smtp_reply refusal; /* of ABORT: what the client hears */
+    enum smtp_reply refusal; /* of ABORT */
 };
 
 /* A recipient that was accepted, in the order of the RCPT commands. */
@@ -76,6 +79,7 @@ struct smtp_envelope {
     struct bytes sender; /* "local@domain", or empty: the null sender */
     uint64_t size;       /* as declared, 0: not declared */
     bool body_8bit;      /* BODY=8BITMIME */
+    bool body_binary;    /* BODY=BINARYMIME: any bytes behind the header */
     const struct smtp_recipient *recipients;
     unsigned recipient_count; /* at least 1 */
 };
@@ -122,7 +126,7 @@ void smtp_session_tls_started(struct smtp_session *session);
 /* The client waits for an answer of ours: its silence is no fault of its own. */
 bool smtp_session_waiting(const struct smtp_session *session);
 
-/* A message is under way: between the reply to DATA and the reply to its end. */
+/* A message is under way: between DATA, or the first BDAT, and the reply to its end. */
 bool smtp_session_in_message(const struct smtp_session *session);
 
 /* The client is too slow: 421 and CLOSE, now. Does nothing while waiting(). */

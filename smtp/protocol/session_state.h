@@ -14,7 +14,8 @@
  * 1. Replies leave in the order of their commands. While a look-up is under way, only RCPT is
  *    taken; any other command is held until the replies to all RCPT are written.
  * 2. At most one of BEGIN and COMMIT is outstanding, and only in the state of that name.
- * 3. The envelope and the body belong to one transaction; transaction_end() ends both.
+ * 3. The envelope and the body belong to one transaction; smtp_session_finish() and
+ *    smtp_session_abandon() end both.
  */
 #define SMTP_IN(state) (1U << (state))
 
@@ -25,10 +26,34 @@ enum smtp_state {
     SMTP_STATE_RCPT, /* at least one */
     SMTP_STATE_BEGIN,
     SMTP_STATE_DATA,
+    SMTP_STATE_CHUNK,  /* within the bytes of a BDAT */
+    SMTP_STATE_CHUNKS, /* between two of them */
     SMTP_STATE_COMMIT,
     SMTP_STATE_TLS,
     SMTP_STATE_CLOSED,
     SMTP_STATE_COUNT,
+};
+
+/* A reply that is a row of the table, or a line of the driver's. */
+struct smtp_verdict {
+    enum smtp_reply reply;
+    struct bytes line; /* with CRLF; instead of the row unless it is empty */
+    unsigned flags;    /* of the line, as of a row */
+};
+
+/* A BDAT. */
+struct smtp_chunk {
+    bool active; /* the transaction has one: BEGIN was asked for by BDAT */
+    bool last;
+    uint64_t left; /* bytes that are still to come */
+};
+
+/* Bytes of a BDAT that was refused: thrown away, and only then replied to (RFC 3030 section 2).
+ */
+struct smtp_skip {
+    uint64_t left;
+    struct buffer reply;
+    unsigned flags; /* of it */
 };
 
 /* A RCPT whose reply could not be written yet: looked up, or behind one that is. */
@@ -51,11 +76,13 @@ struct smtp_session {
     bool discarded_cr;            /* the last of them was a CR */
     bool held;                    /* `line` is complete, and waits for look-ups (invariant 1) */
     enum smtp_reply held_refusal; /* OK: `line` is to be run */
-    bool held_early;              /* more input came before the command was answered */
+    struct smtp_skip skip;
+    bool chunks_failed; /* a chunk was refused that was not the last one, and BDAT goes on */
+    bool held_early;    /* more input came before the command was answered */
 
     /* Output. */
     struct buffer output;
-    bool output_lent; /* next() has lent it; the next call drops it */
+    size_t output_lent; /* bytes that next() has lent; the next call drops them */
     bool start_tls_pending;
     bool close_pending;
     unsigned errors;
@@ -75,12 +102,14 @@ struct smtp_session {
     struct smtp_lookup *lookups; /* a ring of SMTP_LOOKUPS_MAX */
     unsigned lookup_first;
     unsigned lookup_count;
+    struct smtp_chunk chunk;
     struct smtp_body body;
     struct buffer body_piece;
     bool body_lent;
     bool body_open; /* BEGIN was answered with ERR_OK; neither COMMIT nor ABORT was given out */
     bool abort_pending;
     enum smtp_reply abort_refusal;
+    size_t abort_behind; /* bytes of output that were written before the ABORT */
     char trace_id[SMTP_TRACE_ID_SIZE_MAX];
 };
 
@@ -89,19 +118,41 @@ void smtp_session_move(struct smtp_session *session, enum smtp_state state);
 void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply);
 void smtp_session_forget_transaction(struct smtp_session *session);
 uint64_t smtp_session_ticket(struct smtp_session *session);
-/* The transaction is over, with this reply. */
-void smtp_session_finish(struct smtp_session *session, enum smtp_reply reply);
+/*
+ * The transaction is over, with this reply: said once the rest of a chunk is read. `each`: the
+ * end of the message was there, so LMTP says it for each recipient.
+ */
+void smtp_session_finish(struct smtp_session *session, const struct smtp_verdict *verdict,
+                         bool each);
+/* The transaction is over at the client's wish. */
+void smtp_session_abandon(struct smtp_session *session);
+/* Throws `left` bytes of input away, then replies. */
+void smtp_session_skip(struct smtp_session *session, uint64_t left,
+                       const struct smtp_verdict *verdict);
+void smtp_session_skipped(struct smtp_session *session);
 /* The body is not wanted any more: ABORT, if it was begun. */
 void smtp_session_abort_body(struct smtp_session *session, enum smtp_reply refusal);
 void smtp_session_close(struct smtp_session *session, enum smtp_reply reply);
 /* Forgets what next() has lent out; at the start of every call of the driver's. */
 void smtp_session_drop_lent(struct smtp_session *session);
 
+/* A message is to come: BEGIN. Then it is complete: COMMIT. */
+void smtp_session_begin(struct smtp_session *session);
+void smtp_session_commit(struct smtp_session *session);
+
 /* input.c */
 void smtp_session_run_held(struct smtp_session *session);
 
+/* chunk.c */
+void smtp_command_bdat(struct smtp_session *session, struct bytes args);
+/* BEGIN was answered with OK. */
+void smtp_chunk_begin(struct smtp_session *session);
+size_t smtp_chunk_feed(struct smtp_session *session, struct bytes input);
+
 /* command.c. `line` is what stands before the LF. `early`: more input came behind it. */
 bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line);
+/* What a command gets that may not arrive in this state. */
+enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session);
 void smtp_command_run(struct smtp_session *session, struct bytes line, bool early);
 
 /* extensions.c */

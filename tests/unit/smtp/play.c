@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit/smtp/play.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -192,4 +199,39 @@ const char *play_take(struct play *play)
     const char *text = (const char *)buffer_bytes(&play->transcript).at;
     play->transcript.end = play->transcript.start;
     return text;
+}
+
+static void expect_once(struct play *play, const char *name, struct bytes input, size_t cut,
+                        const char *want)
+{
+    play_feed(play, bytes_from(input.at, cut));
+    play_feed(play, bytes_skip(input, cut));
+    const char *seen = play_take(play);
+    if (strcmp(seen, want) != 0)
+        print_error("%s, cut at %zu, answers %d, random %llu\n", name, cut, (int)play->answers,
+                    (unsigned long long)play->random);
+    assert_string_equal(seen, want);
+    play_fini(play);
+}
+
+void play_expect(const struct smtp_config *config, const char *name, struct bytes input,
+                 const char *want)
+{
+    enum { ROUNDS = 100 };
+    struct play play;
+
+    for (size_t cut = 0; cut <= input.len; cut++)
+        for (unsigned answers = 0; answers < PLAY_RANDOM; answers++) {
+            play_init(&play, config, (enum play_answers)answers);
+            expect_once(&play, name, input, cut, want);
+        }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        play_init(&play, config, PLAY_RANDOM);
+        play.random += round;
+        expect_once(&play, name, input, 0, want);
+    }
+    play_init(&play, config, PLAY_AT_ONCE);
+    for (size_t i = 0; i < input.len; i++)
+        play_feed(&play, bytes_from(input.at + i, 1));
+    expect_once(&play, name, BYTES(""), 0, want);
 }

@@ -44,8 +44,24 @@ struct play {
 
 extern const struct smtp_config play_config;
 
+/* What it says to EHLO; `tls` is the line of STARTTLS, or "". */
+#define PLAY_EHLO(tls)                                                                         \
+    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 400\r\n" tls "250-ENHANCEDSTATUSCODES\r\n"      \
+    "250-8BITMIME\r\n250 CHUNKING\r\n"
+#define PLAY_HI "220 mx.test ESMTP\r\n"
+#define PLAY_HELLO PLAY_HI PLAY_EHLO("250-STARTTLS\r\n")
+
 void play_init(struct play *play, const struct smtp_config *config, enum play_answers answers);
 void play_fini(struct play *play);
+
+/*
+ * Plays `input` whole, cut in two at every byte, byte by byte and in random pieces, with
+ * answers that come at once, late, in reverse and in random order. Each transcript has to be
+ * `want`: where TCP splits, and how long the store takes, must never change what the server
+ * says.
+ */
+void play_expect(const struct smtp_config *config, const char *name, struct bytes input,
+                 const char *want);
 
 /* Feeds all of `input` that the session will take, answering on the way, until nothing moves.
  */
