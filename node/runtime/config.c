@@ -45,6 +45,14 @@ static const struct config_row *row_of(const cfg_t *cfg, const char *name)
     return NULL;
 }
 
+static const struct config_listen_row *listen_row_of(const char *title)
+{
+    for (unsigned i = 0; i < config_listen_rows_count; i++)
+        if (strcmp(config_listen_rows[i].title, title) == 0)
+            return &config_listen_rows[i];
+    return NULL;
+}
+
 /* Called for each value as it is read, so that the line number is right. */
 static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -69,33 +77,51 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
     return -1;
 }
 
-static int on_listen_address(cfg_t *cfg, cfg_opt_t *opt)
+/* Of a list, each entry; it comes again with every further one. */
+static int check_list(cfg_t *cfg, cfg_opt_t *opt, enum config_kind kind, unsigned most)
 {
     unsigned count = cfg_opt_size(opt);
 
-    if (count > CONFIG_ADDRESSES_MAX) {
-        cfg_error(cfg, "more than %d addresses", CONFIG_ADDRESSES_MAX);
+    if (count > most) {
+        cfg_error(cfg, "%s: more than %u", opt->name, most);
         return -1;
     }
     for (unsigned i = 0; i < count; i++) {
         const char *text = cfg_opt_getnstr(opt, i);
         const char *problem =
-            text[0] == '\0' ? "is empty" : config_text_problem(CONFIG_ADDRESS, NULL, text);
+            text[0] == '\0' ? "is empty" : config_text_problem(kind, NULL, text);
         if (problem != NULL) {
-            cfg_error(cfg, "address \"%s\" %s", text, problem);
+            cfg_error(cfg, "%s \"%s\" %s", opt->name, text, problem);
             return -1;
         }
     }
     return 0;
 }
 
+static int on_list(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const struct config_row *row = row_of(cfg, opt->name);
+
+    CHECK(row != NULL);
+    return check_list(cfg, opt, row->kind, config_list_max(row->kind));
+}
+
+static int on_listen_address(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const struct config_listen_row *row = listen_row_of(cfg_title(cfg));
+
+    /* on_listen() says that there is no such row. */
+    return check_list(cfg, opt,
+                      row == NULL || row->local ? CONFIG_LOCAL_ADDRESS : CONFIG_ADDRESS,
+                      CONFIG_ADDRESSES_MAX);
+}
+
 static int on_listen(cfg_t *cfg, cfg_opt_t *opt)
 {
     const char *title = cfg_title(cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1));
 
-    for (unsigned i = 0; i < config_listen_rows_count; i++)
-        if (strcmp(config_listen_rows[i].title, title) == 0)
-            return 0;
+    if (listen_row_of(title) != NULL)
+        return 0;
     cfg_error(cfg, "there is no listen \"%s\"", title);
     return -1;
 }
@@ -105,7 +131,10 @@ static cfg_opt_t option_of(const struct config_row *row)
     const cfg_opt_t number = CFG_INT(row->name, (long)row->number, CFGF_NONE);
     const cfg_opt_t flag = CFG_BOOL(row->name, row->number != 0, CFGF_NONE);
     const cfg_opt_t text = CFG_STR(row->name, row->text, CFGF_NONE);
+    const cfg_opt_t list = CFG_STR_LIST(row->name, "{}", CFGF_NONE);
 
+    if (config_list_max(row->kind) > 0)
+        return list;
     if (row->kind == CONFIG_BOOL)
         return flag;
     return row->kind == CONFIG_UNSIGNED || row->kind == CONFIG_U64 ? number : text;
@@ -163,11 +192,28 @@ static cfg_t *parser_new(void)
         const struct config_row *row = &config_rows[i];
         snprintf(path, sizeof(path), "%s%s%s", row->section, row->section[0] != '\0' ? "|" : "",
                  row->name);
-        cfg_set_validate_func(cfg, path, on_value);
+        cfg_set_validate_func(cfg, path, config_list_max(row->kind) > 0 ? on_list : on_value);
     }
     cfg_set_validate_func(cfg, "listen|address", on_listen_address);
     cfg_set_validate_func(cfg, "listen", on_listen);
     return cfg;
+}
+
+static void take_prefixes(cfg_t *section, const struct config_row *row,
+                          struct config_prefixes *prefixes)
+{
+    prefixes->count = cfg_size(section, row->name);
+    for (unsigned i = 0; i < prefixes->count; i++)
+        CHECK(address_prefix_parse(bytes_of(cfg_getnstr(section, row->name, i)),
+                                   &prefixes->at[i]));
+}
+
+static void take_servers(cfg_t *section, const struct config_row *row, struct arena *arena,
+                         struct config_servers *servers)
+{
+    servers->count = cfg_size(section, row->name);
+    for (unsigned i = 0; i < servers->count; i++)
+        servers->at[i] = arena_string(arena, bytes_of(cfg_getnstr(section, row->name, i)));
 }
 
 static void take_row(cfg_t *cfg, const struct config_row *row, struct arena *arena,
@@ -189,9 +235,16 @@ static void take_row(cfg_t *cfg, const struct config_row *row, struct arena *are
     case CONFIG_SWITCH:
         *(bool *)field = strcmp(cfg_getstr(section, row->name), row->choices[1]) == 0;
         break;
+    case CONFIG_PREFIXES:
+        take_prefixes(section, row, field);
+        break;
+    case CONFIG_SERVERS:
+        take_servers(section, row, arena, field);
+        break;
     case CONFIG_PATH:
     case CONFIG_HOST:
     case CONFIG_ADDRESS:
+    case CONFIG_LOCAL_ADDRESS:
     case CONFIG_WORD:
     case CONFIG_CHOICE:
         *(const char **)field = arena_string(arena, bytes_of(cfg_getstr(section, row->name)));
@@ -203,18 +256,23 @@ static void take_listeners(cfg_t *cfg, struct arena *arena, struct config *confi
 {
     for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++) {
         cfg_t *section = cfg_getnsec(cfg, "listen", i);
-        for (unsigned j = 0; j < config_listen_rows_count; j++) {
-            const struct config_listen_row *row = &config_listen_rows[j];
-            struct config_listener *listener =
-                (struct config_listener *)(void *)((char *)config + row->offset);
-            if (strcmp(row->title, cfg_title(section)) != 0)
-                continue;
-            listener->count = cfg_size(section, "address");
-            for (unsigned k = 0; k < listener->count; k++)
-                listener->addresses[k] =
-                    arena_string(arena, bytes_of(cfg_getnstr(section, "address", k)));
-        }
+        const struct config_listen_row *row = listen_row_of(cfg_title(section));
+        struct config_listener *listener = (void *)((char *)config + row->offset);
+
+        listener->count = cfg_size(section, "address");
+        for (unsigned j = 0; j < listener->count; j++)
+            listener->addresses[j] =
+                arena_string(arena, bytes_of(cfg_getnstr(section, "address", j)));
     }
+}
+
+const struct config_listener *config_listener_at(const struct config *config, unsigned index,
+                                                 const char **name)
+{
+    if (index >= config_listen_rows_count)
+        return NULL;
+    *name = config_listen_rows[index].title;
+    return (const void *)((const char *)config + config_listen_rows[index].offset);
 }
 
 /* How many sections are open behind `text`, which has no errors otherwise: libconfuse takes a

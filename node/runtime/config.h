@@ -25,7 +25,12 @@
  *   dns { servers = { "127.0.0.53" } }
  *   limits { message_bytes = 52428800 }
  */
-enum { CONFIG_ADDRESSES_MAX = 16, CONFIG_PREFIXES_MAX = 64, CONFIG_SERVERS_MAX = 8 };
+enum {
+    CONFIG_ADDRESSES_MAX = 16,
+    CONFIG_PREFIXES_MAX = 64,
+    CONFIG_SERVERS_MAX = 8,
+    CONFIG_LISTENERS_MAX = 8
+};
 #define CONFIG_PATH_DEFAULT "/etc/postraft/postraft.conf"
 
 struct config_listener {
@@ -100,6 +105,11 @@ struct config {
 /* ERR_NOTFOUND when the file cannot be read, else ERR_INVALID. */
 MUST_CHECK enum err config_load(const char *path, struct arena *arena, struct config *config,
                                 const char **problem);
+
+/* One kind of port after the other, with the name under which its descriptors are handed over
+ * (process_listeners()); NULL when there are no more. At most CONFIG_LISTENERS_MAX. */
+const struct config_listener *config_listener_at(const struct config *config, unsigned index,
+                                                 const char **name);
 
 /* The manual: every setting with what it means, its range and its default. */
 void config_manual(struct buffer *text);

@@ -2,8 +2,8 @@
 #include "node/runtime/config_table.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const policies[] = {"majority", "cross-dc", NULL};
@@ -22,6 +22,12 @@ static const char *const policies[] = {"majority", "cross-dc", NULL};
     {                                                                                          \
         .section = in, .name = key, .kind = what, .offset = offsetof(struct config, field),    \
         .number = otherwise, .least = from, .most = to, .help = about                          \
+    }
+
+#define LIST(in, key, what, field, about)                                                      \
+    {                                                                                          \
+        .section = in, .name = key, .kind = what, .offset = offsetof(struct config, field),    \
+        .help = about                                                                          \
     }
 
 #define GIB (UINT64_C(1) << 30)
@@ -53,6 +59,22 @@ const struct config_row config_rows[] = {
     TEXT("tls", "key", CONFIG_PATH, tls_key, "",
          "The key that belongs to it, PEM. To be read again, both must be readable to root as "
          "owner or group."),
+    LIST("proxy", "networks", CONFIG_PREFIXES, proxy_networks,
+         "From these addresses only proxies connect: every connection must begin with a PROXY "
+         "header (version 1 or 2), which names the client. From elsewhere none is taken."),
+    LIST("xclient", "networks", CONFIG_PREFIXES, xclient_networks,
+         "Who may name another client by XCLIENT on the SMTP ports."),
+    LIST("dns", "servers", CONFIG_SERVERS, dns_servers,
+         "Resolvers that are asked. Empty: names are looked up from the root, without anybody "
+         "else's help. DNS lists want that, or a resolver of one's own."),
+    TEXT("dns", "trust_anchor", CONFIG_PATH, dns_trust_anchor, "/usr/share/dns/root.key",
+         "The root zone's keys; the package dns-root-data keeps them fresh. \"\": signatures "
+         "are not looked at."),
+    NUMBER("dns", "timeout_ms", CONFIG_UNSIGNED, dns_timeout_ms, 5000, 100, 60000,
+           "How long one look-up may take; after that it is as if nobody had answered."),
+    TEXT("network_map", "file", CONFIG_PATH, network_map_file, "/var/lib/location/database.db",
+         "Which network and country addresses belong to (libloc; package libloc-database or "
+         "`location update`). Read again on SIGHUP to postraftd. Without it both are unknown."),
     TEXT("users", "store", CONFIG_WORD, user_store, "",
          "Who postraft-store runs as. Not set: who started postraftd. The same goes for the "
          "next two."),
@@ -75,6 +97,13 @@ const struct config_row config_rows[] = {
            64 * 1024, GIB, "The largest message."),
     NUMBER("limits", "recipients", CONFIG_UNSIGNED, recipients_max, 1000, 100, 50000,
            "Recipients of one SMTP transaction (RFC 5321 asks for 100 at least)."),
+    NUMBER("limits", "submission_recipients", CONFIG_UNSIGNED, submission_recipients_max, 100,
+           1, 50000, "Recipients of one message that a user of ours sends."),
+    NUMBER("limits", "auth_failures", CONFIG_UNSIGNED, auth_failures_max, 3, 1, 100,
+           "Log-ins that may fail on one connection before it is closed."),
+    NUMBER("limits", "memory_mb", CONFIG_UNSIGNED, memory_mb, 0, 0, 1024 * 1024,
+           "Memory of one front end process beyond which it takes no new mail for the time "
+           "being (452 4.3.1). 0: a quarter of what the machine or the container has."),
     NUMBER("limits", "connections", CONFIG_UNSIGNED, connections_max, 20000, 1, 1000000,
            "Connections of one process."),
     NUMBER("limits", "connections_address", CONFIG_UNSIGNED, connections_address_max, 50, 1,
@@ -107,12 +136,32 @@ const struct config_row config_rows[] = {
 const unsigned config_rows_count = sizeof(config_rows) / sizeof(config_rows[0]);
 
 const struct config_listen_row config_listen_rows[] = {
-    {"smtp", offsetof(struct config, smtp), "Mail from other servers (port 25)."},
-    {"imap", offsetof(struct config, imap), "Mail clients, STARTTLS (port 143)."},
-    {"imaps", offsetof(struct config, imaps), "Mail clients, TLS from the start (port 993)."},
+    {"smtp", offsetof(struct config, smtp), false, "Mail from other servers (port 25)."},
+    {"submission", offsetof(struct config, submission), false,
+     "Mail that users send, STARTTLS (port 587)."},
+    {"submissions", offsetof(struct config, submissions), false,
+     "Mail that users send, TLS from the start (port 465)."},
+    {"lmtp", offsetof(struct config, lmtp), true,
+     "Mail from programs of your own that have checked it already (LMTP). Whoever can connect "
+     "may deliver to every mailbox: a loopback or inner address, or \"unix:/path\", a socket "
+     "that everybody may use who can come to its folder."},
+    {"imap", offsetof(struct config, imap), false, "Mail clients, STARTTLS (port 143)."},
+    {"imaps", offsetof(struct config, imaps), false,
+     "Mail clients, TLS from the start (port 993)."},
 };
 const unsigned config_listen_rows_count =
     sizeof(config_listen_rows) / sizeof(config_listen_rows[0]);
+
+_Static_assert(sizeof(config_listen_rows) / sizeof(config_listen_rows[0]) <=
+                   CONFIG_LISTENERS_MAX,
+               "as config.h promises");
+
+unsigned config_list_max(enum config_kind kind)
+{
+    if (kind == CONFIG_PREFIXES)
+        return CONFIG_PREFIXES_MAX;
+    return kind == CONFIG_SERVERS ? CONFIG_SERVERS_MAX : 0;
+}
 
 static const char *path_problem(const char *text)
 {
@@ -132,9 +181,9 @@ static const char *host_problem(const char *text)
     return strchr(".-", text[0]) == NULL && text[len - 1] != '-' ? NULL : "is not a host name";
 }
 
-static const char *address_problem(const char *text)
+/* "192.0.2.1:25" or "[2001:db8::1]:25" */
+static bool is_host_and_port(const char *text)
 {
-    static const char problem[] = "is not an address like 192.0.2.1:25 or [2001:db8::1]:25";
     struct in6_addr number;
     char host[64];
     uint64_t port;
@@ -143,14 +192,51 @@ static const char *address_problem(const char *text)
 
     if (len == 0 || len >= sizeof(host) || !bytes_to_u64(bytes_of(colon + 1), &port) ||
         port == 0 || port > 65535)
-        return problem;
+        return false;
     memcpy(host, text, len);
     host[len] = '\0';
     if (host[0] == '[' && host[len - 1] == ']') {
         host[len - 1] = '\0';
-        return inet_pton(AF_INET6, host + 1, &number) == 1 ? NULL : problem;
+        return inet_pton(AF_INET6, host + 1, &number) == 1;
     }
-    return inet_pton(AF_INET, host, &number) == 1 ? NULL : problem;
+    return inet_pton(AF_INET, host, &number) == 1;
+}
+
+static const char *address_problem(const char *text)
+{
+    return is_host_and_port(text) ? NULL
+                                  : "is not an address like 192.0.2.1:25 or [2001:db8::1]:25";
+}
+
+static const char *local_problem(const char *text)
+{
+    const struct sockaddr_un *address = NULL;
+
+    if (strncmp(text, CONFIG_LOCAL, strlen(CONFIG_LOCAL)) != 0)
+        return is_host_and_port(text) ? NULL
+                                      : "is not an address like 127.0.0.1:24 or unix:/path";
+    text += strlen(CONFIG_LOCAL);
+    if (text[0] != '/')
+        return "has no absolute path";
+    return strlen(text) < sizeof(address->sun_path) ? NULL : "has too long a path";
+}
+
+static const char *prefix_problem(const char *text)
+{
+    struct address_prefix prefix;
+
+    return address_prefix_parse(bytes_of(text), &prefix)
+               ? NULL
+               : "is not a network like 192.0.2.0/24 or 2001:db8::/32";
+}
+
+static const char *server_problem(const char *text)
+{
+    struct address address;
+
+    return address_parse(bytes_of(text), &address) || is_host_and_port(text)
+               ? NULL
+               : "is not an address like 192.0.2.53 or [2001:db8::1]:53";
 }
 
 static const char *word_problem(const char *text)
@@ -172,6 +258,12 @@ const char *config_text_problem(enum config_kind kind, const char *const *choice
         return host_problem(text);
     case CONFIG_ADDRESS:
         return address_problem(text);
+    case CONFIG_LOCAL_ADDRESS:
+        return local_problem(text);
+    case CONFIG_PREFIXES:
+        return prefix_problem(text);
+    case CONFIG_SERVERS:
+        return server_problem(text);
     case CONFIG_WORD:
         return word_problem(text);
     case CONFIG_CHOICE:
@@ -186,56 +278,4 @@ const char *config_text_problem(enum config_kind kind, const char *const *choice
         break;
     }
     return "is not a text";
-}
-
-static void print_row(struct buffer *text, const struct config_row *row, const char *indent)
-{
-    static const char *const shapes[] = {[CONFIG_PATH] = "path",
-                                         [CONFIG_HOST] = "name",
-                                         [CONFIG_ADDRESS] = "host:port",
-                                         [CONFIG_WORD] = "name",
-                                         [CONFIG_BOOL] = "true or false"};
-
-    buffer_printf(text, "%s%s\n%s    %s\n%s    ", indent, row->name, indent, row->help, indent);
-    if (row->kind == CONFIG_UNSIGNED || row->kind == CONFIG_U64) {
-        buffer_printf(text, "%llu to %llu, else %llu\n", (unsigned long long)row->least,
-                      (unsigned long long)row->most, (unsigned long long)row->number);
-        return;
-    }
-    if (row->kind == CONFIG_BOOL) {
-        buffer_printf(text, "true or false, else %s\n", row->number != 0 ? "true" : "false");
-        return;
-    }
-    for (const char *const *choice = row->choices; choice != NULL && *choice != NULL; choice++)
-        buffer_printf(text, "%s\"%s\"", choice == row->choices ? "" : " or ", *choice);
-    if (row->choices == NULL)
-        buffer_add_string(text, shapes[row->kind]);
-    if (row->text[0] != '\0')
-        buffer_printf(text, ", else \"%s\"", row->text);
-    buffer_add_string(text, "\n");
-}
-
-void config_manual(struct buffer *text)
-{
-    const char *section = "";
-
-    buffer_add_string(text, "The configuration file of one node. name = value, a line each; "
-                            "texts in \"quotes\"; # begins a comment.\n\n");
-    for (unsigned i = 0; i < config_rows_count; i++) {
-        const struct config_row *row = &config_rows[i];
-        if (strcmp(row->section, section) != 0) {
-            if (section[0] != '\0')
-                buffer_add_string(text, "}\n");
-            buffer_printf(text, "\n%s {\n", row->section);
-            section = row->section;
-        }
-        print_row(text, row, section[0] != '\0' ? "    " : "");
-    }
-    buffer_add_string(text, "}\n");
-    for (unsigned i = 0; i < config_listen_rows_count; i++)
-        buffer_printf(text,
-                      "\nlisten \"%s\" {\n    address = { \"host:port\", ... }\n"
-                      "        %s At most %d addresses.\n}\n",
-                      config_listen_rows[i].title, config_listen_rows[i].help,
-                      CONFIG_ADDRESSES_MAX);
 }

@@ -6,16 +6,21 @@
 
 /* The language of the configuration file, a row a setting; inside this folder only. */
 enum config_kind {
-    CONFIG_PATH,    /* absolute */
-    CONFIG_HOST,    /* a host name */
-    CONFIG_ADDRESS, /* "host:port", numeric */
-    CONFIG_WORD,    /* a user's name and the like */
-    CONFIG_CHOICE,  /* one of `choices` */
-    CONFIG_SWITCH,  /* a choice of two, the second of them is true */
+    CONFIG_PATH,          /* absolute */
+    CONFIG_HOST,          /* a host name */
+    CONFIG_ADDRESS,       /* "host:port", numeric */
+    CONFIG_LOCAL_ADDRESS, /* the same, or "unix:/path" */
+    CONFIG_WORD,          /* a user's name and the like */
+    CONFIG_CHOICE,        /* one of `choices` */
+    CONFIG_SWITCH,        /* a choice of two, the second of them is true */
     CONFIG_BOOL,
     CONFIG_UNSIGNED,
     CONFIG_U64,
+    CONFIG_PREFIXES, /* a list of networks */
+    CONFIG_SERVERS,  /* a list of addresses, with or without a port */
 };
+
+#define CONFIG_LOCAL "unix:"
 
 struct config_row {
     const char *section; /* "" : at the top */
@@ -35,13 +40,17 @@ extern const unsigned config_rows_count;
 struct config_listen_row {
     const char *title;
     size_t offset; /* of the struct config_listener */
+    bool local;    /* addresses may be paths */
     const char *help;
 };
 extern const struct config_listen_row config_listen_rows[];
 extern const unsigned config_listen_rows_count;
 
+/* How many entries a list of this kind may have; 0: it is no list. */
+unsigned config_list_max(enum config_kind kind);
+
 /* NULL when `text` is fine for the row, else what is wrong with it. The empty text is always
- * fine: it stands for "not set". */
+ * fine: it stands for "not set". Of a list it is one entry, which must not be empty. */
 const char *config_text_problem(enum config_kind kind, const char *const *choices,
                                 const char *text);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "node/runtime/conn.h"
 
-#include <arpa/inet.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -15,6 +14,7 @@ const struct conn_limits conn_limits_default = {
     .output_low = 64 * 1024,
     .output_max = 64 * 1024 * 1024,
     .idle_ms = 5 * 60 * 1000,
+    .proxy_ms = 5 * 1000,
     .tls_handshake_ms = 20 * 1000,
     .close_ms = 5 * 1000,
     .connections_max = 20000,
@@ -169,26 +169,18 @@ struct conn_shared *conn_shared_of(struct loop *loop)
     return *place;
 }
 
-static void name_peer(struct conn *conn, const struct sockaddr *address)
+void conn_name_peer(struct conn *conn, const struct address *address, uint16_t port)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    const void *number = &v4->sin_addr;
-    int family = address->sa_family;
-
-    conn->port = ntohs(v4->sin_port);
-    if (family == AF_INET6) {
-        number = &v6->sin6_addr;
-        conn->port = ntohs(v6->sin6_port);
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-            family = AF_INET;
-            number = v6->sin6_addr.s6_addr + 12;
-        }
-    }
-    CHECK(inet_ntop(family, number, conn->peer, sizeof(conn->peer)) != NULL);
+    conn->local = address == NULL;
+    conn->port = port;
+    if (conn->local)
+        return;
+    conn->address = *address;
+    conn->network = conn_network_of(address);
+    address_text(address, conn->peer);
 }
 
-struct conn *conn_new(struct conn_listener *listener, int fd, const struct sockaddr *address)
+struct conn *conn_new(struct conn_listener *listener, int fd)
 {
     struct conn_shared *shared = listener->shared;
     struct conn *conn = calloc(1, sizeof(*conn));
@@ -205,7 +197,6 @@ struct conn *conn_new(struct conn_listener *listener, int fd, const struct socka
     if (shared->first != NULL)
         shared->first->previous = conn;
     shared->first = conn;
-    name_peer(conn, address);
     atomic_fetch_add(&open_count, 1);
     metric_add(METRIC_CONNECTIONS_OPEN, 1);
     conn_wheel_set(conn, conn_now_ms(conn) + conn->idle_ms);
@@ -291,6 +282,16 @@ const char *conn_tls_text(const struct conn *conn)
 const char *conn_peer_address(const struct conn *conn)
 {
     return conn->peer;
+}
+
+const struct address *conn_peer(const struct conn *conn)
+{
+    return conn->local ? NULL : &conn->address;
+}
+
+const char *conn_proxy_address(const struct conn *conn)
+{
+    return conn->proxy;
 }
 
 unsigned conn_peer_port(const struct conn *conn)

@@ -102,9 +102,11 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
         conn_end(conn);
     } else if (len > 0 && !conn->closing) {
         struct bytes bytes = {conn->shared->scratch, (size_t)len};
-        if (!conn->handshaking)
+        if (!conn->handshaking && !conn->proxying)
             conn_wheel_set(conn, conn_now_ms(conn) + conn->idle_ms);
-        if (conn->ssl != NULL)
+        if (conn->proxying)
+            conn_proxy_received(conn, bytes);
+        else if (conn->ssl != NULL)
             conn_tls_received(conn, bytes);
         else
             conn_received(conn, bytes);

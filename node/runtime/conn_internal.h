@@ -15,6 +15,8 @@
  *   socket -> scratch -> [cipher -> SSL ->] input -> feed()
  *   conn_write() -> [plain -> SSL ->] output -> writing -> socket
  *
+ * Its life: [PROXY header] -> admitted -> [TLS] -> open() -> feed() ... -> closed().
+ *
  * An idle connection holds no buffer: what comes is read into memory that all connections of a
  * loop share, and only what could not be used is kept.
  *
@@ -67,6 +69,8 @@ struct conn_listener {
     struct conn_limits limits;
     struct bytes refusal;
     struct conn_networks *networks;
+    struct address_prefix *proxies; /* who speaks for others */
+    unsigned proxies_count;
     unsigned connections;
     bool closed; /* freed with the last connection */
 };
@@ -95,13 +99,18 @@ struct conn {
     uint64_t deadline_ms;
     uint64_t idle_ms;
     struct conn_network network;
-    char peer[INET6_ADDRSTRLEN];
+    struct address address; /* of the client */
+    char peer[ADDRESS_TEXT_SIZE];
+    char proxy[ADDRESS_TEXT_SIZE];
     uint16_t port;
+    bool counted; /* in its network */
+    bool local;   /* over a socket in the file system: no address */
     bool dirty;
     bool reading;
     bool feeding;
     bool resumed;   /* input is to be offered again */
     bool tls_asked; /* STARTTLS, when feed() returns */
+    bool proxying;  /* the PROXY header is not there yet */
     bool handshaking;
     bool tls_more; /* reading stopped in the middle: SSL may hold more */
     bool eof;
@@ -113,7 +122,9 @@ struct conn {
 };
 
 /* conn.c */
-struct conn *conn_new(struct conn_listener *listener, int fd, const struct sockaddr *address);
+/* The peer is named by conn_name_peer(). */
+struct conn *conn_new(struct conn_listener *listener, int fd);
+void conn_name_peer(struct conn *conn, const struct address *address, uint16_t port);
 void conn_open_session(struct conn *conn);
 void conn_mark(struct conn *conn);
 void conn_end(struct conn *conn);
@@ -146,13 +157,20 @@ uint64_t conn_now_ms(const struct conn *conn);
 /* conn_network.c */
 struct conn_networks *conn_networks_new(void);
 void conn_networks_free(struct conn_networks **networks);
-struct conn_network conn_network_of(const struct sockaddr *address);
+struct conn_network conn_network_of(const struct address *address);
 /* False, and not counted, when there are `most` already. */
 bool conn_networks_enter(struct conn_networks *networks, const struct conn_network *network,
                          unsigned most);
 void conn_networks_leave(struct conn_networks *networks, const struct conn_network *network);
 
+/* conn_proxy.c */
+void conn_proxy_begin(struct conn *conn);
+void conn_proxy_received(struct conn *conn, struct bytes bytes);
+
 /* conn_listener.c */
+/* A proxy's client is known: he is let in, or sent away when there are too many from his
+ * network. */
+void conn_listener_admit(struct conn *conn);
 void conn_listener_left(struct conn_listener *listener, const struct conn *conn);
 
 #endif

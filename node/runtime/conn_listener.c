@@ -18,7 +18,7 @@ enum {
     DESCRIPTORS_KEPT = 64,
 };
 
-static void refuse(struct conn_listener *listener, int fd)
+static void count_refusal(const struct conn_listener *listener)
 {
     static _Atomic uint64_t logged_ms;
 
@@ -26,12 +26,22 @@ static void refuse(struct conn_listener *listener, int fd)
     if (log_pause_over(&logged_ms))
         log_warn(NULL, "connection refused, too many",
                  LOG_FIELDS(LOG_U64("open", listener->connections)));
-    if (!listener->implicit && listener->refusal.len > 0) {
-        ssize_t sent =
-            send(fd, listener->refusal.at, listener->refusal.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)sent; /* a courtesy */
-        shutdown(fd, SHUT_WR);
-    }
+}
+
+static void send_refusal(const struct conn_listener *listener, int fd)
+{
+    if (listener->implicit || listener->refusal.len == 0)
+        return;
+    ssize_t sent =
+        send(fd, listener->refusal.at, listener->refusal.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent; /* a courtesy */
+    shutdown(fd, SHUT_WR);
+}
+
+static void refuse(struct conn_listener *listener, int fd)
+{
+    count_refusal(listener);
+    send_refusal(listener, fd);
     close(fd);
 }
 
@@ -61,24 +71,68 @@ static void pause_accepting(struct conn_listener *listener, int error)
         loop_timer_start(listener->shared->loop, PAUSE_MS, 0, on_pause_over, listener);
 }
 
-static void accept_one(struct conn_listener *listener, int fd, const struct sockaddr *address)
+static bool is_proxy(const struct conn_listener *listener, const struct address *address)
 {
-    struct conn_network network = conn_network_of(address);
+    for (unsigned i = 0; i < listener->proxies_count; i++)
+        if (address_in(address, &listener->proxies[i]))
+            return true;
+    return false;
+}
 
+static bool enter(struct conn_listener *listener, const struct conn_network *network)
+{
+    return conn_networks_enter(listener->networks, network,
+                               listener->limits.connections_address_max);
+}
+
+static void begin(struct conn *conn)
+{
+    metric_add(METRIC_CONNECTIONS_ACCEPTED, 1);
+    if (conn->listener->implicit)
+        conn_tls_begin(conn);
+    else
+        conn_open_session(conn);
+}
+
+void conn_listener_admit(struct conn *conn)
+{
+    uv_os_fd_t fd;
+
+    conn->counted = enter(conn->listener, &conn->network);
+    if (conn->counted) {
+        begin(conn);
+        return;
+    }
+    count_refusal(conn->listener);
+    if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0)
+        send_refusal(conn->listener, fd);
+    conn_end(conn); /* at once: it would hold a place of the listener */
+}
+
+static void accept_one(struct conn_listener *listener, int fd, const struct sockaddr *peer)
+{
+    struct address address;
+    struct conn_network network = {.is_v6 = false};
+    uint16_t port = 0;
+    bool known = address_of_socket(peer, &address, &port); /* else a program of this machine */
+    bool proxied = known && is_proxy(listener, &address);
+    bool counted = known && !proxied;
+
+    if (known)
+        network = conn_network_of(&address);
     if (listener->connections >= listener->limits.connections_max ||
-        !conn_networks_enter(listener->networks, &network,
-                             listener->limits.connections_address_max)) {
+        (counted && !enter(listener, &network))) {
         refuse(listener, fd);
         return;
     }
     listener->connections++;
-    metric_add(METRIC_CONNECTIONS_ACCEPTED, 1);
-    struct conn *conn = conn_new(listener, fd, address);
-    conn->network = network;
-    if (listener->implicit)
-        conn_tls_begin(conn);
+    struct conn *conn = conn_new(listener, fd);
+    conn_name_peer(conn, known ? &address : NULL, port);
+    conn->counted = counted;
+    if (proxied)
+        conn_proxy_begin(conn);
     else
-        conn_open_session(conn);
+        begin(conn);
     conn_update_reading(conn);
 }
 
@@ -142,8 +196,20 @@ struct conn_listener *conn_listen(struct loop *loop, int fd,
     return listener;
 }
 
+void conn_listener_expect_proxy(struct conn_listener *listener,
+                                const struct address_prefix *networks, unsigned count)
+{
+    free(listener->proxies);
+    listener->proxies = calloc(count, sizeof(*networks));
+    CHECK(count == 0 || listener->proxies != NULL);
+    for (unsigned i = 0; i < count; i++)
+        listener->proxies[i] = networks[i];
+    listener->proxies_count = count;
+}
+
 static void listener_free(struct conn_listener *listener)
 {
+    free(listener->proxies);
     conn_networks_free(&listener->networks);
     free(listener);
 }
@@ -165,7 +231,8 @@ void conn_listener_close(struct conn_listener **pointer)
 
 void conn_listener_left(struct conn_listener *listener, const struct conn *conn)
 {
-    conn_networks_leave(listener->networks, &conn->network);
+    if (conn->counted)
+        conn_networks_leave(listener->networks, &conn->network);
     listener->connections--;
     if (listener->closed && listener->connections == 0)
         listener_free(listener);

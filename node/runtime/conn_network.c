@@ -38,22 +38,14 @@ void conn_networks_free(struct conn_networks **networks)
     *networks = NULL;
 }
 
-struct conn_network conn_network_of(const struct sockaddr *address)
+struct conn_network conn_network_of(const struct address *address)
 {
-    struct conn_network network = {.is_v6 = false};
+    struct conn_network network = {.is_v6 = !address_is_v4(address)};
 
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-        memcpy(network.bytes, &v4->sin_addr, 4);
-        return network;
-    }
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        memcpy(network.bytes, v6->sin6_addr.s6_addr + 12, 4);
-        return network;
-    }
-    memcpy(network.bytes, v6->sin6_addr.s6_addr, 8);
-    network.is_v6 = true;
+    if (network.is_v6)
+        memcpy(network.bytes, address->bytes, 8);
+    else
+        memcpy(network.bytes, address->bytes + 12, 4);
     return network;
 }
 

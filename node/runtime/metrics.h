@@ -13,6 +13,8 @@
 #define METRICS(X)                                                                             \
     X(CONNECTIONS_ACCEPTED, "connections_accepted_total", "connections taken")                 \
     X(CONNECTIONS_REFUSED, "connections_refused_total", "connections over a limit")            \
+    X(PROXY_HEADERS_REFUSED, "proxy_headers_refused_total",                                    \
+      "connections from proxies that did not say who the client is")                           \
     X(CONNECTIONS_OPEN, "connections_open", "connections open now")                            \
     X(SMTP_MESSAGES_ACCEPTED, "smtp_messages_accepted_total", "messages answered with 250")    \
     X(SMTP_MESSAGES_DEFERRED, "smtp_messages_deferred_total", "messages answered with 4xx")    \

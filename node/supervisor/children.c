@@ -22,7 +22,7 @@ enum {
 const struct role roles[] = {
     {.program = "postraft-store", .user_offset = offsetof(struct config, user_store)},
     {.program = "postraft-smtp",
-     .listens = {"smtp"},
+     .listens = {"smtp", "submission", "submissions", "lmtp"},
      .front_end = true,
      .user_offset = offsetof(struct config, user_smtp),
      .count_offset = offsetof(struct config, processes_smtp)},

@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "node/base/check.h"
@@ -38,24 +40,65 @@ static socklen_t parse(const char *text, struct sockaddr_storage *address)
     return sizeof(*v4);
 }
 
-static int bind_one(const char *text)
+static int listen_on(int family, const struct sockaddr *address, socklen_t len)
 {
-    struct sockaddr_storage address;
-    socklen_t len = parse(text, &address);
     int on = 1;
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (address.ss_family == AF_INET6)
+    if (family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind(fd, (const struct sockaddr *)&address, len) == 0 && listen(fd, BACKLOG) == 0)
+    if (bind(fd, address, len) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int error = errno;
     close(fd);
     errno = error;
     return -1;
+}
+
+/* A socket that nobody listens on any more is left behind by who ended without a chance to
+ * remove it. */
+static void remove_stale(const struct sockaddr_un *address)
+{
+    struct stat status;
+
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
+        errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Who may connect is said by the folder that it lies in. */
+static int listen_local(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    CHECK(strlen(path) < sizeof(address.sun_path));
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    remove_stale(&address);
+    int fd = listen_on(AF_UNIX, (const struct sockaddr *)&address, sizeof(address));
+    if (fd >= 0 && chmod(path, 0666) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int bind_one(const char *text)
+{
+    struct sockaddr_storage address;
+
+    if (strncmp(text, "unix:", strlen("unix:")) == 0)
+        return listen_local(text + strlen("unix:"));
+    socklen_t len = parse(text, &address);
+    return listen_on(address.ss_family, (const struct sockaddr *)&address, len);
 }
 
 static bool bind_all(struct supervisor *supervisor, const char *name,
@@ -77,7 +120,12 @@ static bool bind_all(struct supervisor *supervisor, const char *name,
 
 bool listeners_bind(struct supervisor *supervisor)
 {
-    return bind_all(supervisor, "smtp", &supervisor->config.smtp) &&
-           bind_all(supervisor, "imap", &supervisor->config.imap) &&
-           bind_all(supervisor, "imaps", &supervisor->config.imaps);
+    const struct config_listener *wanted;
+    const char *name;
+
+    for (unsigned i = 0; (wanted = config_listener_at(&supervisor->config, i, &name)) != NULL;
+         i++)
+        if (!bind_all(supervisor, name, wanted))
+            return false;
+    return true;
 }

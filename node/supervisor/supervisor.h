@@ -19,10 +19,10 @@ enum {
     STATUS_OF_CONFIGURATION = 2, /* of a child too: starting again would not help */
 };
 
-enum { LISTENERS_MAX = 3 * CONFIG_ADDRESSES_MAX };
+enum { LISTENERS_MAX = CONFIG_LISTENERS_MAX * CONFIG_ADDRESSES_MAX };
 
 struct listener {
-    const char *name; /* "smtp", "imap", "imaps" */
+    const char *name; /* "smtp", "submission", "lmtp", "imaps" ... */
     int fd;
 };
 
@@ -36,7 +36,7 @@ struct identity {
 /* What a program of a node is; one row each, in the order in which they start. */
 struct role {
     const char *program;
-    const char *listens[3]; /* the listeners that it is handed, ends with NULL */
+    const char *listens[5]; /* the listeners that it is handed, ends with NULL */
     bool front_end;         /* speaks to clients: gets TLS keys, is stopped first */
     size_t user_offset;     /* of a const char * in struct config */
     size_t count_offset;    /* of an unsigned; 0: one */

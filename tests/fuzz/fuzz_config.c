@@ -32,6 +32,16 @@ static void check_row(const struct config_row *row, const struct config *config)
         number = row->kind == CONFIG_U64 ? *(const uint64_t *)field : *(const unsigned *)field;
         CHECK(number >= row->least && number <= row->most);
         break;
+    case CONFIG_PREFIXES:
+        CHECK(((const struct config_prefixes *)field)->count <= CONFIG_PREFIXES_MAX);
+        for (unsigned i = 0; i < ((const struct config_prefixes *)field)->count; i++)
+            CHECK(((const struct config_prefixes *)field)->at[i].bits <= 128);
+        break;
+    case CONFIG_SERVERS:
+        CHECK(((const struct config_servers *)field)->count <= CONFIG_SERVERS_MAX);
+        for (unsigned i = 0; i < ((const struct config_servers *)field)->count; i++)
+            check_text(row, ((const struct config_servers *)field)->at[i]);
+        break;
     default:
         check_text(row, *(const char *const *)field);
     }
@@ -47,7 +57,9 @@ static void check_config(const struct config *config)
         CHECK(listener->count <= CONFIG_ADDRESSES_MAX);
         for (unsigned j = 0; j < listener->count; j++)
             CHECK(listener->addresses[j][0] != '\0' &&
-                  config_text_problem(CONFIG_ADDRESS, NULL, listener->addresses[j]) == NULL);
+                  config_text_problem(config_listen_rows[i].local ? CONFIG_LOCAL_ADDRESS
+                                                                  : CONFIG_ADDRESS,
+                                      NULL, listener->addresses[j]) == NULL);
     }
     CHECK(config->hostname[0] != '\0');
     CHECK((config->tls_certificate[0] == '\0') == (config->tls_key[0] == '\0'));

@@ -111,6 +111,11 @@ static inline void run_line(struct session *session, struct bytes line)
         CHECK(bytes_to_u64(bytes_skip(line, 7), &count));
         session->stream_left = count;
         stream(session);
+    } else if (bytes_equal(line, BYTES("PEER"))) {
+        char text[160];
+        int len = snprintf(text, sizeof(text), "%s %u %s\n", conn_peer_address(conn),
+                           conn_peer_port(conn), conn_proxy_address(conn));
+        conn_write(conn, bytes_from(text, (size_t)len));
     } else if (bytes_equal(line, BYTES("IDLE"))) {
         conn_set_idle(conn, 150);
     }

@@ -50,6 +50,15 @@ static void everything_has_a_default(void **state)
     assert_false(loaded.config.log_json);
     assert_string_equal(loaded.config.tls_certificate, "");
     assert_int_equal(loaded.config.smtp.count, 0);
+    assert_int_equal(loaded.config.lmtp.count, 0);
+    assert_int_equal(loaded.config.proxy_networks.count, 0);
+    assert_int_equal(loaded.config.xclient_networks.count, 0);
+    assert_int_equal(loaded.config.dns_servers.count, 0);
+    assert_string_equal(loaded.config.dns_trust_anchor, "/usr/share/dns/root.key");
+    assert_int_equal(loaded.config.dns_timeout_ms, 5000);
+    assert_string_equal(loaded.config.network_map_file, "/var/lib/location/database.db");
+    assert_int_equal(loaded.config.submission_recipients_max, 100);
+    assert_int_equal(loaded.config.memory_mb, 0);
     assert_int_equal(loaded.config.processes_imap, 1);
     assert_true(loaded.config.durability_cross_dc);
     assert_int_equal(loaded.config.durability_grace_s, 30);
@@ -71,12 +80,21 @@ static void a_whole_file_is_read(void **state)
               "          join = \"[::1]:7103\" election_ms = 900 heartbeat_ms = 150 }\n"
               "listen \"smtp\" { address = { \"127.0.1.1:2525\", \"[::1]:2525\" } }\n"
               "listen \"imaps\" { address = { \"127.0.1.1:9930\" } }\n"
+              "listen \"submission\" { address = { \"127.0.1.1:5870\" } }\n"
+              "listen \"submissions\" { address = { \"127.0.1.1:4650\" } }\n"
+              "listen \"lmtp\" { address = { \"127.0.1.1:2400\", \"unix:/run/l.sock\" } }\n"
+              "proxy { networks = { \"192.0.2.0/28\", \"2001:db8::1\" } }\n"
+              "xclient { networks = { \"127.0.0.1\" } }\n"
+              "dns { servers = { \"192.0.2.53\", \"[::1]:5353\" } trust_anchor = \"\"\n"
+              "      timeout_ms = 2500 }\n"
+              "network_map { file = \"/srv/map.db\" }\n"
               "tls { certificate = \"/c.pem\" key = \"/k.pem\" }\n"
               "users { store = \"a\" smtp = \"b\" imap = \"c\" operator = \"d\" }\n"
               "processes { smtp = 2 imap = 3 }\n"
               "durability { policy = \"majority\" grace_s = 7 }\n"
               "limits { message_bytes = 1048576 recipients = 200 connections = 300\n"
-              "         connections_address = 4 }\n"
+              "         connections_address = 4 submission_recipients = 20\n"
+              "         auth_failures = 9 memory_mb = 512 }\n"
               "storage { map_bytes = 1099511627776 log_retain_bytes = 2147483648 }\n");
     const struct config *config = &loaded.config;
     assert_int_equal(loaded.err, ERR_OK);
@@ -102,6 +120,23 @@ static void a_whole_file_is_read(void **state)
     assert_int_equal(config->recipients_max, 200);
     assert_int_equal(config->connections_max, 300);
     assert_int_equal(config->connections_address_max, 4);
+    assert_string_equal(config->submission.addresses[0], "127.0.1.1:5870");
+    assert_string_equal(config->submissions.addresses[0], "127.0.1.1:4650");
+    assert_int_equal(config->lmtp.count, 2);
+    assert_string_equal(config->lmtp.addresses[1], "unix:/run/l.sock");
+    assert_int_equal(config->proxy_networks.count, 2);
+    assert_int_equal(config->proxy_networks.at[0].bits, 124);
+    assert_int_equal(config->proxy_networks.at[1].bits, 128);
+    assert_int_equal(config->proxy_networks.at[1].address.bytes[15], 1);
+    assert_int_equal(config->xclient_networks.count, 1);
+    assert_int_equal(config->dns_servers.count, 2);
+    assert_string_equal(config->dns_servers.at[1], "[::1]:5353");
+    assert_string_equal(config->dns_trust_anchor, "");
+    assert_int_equal(config->dns_timeout_ms, 2500);
+    assert_string_equal(config->network_map_file, "/srv/map.db");
+    assert_int_equal(config->submission_recipients_max, 20);
+    assert_int_equal(config->auth_failures_max, 9);
+    assert_int_equal(config->memory_mb, 512);
     assert_true(config->map_bytes == 1099511627776);
     assert_true(config->log_retain_bytes == 2147483648);
     arena_fini(&loaded.arena);
@@ -130,6 +165,20 @@ static void what_is_wrong_is_said_with_its_line(void **state)
         {"listen \"pop3\" { }\n", "1: there is no listen \"pop3\""},
         {"listen \"smtp\" { address = { \"1.2.3.4\" } }\n",
          "1: address \"1.2.3.4\" is not an address like 192.0.2.1:25 or [2001:db8::1]:25"},
+        {"listen \"smtp\" { address = { \"unix:/run/s\" } }\n",
+         "1: address \"unix:/run/s\" is not an address like 192.0.2.1:25 or [2001:db8::1]:25"},
+        {"listen \"lmtp\" { address = { \"unix:run/s\" } }\n",
+         "1: address \"unix:run/s\" has no absolute path"},
+        {"listen \"lmtp\" { address = { \"/run/s\" } }\n",
+         "1: address \"/run/s\" is not an address like 127.0.0.1:24 or unix:/path"},
+        {"proxy {\n networks = { \"192.0.2.0/24\",\n \"192.0.2.1/24\" } }\n",
+         "3: networks \"192.0.2.1/24\" is not a network like 192.0.2.0/24 or 2001:db8::/32"},
+        {"xclient { networks = { \"\" } }\n", "1: networks \"\" is empty"},
+        {"dns { servers = { \"ns1.example\" } }\n",
+         "1: servers \"ns1.example\" is not an address like 192.0.2.53 or [2001:db8::1]:53"},
+        {"dns { servers = { \"::1\", \"::2\", \"::3\", \"::4\", \"::5\", \"::6\", \"::7\",\n"
+         "\"::8\", \"::9\" } }\n",
+         "2: servers: more than 8"},
         {"tls { key = \"/k\" }\n", " tls: certificate and key belong together"},
         {"cluster { election_ms = 100 heartbeat_ms = 60 }\n",
          " cluster: election_ms must be at least twice heartbeat_ms"},
@@ -167,6 +216,24 @@ static void what_is_no_file_is_said_too(void **state)
     assert_int_equal(config_load("/nowhere/c", &loaded.arena, &loaded.config, &problem),
                      ERR_NOTFOUND);
     assert_string_equal(problem, "/nowhere/c: cannot be read");
+    arena_fini(&loaded.arena);
+}
+
+static void every_kind_of_port_is_found(void **state)
+{
+    static const char *const names[] = {"smtp", "submission", "submissions",
+                                        "lmtp", "imap",       "imaps"};
+    struct loaded loaded;
+    const char *name;
+    (void)state;
+    load_text(&loaded, "listen \"lmtp\" { address = { \"127.0.1.1:2400\" } }\n");
+    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const struct config_listener *listener = config_listener_at(&loaded.config, i, &name);
+        assert_non_null(listener);
+        assert_string_equal(name, names[i]);
+        assert_int_equal(listener->count, strcmp(name, "lmtp") == 0);
+    }
+    assert_null(config_listener_at(&loaded.config, sizeof(names) / sizeof(*names), &name));
     arena_fini(&loaded.arena);
 }
 
@@ -223,6 +290,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_said_with_its_line),
         cmocka_unit_test(what_is_no_file_is_said_too),
         cmocka_unit_test(what_is_no_text_is_refused),
+        cmocka_unit_test(every_kind_of_port_is_found),
         cmocka_unit_test(the_manual_names_every_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

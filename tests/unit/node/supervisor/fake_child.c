@@ -17,7 +17,7 @@
 struct fake {
     struct process process;
     struct tls_context *tls;
-    struct conn_listener *listeners[8];
+    struct conn_listener *listeners[6 * 8];
 };
 
 static void *on_open(void *context, struct conn *conn)
@@ -60,15 +60,16 @@ static void on_stop(void *context)
 
 static unsigned listen_all(struct fake *fake)
 {
-    static const char *const names[] = {"smtp", "imap", "imaps"};
+    static const char *const names[] = {"smtp",        "submission", "imap",
+                                        "submissions", "lmtp",       "imaps"};
     unsigned total = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         int fds[8];
         unsigned count = process_listeners(&fake->process, names[i], fds, 8);
         for (unsigned j = 0; j < count; j++)
-            fake->listeners[total++] =
-                conn_listen(fake->process.loop, fds[j], &protocol, fake, fake->tls,
-                            strcmp(names[i], "imaps") == 0, &conn_limits_default, BYTES(""));
+            fake->listeners[total++] = conn_listen(
+                fake->process.loop, fds[j], &protocol, fake, fake->tls,
+                names[i][strlen(names[i]) - 1] == 's', &conn_limits_default, BYTES(""));
     }
     return total;
 }

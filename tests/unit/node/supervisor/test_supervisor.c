@@ -218,6 +218,74 @@ static void a_taken_port_is_told_of(void **state)
     close(fd);
 }
 
+static int dial_local(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Twice: the second time the socket of the first is still in the folder. */
+static void all_ports_of_mail_are_handed_over(void **state)
+{
+    struct node *node = *state;
+    struct stat status;
+    char text[256], path[96];
+    snprintf(path, sizeof(path), "%s/run/lmtp.sock", node->folder);
+    snprintf(text, sizeof(text),
+             "listen \"submission\" { address = { \"127.0.0.1:%u\" } }\n"
+             "listen \"lmtp\" { address = { \"unix:%s\" } }\n",
+             node->imaps_port, path);
+    node_config(node, text);
+    for (unsigned i = 1; i <= 2; i++) {
+        node_start(node);
+        node_wait(node, "program=postraftd", "event=ready", i);
+        assert_int_equal(node_count(node, "fake facts", "name=postraft-smtp listeners=3"), i);
+        node_greeting(node->imaps_port, text, sizeof(text));
+        assert_string_equal(text, "postraft-smtp 0\n");
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_mode & 07777, 0666);
+        int fd = dial_local(path);
+        ssize_t len = recv(fd, text, 16, MSG_WAITALL);
+        assert_int_equal(len, 16);
+        assert_memory_equal(text, "postraft-smtp 0\n", 16);
+        close(fd);
+        node_stop(node);
+    }
+}
+
+/* What is no socket, or is somebody's, is left alone. */
+static void a_taken_path_is_told_of(void **state)
+{
+    struct node *node = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char text[160];
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/taken", node->folder);
+    snprintf(text, sizeof(text), "listen \"lmtp\" { address = { \"unix:%s\" } }\n",
+             address.sun_path);
+    node_config(node, text);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    node_start(node);
+    assert_int_equal(node_end(node), 1);
+    int again = dial_local(address.sun_path);
+    assert_true(again >= 0);
+    close(again);
+    close(fd);
+    assert_int_equal(unlink(address.sun_path), 0);
+    fd = open(address.sun_path, O_WRONLY | O_CREAT, 0600);
+    close(fd);
+    node_start(node);
+    assert_int_equal(node_end(node), 1);
+    assert_int_equal(access(address.sun_path, F_OK), 0);
+    assert_int_equal(node_count(node, "cannot listen", "listen=lmtp"), 2);
+}
+
 /* What systemd would hear, in order, until `last`. */
 static void systemd_is_told(void **state)
 {
@@ -262,6 +330,8 @@ int main(void)
         TEST(several_front_ends_share_a_port),
         TEST(what_does_not_stop_is_killed),
         TEST(programs_run_as_their_users),
+        TEST(all_ports_of_mail_are_handed_over),
+        TEST(a_taken_path_is_told_of),
         TEST(a_taken_port_is_told_of),
         TEST(systemd_is_told),
     };
