@@ -27,6 +27,12 @@ void metric_sub(enum metric metric, uint64_t amount)
     atomic_fetch_sub_explicit(&values[metric], amount, memory_order_relaxed);
 }
 
+void metric_set(enum metric metric, uint64_t value)
+{
+    CHECK((unsigned)metric < METRIC_COUNT);
+    atomic_store_explicit(&values[metric], value, memory_order_relaxed);
+}
+
 void metric_raise(enum metric metric, uint64_t value)
 {
     CHECK((unsigned)metric < METRIC_COUNT);

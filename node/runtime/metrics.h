@@ -16,6 +16,8 @@
     X(PROXY_HEADERS_REFUSED, "proxy_headers_refused_total",                                    \
       "connections from proxies that did not say who the client is")                           \
     X(CONNECTIONS_OPEN, "connections_open", "connections open now")                            \
+    X(MEMORY_USED, "memory_used_bytes", "memory that belongs to this process alone")           \
+    X(MEMORY_OVER, "memory_over_budget", "1: no new mail is taken for want of memory")         \
     X(SMTP_MESSAGES_ACCEPTED, "smtp_messages_accepted_total", "messages answered with 250")    \
     X(SMTP_MESSAGES_DEFERRED, "smtp_messages_deferred_total", "messages answered with 4xx")    \
     X(SMTP_MESSAGES_REFUSED, "smtp_messages_refused_total", "messages answered with 5xx")      \
@@ -58,6 +60,7 @@ enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
 
 void metric_add(enum metric metric, uint64_t amount);
 void metric_sub(enum metric metric, uint64_t amount);
+void metric_set(enum metric metric, uint64_t value);
 /* A gauge of the largest value there was. */
 void metric_raise(enum metric metric, uint64_t value);
 uint64_t metric_get(enum metric metric);

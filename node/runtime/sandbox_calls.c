@@ -16,6 +16,7 @@
 static const int plain_calls[] = {
     SCMP_SYS(read),
     SCMP_SYS(write),
+    SCMP_SYS(pread64),
     SCMP_SYS(readv),
     SCMP_SYS(writev),
     SCMP_SYS(close),

@@ -83,6 +83,23 @@ static inline void on_tls_later(void *context)
     conn_resume(session->conn);
 }
 
+static inline void write_binding(struct conn *conn, struct bytes kind)
+{
+    struct buffer binding = BUFFER_EMPTY, text = BUFFER_EMPTY;
+    bool there = conn_channel_binding(conn,
+                                      bytes_equal(kind, BYTES("exporter"))
+                                          ? CONN_BINDING_TLS_EXPORTER
+                                          : CONN_BINDING_TLS_SERVER_END_POINT,
+                                      &binding);
+    CHECK(there == (buffer_len(&binding) > 0));
+    for (size_t i = 0; i < buffer_len(&binding); i++)
+        buffer_printf(&text, "%02x", buffer_bytes(&binding).at[i]);
+    buffer_add_string(&text, there ? "\n" : "-\n");
+    conn_write(conn, buffer_bytes(&text));
+    buffer_fini(&binding);
+    buffer_fini(&text);
+}
+
 static inline void run_line(struct session *session, struct bytes line)
 {
     struct conn *conn = session->conn;
@@ -111,6 +128,8 @@ static inline void run_line(struct session *session, struct bytes line)
         CHECK(bytes_to_u64(bytes_skip(line, 7), &count));
         session->stream_left = count;
         stream(session);
+    } else if (bytes_start_nocase(line, BYTES("BIND "))) {
+        write_binding(conn, bytes_skip(line, 5));
     } else if (bytes_equal(line, BYTES("PEER"))) {
         char text[160];
         int len = snprintf(text, sizeof(text), "%s %u %s\n", conn_peer_address(conn),
