@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bench/smtp_client.h"
 
-#include <errno.h>
-#include <netinet/tcp.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "bench/smtp_message.h"
 #include "node/base/check.h"
 
 enum {
-    READ_SIZE = 16 * 1024,
     REPLY_SIZE_MAX = 64 * 1024,
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MAX_MS = 2000,
@@ -25,6 +21,7 @@ enum stage {
     STAGE_CONNECTING,
     STAGE_BANNER,
     STAGE_EHLO,
+    STAGE_STARTTLS,
     STAGE_MAIL,
     STAGE_RCPT,
     STAGE_DATA,
@@ -36,13 +33,16 @@ enum stage {
 
 struct client {
     struct load *load;
+    unsigned number;
     unsigned target;
-    int fd;
+    struct smtp_transport transport;
     enum stage stage;
     uint64_t wake_us;
     unsigned backoff_ms;
-    bool pipelining;
-    bool writable_wanted;
+    bool offers_pipelining;
+    bool offers_starttls;
+    bool is_again;          /* a connection of its own accord behind another: at once */
+    unsigned messages_sent; /* over this connection */
     struct buffer input;
     struct buffer output;
     bool has_message; /* under this token, without an outcome */
@@ -59,17 +59,16 @@ struct client *client_new(struct load *load, unsigned number)
 
     CHECK(client != NULL);
     client->load = load;
+    client->number = number;
     client->target = number % load->target_count;
-    client->fd = -1;
+    client->transport.fd = -1;
     client->backoff_ms = BACKOFF_FIRST_MS;
     return client;
 }
 
 static void disconnect(struct client *client)
 {
-    if (client->fd >= 0)
-        close(client->fd);
-    client->fd = -1;
+    smtp_transport_close(&client->transport);
     buffer_clear(&client->input);
     buffer_clear(&client->output);
 }
@@ -104,14 +103,22 @@ static bool work_left(const struct load *load)
     return smtp_result_now_us() < load->end_us;
 }
 
+/* QUIT was answered, or is not going to be. */
+static void left(struct client *client)
+{
+    disconnect(client);
+    client->is_again = work_left(client->load);
+    client->stage = client->is_again ? STAGE_AWAY : STAGE_DONE;
+    client->wake_us = 0;
+}
+
 /* The connection is gone, or was never there. */
 static void lost(struct client *client)
 {
     bool dot_sent = client->stage == STAGE_DOT && buffer_len(&client->output) == 0;
 
     if (client->stage == STAGE_QUIT) {
-        disconnect(client);
-        client->stage = STAGE_DONE;
+        left(client);
         return;
     }
     client->load->result.connections_lost++;
@@ -132,51 +139,31 @@ static void await(struct client *client, enum stage stage)
     client->wake_us = smtp_result_now_us() + REPLY_WAIT_MS * UINT64_C(1000);
 }
 
-static void watch(struct client *client, bool writable)
+/* The local address of this connection, in `source`; NULL: whichever the system takes. */
+static const struct sockaddr *source_address(const struct client *client,
+                                             struct sockaddr_in *source)
 {
-    struct epoll_event event = {
-        .events = EPOLLIN | (writable ? (uint32_t)EPOLLOUT : 0),
-        .data.ptr = client,
-    };
+    const struct load *load = client->load;
 
-    if (writable == client->writable_wanted)
-        return;
-    client->writable_wanted = writable;
-    CHECK(epoll_ctl(client->load->epoll_fd, EPOLL_CTL_MOD, client->fd, &event) == 0);
-}
-
-static void flush(struct client *client)
-{
-    while (buffer_len(&client->output) > 0) {
-        struct bytes bytes = buffer_bytes(&client->output);
-        ssize_t sent = send(client->fd, bytes.at, bytes.len, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EAGAIN)
-            break;
-        if (sent < 0) {
-            lost(client);
-            return;
-        }
-        buffer_drop(&client->output, (size_t)sent);
-    }
-    watch(client, buffer_len(&client->output) > 0);
+    if (load->sources == 0 || load->targets[client->target].ss_family != AF_INET)
+        return NULL;
+    *source = (struct sockaddr_in){.sin_family = AF_INET};
+    source->sin_addr.s_addr = htonl(LOAD_SOURCE_FIRST + client->number % load->sources);
+    return (const struct sockaddr *)source;
 }
 
 static void connect_now(struct client *client)
 {
     const struct load *load = client->load;
-    const struct sockaddr_storage *target = &load->targets[client->target];
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = client};
-    int on = 1;
+    struct sockaddr_in source;
 
-    client->fd = socket(target->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    CHECK(client->fd >= 0);
-    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    CHECK(epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, client->fd, &event) == 0);
-    client->writable_wanted = true;
+    client->is_again = false;
+    client->messages_sent = 0;
     await(client, STAGE_CONNECTING);
-    if (connect(client->fd, (const struct sockaddr *)target,
-                load->target_lens[client->target]) != 0 &&
-        errno != EINPROGRESS)
+    if (!smtp_transport_open(&client->transport, load->epoll_fd, client,
+                             (const struct sockaddr *)&load->targets[client->target],
+                             load->target_lens[client->target],
+                             source_address(client, &source)))
         lost(client);
 }
 
@@ -194,16 +181,20 @@ static void take_message(struct client *client)
 
 static void next_message(struct client *client)
 {
-    if (!client->has_message && !work_left(client->load)) {
+    unsigned most = client->load->connection_messages;
+    bool full = most > 0 && client->messages_sent >= most;
+
+    if (!client->has_message && (full || !work_left(client->load))) {
         buffer_add(&client->output, BYTES("QUIT\r\n"));
         await(client, STAGE_QUIT);
         return;
     }
     take_message(client);
+    client->messages_sent++;
     client->failure[0] = '\0';
     client->began_us = smtp_result_now_us();
     buffer_printf(&client->output, "MAIL FROM:<%s>\r\n", client->load->sender);
-    if (client->pipelining)
+    if (client->offers_pipelining)
         buffer_printf(&client->output, "RCPT TO:<%s>\r\nDATA\r\n", client->recipient);
     await(client, STAGE_MAIL);
 }
@@ -241,15 +232,41 @@ static void envelope_reply(struct client *client, const char *reply)
         await(client, STAGE_DOT);
         return;
     }
-    if (!go && !client->pipelining) {
+    if (!go && !client->offers_pipelining) {
         refused(client);
         return;
     }
-    if (!client->pipelining && client->stage == STAGE_MAIL)
+    if (!client->offers_pipelining && client->stage == STAGE_MAIL)
         buffer_printf(&client->output, "RCPT TO:<%s>\r\n", client->recipient);
-    else if (!client->pipelining)
+    else if (!client->offers_pipelining)
         buffer_add(&client->output, BYTES("DATA\r\n"));
     await(client, client->stage == STAGE_MAIL ? STAGE_RCPT : STAGE_DATA);
+}
+
+/* EHLO was answered: go on, over TLS if that is wanted. */
+static void greeted(struct client *client)
+{
+    const struct load *load = client->load;
+
+    if (load->tls != NULL && client->transport.ssl == NULL) {
+        if (!client->offers_starttls) {
+            lost(client);
+            return;
+        }
+        buffer_add(&client->output, BYTES("STARTTLS\r\n"));
+        await(client, STAGE_STARTTLS);
+        return;
+    }
+    client->backoff_ms = BACKOFF_FIRST_MS;
+    next_message(client);
+}
+
+static void greet(struct client *client)
+{
+    client->offers_pipelining = false;
+    client->offers_starttls = false;
+    buffer_add(&client->output, BYTES("EHLO bench.test\r\n"));
+    await(client, STAGE_EHLO);
 }
 
 static void on_reply(struct client *client, const char *reply)
@@ -262,12 +279,18 @@ static void on_reply(struct client *client, const char *reply)
     }
     switch (client->stage) {
     case STAGE_BANNER:
-        buffer_add(&client->output, BYTES("EHLO bench.test\r\n"));
-        await(client, STAGE_EHLO);
+        greet(client);
         break;
     case STAGE_EHLO:
-        client->backoff_ms = BACKOFF_FIRST_MS;
-        next_message(client);
+        greeted(client);
+        break;
+    case STAGE_STARTTLS:
+        if (reply[0] != '2') {
+            lost(client);
+            break;
+        }
+        smtp_transport_start_tls(&client->transport, client->load->tls);
+        greet(client);
         break;
     case STAGE_MAIL:
     case STAGE_RCPT:
@@ -282,16 +305,24 @@ static void on_reply(struct client *client, const char *reply)
         next_message(client);
         break;
     default:
-        disconnect(client);
-        client->stage = STAGE_DONE;
+        left(client);
         break;
     }
+}
+
+/* What the server offers, of one line of its answer to EHLO. */
+static void take_offer(struct client *client, const char *line)
+{
+    if (strstr(line, "PIPELINING") != NULL)
+        client->offers_pipelining = client->load->pipelining;
+    else if (strstr(line, "STARTTLS") != NULL)
+        client->offers_starttls = true;
 }
 
 /* Replies of several lines end with the one that has a space behind the code. */
 static void take_replies(struct client *client)
 {
-    while (client->fd >= 0) {
+    while (client->transport.fd >= 0) {
         struct bytes input = buffer_bytes(&client->input);
         size_t len = bytes_find(input, '\n');
         char line[600];
@@ -299,39 +330,47 @@ static void take_replies(struct client *client)
             return;
         snprintf(line, sizeof(line), "%.*s", (int)(len > 0 ? len - 1 : 0), input.at);
         buffer_drop(&client->input, len + 1);
-        if (client->stage == STAGE_EHLO && strstr(line, "PIPELINING") != NULL)
-            client->pipelining = client->load->pipelining;
+        if (client->stage == STAGE_EHLO)
+            take_offer(client, line);
         if (strlen(line) < 4 || line[3] != '-')
             on_reply(client, line);
     }
 }
 
-void client_ready(struct client *client, uint32_t events)
+static bool connected(struct client *client)
 {
-    if (client->stage == STAGE_CONNECTING) {
-        int problem = 0;
-        socklen_t len = sizeof(problem);
-        CHECK(getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &problem, &len) == 0);
-        if (problem != 0) {
-            lost(client);
-            return;
-        }
-        client->pipelining = false;
-        await(client, STAGE_BANNER);
+    const struct load *load = client->load;
+
+    if (!smtp_transport_connected(&client->transport))
+        return false;
+    if (load->tls != NULL && load->tls_at_once)
+        smtp_transport_start_tls(&client->transport, load->tls);
+    await(client, STAGE_BANNER);
+    return true;
+}
+
+void client_ready(struct client *client)
+{
+    struct smtp_transport *transport = &client->transport;
+
+    if (client->stage == STAGE_CONNECTING && !connected(client)) {
+        lost(client);
+        return;
     }
-    while (client->fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-        ssize_t got = recv(client->fd, buffer_reserve(&client->input, READ_SIZE), READ_SIZE, 0);
-        if (got < 0 && errno == EAGAIN)
+    while (transport->fd >= 0) {
+        int got = smtp_transport_read(transport, &client->input);
+        if (got == 0)
             break;
-        if (got <= 0 || buffer_len(&client->input) > REPLY_SIZE_MAX) {
+        if (got < 0 || buffer_len(&client->input) > REPLY_SIZE_MAX) {
             lost(client);
             return;
         }
-        buffer_added(&client->input, (size_t)got);
         take_replies(client);
     }
-    if (client->fd >= 0)
-        flush(client);
+    if (transport->fd >= 0 && !smtp_transport_write(transport, &client->output))
+        lost(client);
+    if (client->is_again)
+        connect_now(client);
 }
 
 void client_tick(struct client *client, uint64_t now_us)

@@ -7,6 +7,7 @@
  */
 #include <getopt.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
@@ -14,7 +15,13 @@
 #include "bench/smtp_message.h"
 #include "node/base/check.h"
 
-enum { EVENTS_MAX = 256, TICK_MS = 20, CONNECTIONS_MAX = 20000, RECIPIENTS_MAX = 1000000 };
+enum {
+    EVENTS_MAX = 256,
+    TICK_MS = 20,
+    CONNECTIONS_MAX = 20000,
+    RECIPIENTS_MAX = 1000000,
+    LOAD_SOURCES_MAX = 65536
+};
 
 static const char usage[] =
     "usage: bench-smtp --target HOST:PORT [--target ...] --recipient ADDRESS [options]\n"
@@ -29,7 +36,11 @@ static const char usage[] =
     "  --limit SECONDS      end in any case, default 600\n"
     "  --tokens FILE        write \"TOKEN CODE TRACE-ID\" or \"TOKEN unknown\" as it comes\n"
     "  --token-prefix TEXT  default: made of the time\n"
-    "  --no-pipelining      a command at a time\n";
+    "  --no-pipelining      a command at a time\n"
+    "  --starttls           over TLS, by STARTTLS; or\n"
+    "  --tls                from the first byte on; no certificate is checked\n"
+    "  --per-connection N   say good-bye after so many messages and connect again\n"
+    "  --sources N          connect from so many addresses 127.64.x.y, in turn\n";
 
 static void fail(const char *what, const char *value)
 {
@@ -89,6 +100,13 @@ static void add_recipients(struct load *load, struct arena *arena, const char *p
     fclose(file);
 }
 
+static void use_tls(struct load *load, bool at_once)
+{
+    if (load->tls == NULL)
+        load->tls = smtp_transport_context();
+    load->tls_at_once = at_once;
+}
+
 struct options {
     unsigned connections;
     uint64_t seconds;
@@ -111,6 +129,10 @@ static void read_options(int argc, char **argv, struct load *load, struct option
         {"tokens", required_argument, NULL, 'k'},
         {"token-prefix", required_argument, NULL, 'p'},
         {"no-pipelining", no_argument, NULL, 'n'},
+        {"starttls", no_argument, NULL, 'x'},
+        {"tls", no_argument, NULL, 'X'},
+        {"per-connection", required_argument, NULL, 'P'},
+        {"sources", required_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -141,6 +163,12 @@ static void read_options(int argc, char **argv, struct load *load, struct option
             load->token_prefix = optarg;
         else if (c == 'n')
             load->pipelining = false;
+        else if (c == 'x' || c == 'X')
+            use_tls(load, c == 'X');
+        else if (c == 'P')
+            load->connection_messages = (unsigned)number(optarg, UINT32_MAX);
+        else if (c == 'a')
+            load->sources = (unsigned)number(optarg, LOAD_SOURCES_MAX);
         else if (c == 'h') {
             fputs(usage, stdout);
             exit(0);
@@ -188,7 +216,7 @@ static void run(struct load *load, const struct options *options)
         }
         int count = epoll_wait(load->epoll_fd, events, EVENTS_MAX, TICK_MS);
         for (int i = 0; i < count; i++)
-            client_ready(events[i].data.ptr, events[i].events);
+            client_ready(events[i].data.ptr);
     }
     for (unsigned i = 0; i < options->connections; i++)
         client_free(&clients[i]);
@@ -201,6 +229,7 @@ int main(int argc, char **argv)
     struct options options = {.connections = 20, .seconds = 10, .limit_s = 600};
     struct arena arena;
 
+    signal(SIGPIPE, SIG_IGN); /* TLS writes by itself */
     arena_init(&arena);
     load.sender = "sender@bench.test";
     load.size = 4096;
@@ -214,6 +243,7 @@ int main(int argc, char **argv)
         fclose(load.result.tokens);
     buffer_fini(&load.result.latencies);
     free(load.recipients);
+    SSL_CTX_free(load.tls);
     arena_fini(&arena);
     return load.result.accepted == 0;
 }

@@ -81,10 +81,11 @@ void smtp_result_print(struct smtp_result *result, unsigned connections, size_t 
         qsort(result->latencies.memory + result->latencies.start,
               buffer_len(&result->latencies) / sizeof(uint32_t), sizeof(uint32_t), compare);
     CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
-    printf("{\"connections\": %u, \"size\": %zu, \"seconds\": %.3f, \"accepted\": %llu, "
-           "\"accepted_per_s\": %.1f, \"megabytes_per_s\": %.2f, ",
-           connections, size, seconds, (unsigned long long)result->accepted,
-           (double)result->accepted / seconds, (double)result->bytes / seconds / 1e6);
+    printf("{\"connections\": %u, \"size\": %zu, \"started_s\": %.3f, \"seconds\": %.3f, ",
+           connections, size, (double)result->started_us / 1e6, seconds);
+    printf("\"accepted\": %llu, \"accepted_per_s\": %.1f, \"megabytes_per_s\": %.2f, ",
+           (unsigned long long)result->accepted, (double)result->accepted / seconds,
+           (double)result->bytes / seconds / 1e6);
     printf("\"latency_ms\": {\"p50\": %.2f, \"p90\": %.2f, \"p99\": %.2f, \"max\": %.2f}, ",
            percentile(result, 0.5), percentile(result, 0.9), percentile(result, 0.99),
            percentile(result, 1));
