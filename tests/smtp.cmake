@@ -21,3 +21,4 @@ set_target_properties(smtp_fake_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                                   ${CMAKE_BINARY_DIR}/tests)
 add_test(NAME unit/smtp/clients COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/smtp/clients.py
                                         $<TARGET_FILE:smtp_fake_server>)
+unit_test(smtp message_sanitize USES pr_smtp_message)

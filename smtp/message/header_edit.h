@@ -51,10 +51,10 @@ struct smtp_header_edit_config {
 enum {
     SMTP_EDIT_HEADER_SIZE_MAX = 256 * 1024,
     SMTP_EDIT_HEADER_LINES_MAX = 5000,
-    SMTP_EDIT_NAME_SIZE_MAX = 64, /* of a name in the table with white space behind it */
+    SMTP_EDIT_NAME_SIZE_MAX = 998,         /* of a field's name with white space behind it */
     SMTP_EDIT_FIELD_SIZE_MAX = 64 * 1024,  /* of a field whose content is looked at */
     SMTP_EDIT_VALUE_SIZE_MAX = 4 * 1024,   /* of a value that is kept; the rest is cut off */
-    SMTP_EDIT_RESULTS_SIZE_MAX = 4 * 1024, /* up to the name in Authentication-Results */
+    SMTP_EDIT_RESULTS_SIZE_MAX = 4 * 1024, /* of an Authentication-Results, up to its name */
     SMTP_EDIT_DELIVERED_TO_MAX = 64,
     SMTP_EDIT_LINE_SIZE_MAX = 998, /* without CRLF; longer ones pass, with a fault */
 };
@@ -71,8 +71,9 @@ enum smtp_header_fault_bit {
     SMTP_FAULT_TWO_FROM = 1 << 4, /* fields */
     SMTP_FAULT_NO_SENDER =
         1 << 5,                   /* several addresses in From and no Sender (RFC 5322 3.6.2) */
-    SMTP_FAULT_BAD_FROM = 1 << 6, /* a From without any address, or with one that has no
-                                     domain or no local part */
+    SMTP_FAULT_BAD_FROM = 1 << 6, /* a From without any address; with one that has no domain
+                                     or no local part; or with an @ that belongs to no
+                                     address here and may be read as one elsewhere */
     SMTP_FAULT_REPEATED = 1 << 7, /* another field that may come once only (RFC 5322 3.6) */
     SMTP_FAULT_8BIT = 1 << 8,     /* a byte over 127: needs SMTPUTF8 (RFC 6531) */
     SMTP_FAULT_NOT_UTF8 = 1 << 9, /* and it is not even UTF-8 */
@@ -93,6 +94,8 @@ enum smtp_header_count {
     SMTP_COUNT_IN_REPLY_TO,
     SMTP_COUNT_REFERENCES,
     SMTP_COUNT_SUBJECT,
+    SMTP_COUNT_CONTENT_TYPE,
+    SMTP_COUNT_CONTENT_ENCODING,
     SMTP_COUNT_RECEIVED,
     SMTP_COUNT_DELIVERED_TO,
     SMTP_COUNT_OWN_RESULTS, /* Authentication-Results in our name */
