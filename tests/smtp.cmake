@@ -6,6 +6,7 @@ unit_test(smtp session USES smtp_play)
 unit_test(smtp attacks USES smtp_play)
 unit_test(smtp arguments USES smtp_play)
 unit_test(smtp chunks USES smtp_play)
+unit_test(smtp parameters USES smtp_play)
 unit_test(smtp trace USES pr_smtp)
 fuzz_target(smtp_session USES pr_smtp)
 

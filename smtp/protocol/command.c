@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "node/base/check.h"
+#include "node/mail/utf8.h"
 #include "smtp/protocol/session_state.h"
 
 enum {
@@ -40,10 +41,21 @@ static void command_quit(struct smtp_session *session, struct bytes args)
     smtp_session_reply(session, SMTP_REPLY_BYE);
 }
 
+/* "VRFY name [SMTPUTF8]" (RFC 6531 section 3.7.4.2). Nobody is told who is here. */
 static void command_vrfy(struct smtp_session *session, struct bytes args)
 {
-    bool named = bytes_trim(args).len > 0;
-    smtp_session_reply(session, named ? SMTP_REPLY_VRFY : SMTP_REPLY_VRFY_SYNTAX);
+    struct bytes last = args;
+    bool ascii = utf8_ascii_prefix(args) == args.len;
+    enum smtp_reply reply = SMTP_REPLY_VRFY;
+
+    while (bytes_find(last, ' ') < last.len)
+        bytes_take_word(&last);
+    if (bytes_trim(args).len == 0)
+        reply = SMTP_REPLY_VRFY_SYNTAX;
+    else if (!ascii &&
+             !(session->config->smtputf8 && bytes_equal_nocase(last, BYTES("SMTPUTF8"))))
+        reply = SMTP_REPLY_UTF8_NEEDED;
+    smtp_session_reply(session, reply);
 }
 
 static void command_help(struct smtp_session *session, struct bytes args)

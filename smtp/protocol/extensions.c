@@ -45,6 +45,16 @@ static bool binary_offered(const struct smtp_session *session)
     return session->config->binarymime;
 }
 
+static bool dsn_offered(const struct smtp_session *session)
+{
+    return session->config->dsn;
+}
+
+static bool utf8_offered(const struct smtp_session *session)
+{
+    return session->config->smtputf8;
+}
+
 static void write_size(const struct smtp_session *session, struct buffer *line)
 {
     buffer_printf(line, " %llu", (unsigned long long)session->config->message_size_max);
@@ -60,7 +70,9 @@ static const struct extension {
     {"PIPELINING", always, NULL},         {"SIZE", always, write_size},
     {"STARTTLS", tls_offered, NULL},      {"ENHANCEDSTATUSCODES", always, NULL},
     {"8BITMIME", always, NULL},           {"CHUNKING", always, NULL},
-    {"BINARYMIME", binary_offered, NULL},
+    {"BINARYMIME", binary_offered, NULL}, {"DSN", dsn_offered, NULL},
+    {"SMTPUTF8", utf8_offered, NULL},
+
 };
 
 void smtp_command_helo(struct smtp_session *session, struct bytes args)

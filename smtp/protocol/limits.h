@@ -51,6 +51,11 @@ enum {
     /* Refusals since the last accepted message, then 421. */
     SMTP_ERRORS_MAX = 20,
 
+    /* Values of parameters, encoded: RFC 3461 section 5.4, RFC 4954 section 3. */
+    SMTP_ENVID_SIZE_MAX = 100,
+    SMTP_ORCPT_SIZE_MAX = 500,
+    SMTP_AUTH_IDENTITY_SIZE_MAX = 500,
+
     SMTP_TRACE_ID_SIZE_MAX = 48,
 };
 

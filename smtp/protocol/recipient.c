@@ -60,6 +60,14 @@ static void settle(struct smtp_session *session)
         smtp_session_run_held(session);
 }
 
+unsigned smtp_recipient_limit(const struct smtp_session *session)
+{
+    /* A bounce goes to one sender. One message that "bounces" to many is a flood. */
+    bool one = session->config->null_sender_single && session->envelope.sender.len == 0;
+
+    return one ? 1 : session->config->recipients_max;
+}
+
 /* Whether there is room for one more is known only when those under way are answered. */
 bool smtp_recipient_full(const struct smtp_session *session)
 {
@@ -67,7 +75,7 @@ bool smtp_recipient_full(const struct smtp_session *session)
 
     return count == SMTP_LOOKUPS_MAX ||
            (count > 0 &&
-            (session->envelope.recipient_count + count >= session->config->recipients_max ||
+            (session->envelope.recipient_count + count >= smtp_recipient_limit(session) ||
              session->recipients_refused + count >= SMTP_RCPT_REFUSED_MAX));
 }
 
@@ -76,9 +84,18 @@ void smtp_recipient_look_up(struct smtp_session *session,
 {
     struct smtp_lookup *lookup = lookup_add(session);
 
+    struct arena *arena = &session->transaction_arena;
+
     lookup->ticket = smtp_session_ticket(session);
-    lookup->recipient.address = arena_copy(&session->transaction_arena, recipient->address);
-    lookup->recipient.path = arena_copy(&session->transaction_arena, recipient->path);
+    lookup->recipient = (struct smtp_recipient){
+        .address = arena_copy(arena, recipient->address),
+        .path = arena_copy(arena, recipient->path),
+        .notify = recipient->notify,
+    };
+    if (recipient->original_type.len == 0)
+        return;
+    lookup->recipient.original_type = arena_copy(arena, recipient->original_type);
+    lookup->recipient.original_address = arena_copy(arena, recipient->original_address);
 }
 
 void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply)

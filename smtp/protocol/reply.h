@@ -57,6 +57,7 @@ enum {
     X(RCPT_SYNTAX, 501, "5.5.4", "Syntax: RCPT TO:<address>", SMTP_REPLY_ERROR)                \
     X(SENDER_SYNTAX, 553, "5.1.7", "Sender address is malformed", SMTP_REPLY_ERROR)            \
     X(ADDRESS_SYNTAX, 553, "5.1.3", "Recipient address is malformed", SMTP_REPLY_ERROR)        \
+    X(UTF8_NEEDED, 553, "5.6.7", "Address needs SMTPUTF8", SMTP_REPLY_ERROR)                   \
     X(PARAMETER_SYNTAX, 501, "5.5.4", "Parameter is malformed", SMTP_REPLY_ERROR)              \
     X(PARAMETER_UNKNOWN, 555, "5.5.4", "Parameter is not known", SMTP_REPLY_ERROR)             \
     X(SIZE_DECLARED, 552, "5.3.4", "Message is larger than SIZE allows", SMTP_REPLY_ERROR)     \
@@ -65,6 +66,7 @@ enum {
     X(RCPT_LATER, 451, "4.4.3", "Recipient cannot be looked up now", 0)                        \
     X(RCPT_FULL, 452, "4.2.2", "Mailbox is full, try again later", 0)                          \
     X(RCPT_FULL_NOW, 552, "5.2.2", "Mailbox is full", SMTP_REPLY_ERROR)                        \
+    X(RCPT_ONE, 452, "4.5.3", "A message from <> is for one recipient", 0)                     \
     X(RCPT_TOO_MANY, 452, "4.5.3", "Too many recipients", 0)                                   \
     /* of messages */                                                                          \
     X(BODY_BARE_LF, 550, "5.6.0", "Message has a bare LF; lines end with CR LF",               \

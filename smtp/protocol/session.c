@@ -229,6 +229,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *config,
     CHECK(config->service < SMTP_SERVICE_COUNT);
     session->config = config;
     session->tls = connection->tls;
+    session->trusted = connection->trusted;
     session->envelope.tls = connection->tls;
     arena_init(&session->transaction_arena);
     buffer_printf(&session->output, "220 %s ESMTP\r\n", config->hostname);

@@ -39,6 +39,9 @@ struct smtp_config {
     size_t data_line_size_max; /* bytes with CRLF */
     unsigned errors_max;       /* refusals since the last accepted message, then 421 */
     bool starttls;             /* there is a certificate */
+    bool null_sender_single;   /* a message from <> has one recipient, others get 452 */
+    bool dsn;                  /* RFC 3461: what is asked for will be honoured */
+    bool smtputf8;             /* RFC 6531: addresses and headers may be UTF-8 */
     bool binarymime;           /* NUL, CR and LF may stand anywhere behind the header */
     bool sync_enforced; /* input behind HELO, EHLO or DATA, sent without waiting for the reply
                            (against RFC 2920 section 3.1), ends the connection */
@@ -64,29 +67,51 @@ struct smtp_action {
     enum smtp_reply refusal; /* of ABORT */
 };
 
+/* NOTIFY of RCPT (RFC 3461 section 4.1): NEVER alone, or any of the others. */
+enum {
+    SMTP_NOTIFY_NEVER = 1 << 0,
+    SMTP_NOTIFY_SUCCESS = 1 << 1,
+    SMTP_NOTIFY_FAILURE = 1 << 2,
+    SMTP_NOTIFY_DELAY = 1 << 3,
+};
+
 /* A recipient that was accepted, in the order of the RCPT commands. */
 struct smtp_recipient {
     struct bytes address; /* folded, to be looked up */
     struct bytes path;    /* as it is written: quoted where it must be */
     uint64_t account_id;
+    unsigned notify; /* 0: not said, which means FAILURE and maybe DELAY */
+    /* ORCPT, decoded and free of control characters: "rfc822" and an ASCII address, or "utf-8"
+     * and a UTF-8 one. Empty: not said. */
+    struct bytes original_type;
+    struct bytes original_address;
 };
+
+/* RET of MAIL: what a DSN of a failure should hold of the message. */
+enum smtp_return { SMTP_RETURN_UNSAID, SMTP_RETURN_FULL, SMTP_RETURN_HEADERS };
 
 /* Valid from BEGIN until the answer to COMMIT, or until ABORT was handed out. */
 struct smtp_envelope {
     struct bytes helo; /* checked: letters, digits and "-._:[]" only */
     bool extended;     /* EHLO */
     bool tls;
-    struct bytes sender; /* "local@domain", or empty: the null sender */
+    struct bytes sender; /* "local@domain", or empty: the null sender. UTF-8 only if `utf8` */
     uint64_t size;       /* as declared, 0: not declared */
     bool body_8bit;      /* BODY=8BITMIME */
     bool body_binary;    /* BODY=BINARYMIME: any bytes behind the header */
+    bool utf8;           /* SMTPUTF8 was said: addresses and header may be UTF-8 */
+    enum smtp_return dsn_return;
+    struct bytes envelope_id;   /* ENVID, decoded: printable ASCII and spaces; or empty */
+    struct bytes auth_identity; /* AUTH of MAIL, decoded: an address, "<>", or empty: not said,
+                                   or by somebody who is not trusted */
     const struct smtp_recipient *recipients;
     unsigned recipient_count; /* at least 1 */
 };
 
 /* What differs between connections. Copied. */
 struct smtp_connection {
-    bool tls; /* from the start */
+    bool tls;     /* from the start */
+    bool trusted; /* AUTH= of MAIL is believed (RFC 4954 section 5) */
 };
 
 struct smtp_session *smtp_session_new(const struct smtp_config *config,

@@ -68,6 +68,7 @@ struct smtp_session {
     const struct smtp_config *config;
     enum smtp_state state;
     bool tls;
+    bool trusted;
     bool going_down;
 
     /* Input: the command line so far. */
@@ -163,7 +164,15 @@ void smtp_command_helo(struct smtp_session *session, struct bytes args);
 void smtp_command_mail(struct smtp_session *session, struct bytes args);
 void smtp_command_rcpt(struct smtp_session *session, struct bytes args);
 
+/* parameters.c. Why one is refused, or OK; what is taken is in the envelope or the recipient.
+ */
+enum smtp_reply smtp_parameters_mail(struct smtp_session *session, struct bytes args);
+enum smtp_reply smtp_parameters_rcpt(struct smtp_session *session, struct bytes args,
+                                     struct arena *arena, struct smtp_recipient *recipient);
+
 /* recipient.c */
+/* How many the message may have. */
+unsigned smtp_recipient_limit(const struct smtp_session *session);
 bool smtp_recipient_full(const struct smtp_session *session);
 void smtp_recipient_look_up(struct smtp_session *session,
                             const struct smtp_recipient *recipient);

@@ -22,16 +22,22 @@ const struct smtp_config play_config = {
     .starttls = true,
 };
 
-void play_init(struct play *play, const struct smtp_config *config, enum play_answers answers)
+void play_init_connection(struct play *play, const struct smtp_config *config,
+                          const struct smtp_connection *connection, enum play_answers answers)
 {
-    static const struct smtp_connection connection = {.tls = false};
-
     *play = (struct play){
-        .session = smtp_session_new(config, &connection),
+        .session = smtp_session_new(config, connection),
         .answers = answers,
         .random = 0x9e3779b97f4a7c15,
     };
     play_drain(play);
+}
+
+void play_init(struct play *play, const struct smtp_config *config, enum play_answers answers)
+{
+    static const struct smtp_connection connection = {.tls = false};
+
+    play_init_connection(play, config, &connection, answers);
 }
 
 void play_fini(struct play *play)

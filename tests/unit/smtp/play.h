@@ -52,6 +52,8 @@ extern const struct smtp_config play_config;
 #define PLAY_HELLO PLAY_HI PLAY_EHLO("250-STARTTLS\r\n")
 
 void play_init(struct play *play, const struct smtp_config *config, enum play_answers answers);
+void play_init_connection(struct play *play, const struct smtp_config *config,
+                          const struct smtp_connection *connection, enum play_answers answers);
 void play_fini(struct play *play);
 
 /*
