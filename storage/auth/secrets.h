@@ -29,7 +29,7 @@ enum {
 };
 
 /* Who may use an app password for what. Persisted. None of the bits: for all. */
-enum auth_scope { AUTH_SCOPE_IMAP = 1, AUTH_SCOPE_SUBMISSION = 2 };
+enum auth_scope { AUTH_SCOPE_IMAP = 1, AUTH_SCOPE_SUBMISSION = 2, AUTH_SCOPES_ALL = 3 };
 
 /* Of one secret, under the account's salt and iteration count (RFC 5802 section 3). */
 struct auth_scram_keys {
