@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "node/base/check.h"
-#include "storage/machine/directory.h"
-#include "storage/machine/directory_rows.h"
+#include "storage/machine/directory_addresses.h"
+#include "storage/machine/directory_credentials.h"
 #include "storage/machine/directory_scopes.h"
+#include "storage/machine/directory_settings.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
@@ -82,6 +83,7 @@ enum err apply_tenant_remove(struct apply *apply)
         return apply_refuse(apply, ERR_INVALID, "tenant %s still has %llu domains", name,
                             (unsigned long long)tenant->domains);
     db_delete(apply->txn, TABLE_TENANT, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
+    directory_settings_forget(apply, PR__SETTING_SCOPE__SETTING_TENANT, tenant->id);
     directory_scope_forget(apply, PR__SCOPE_KIND__SCOPE_TENANT, tenant->id);
     return ERR_OK;
 }
@@ -130,7 +132,16 @@ enum err apply_domain_remove(struct apply *apply)
     if (domain->accounts > 0)
         return apply_refuse(apply, ERR_INVALID, "domain %s still has %llu accounts", name,
                             (unsigned long long)domain->accounts);
+    if (domain->aliases > 0)
+        return apply_refuse(apply, ERR_INVALID, "domain %s still has %llu aliases and lists",
+                            name, (unsigned long long)domain->aliases);
+    if (domain->alias_domains > 0)
+        return apply_refuse(apply, ERR_INVALID,
+                            "the addresses of %llu other domains are those of %s",
+                            (unsigned long long)domain->alias_domains, name);
+    directory_route_forget(apply, domain);
     db_delete(apply->txn, TABLE_DOMAIN, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
+    directory_settings_forget(apply, PR__SETTING_SCOPE__SETTING_DOMAIN, domain->id);
     directory_scope_forget(apply, PR__SCOPE_KIND__SCOPE_DOMAIN, domain->id);
     if ((tenant = directory_tenant_load(apply, domain->tenant)) != NULL) {
         tenant->domains--;
@@ -139,8 +150,7 @@ enum err apply_domain_remove(struct apply *apply)
     return ERR_OK;
 }
 
-/* The mail group with the fewest accounts, the lowest number among equals. */
-static Pr__GroupRecord *group_choose(struct apply *apply)
+Pr__GroupRecord *directory_group_choose(struct apply *apply)
 {
     struct key prefix;
     struct bytes key;
@@ -163,7 +173,7 @@ static Pr__GroupRecord *group_choose(struct apply *apply)
     return chosen;
 }
 
-static void group_count(struct apply *apply, Pr__GroupRecord *group, bool more)
+void directory_group_count(struct apply *apply, Pr__GroupRecord *group, bool more)
 {
     struct key key;
 
@@ -183,6 +193,12 @@ static enum err password_check(struct apply *apply, const char *hash)
     return ERR_OK;
 }
 
+/* The account of the cluster itself is of no domain. */
+static bool is_role_address(const struct apply *apply, const char *address)
+{
+    return apply_format(apply) >= FORMAT_ADDRESSES && strcmp(address, ROLE_ADDRESS) == 0;
+}
+
 /* Splits and looks the account up; refuses what is no folded address. */
 enum err directory_address_check(struct apply *apply, const char *address, struct bytes *local,
                                  struct bytes *domain, Pr__AccountRecord **account)
@@ -190,7 +206,7 @@ enum err directory_address_check(struct apply *apply, const char *address, struc
     struct key key;
 
     if (!address_split(bytes_of(address), local, domain) || !directory_local_valid(*local) ||
-        !directory_domain_valid(*domain))
+        (!directory_domain_valid(*domain) && !is_role_address(apply, address)))
         return apply_refuse(apply, ERR_INVALID, "%s is no address", address);
     *account = directory_load(apply->txn, TABLE_ADDRESS,
                               key_address(&key, DIRECTORY_GROUP, *local, *domain),
@@ -231,7 +247,9 @@ enum err apply_account_add(struct apply *apply)
     if ((domain = directory_domain_load(apply, domain_name)) == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no domain %.*s",
                             BYTES_ARG(domain_name));
-    if ((group = group_choose(apply)) == NULL)
+    if ((err = directory_address_free(apply, domain, local, call->address)) != ERR_OK)
+        return err;
+    if ((group = directory_group_choose(apply)) == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no mail group");
     account.id = cluster->next_account_id++;
     account.address = call->address;
@@ -244,7 +262,7 @@ enum err apply_account_add(struct apply *apply)
            bytes_of(call->address));
     domain->accounts++;
     directory_domain_store(apply, domain);
-    group_count(apply, group, true);
+    directory_group_count(apply, group, true);
     directory_cluster_store(apply, cluster);
     apply->outcome->id = account.id;
     return ERR_OK;
@@ -265,7 +283,7 @@ void directory_account_count(struct apply *apply, struct bytes domain_name, uint
         directory_load(apply->txn, TABLE_GROUP, key_small_number(&key, DIRECTORY_GROUP, number),
                        &pr__group_record__descriptor, apply->arena);
     if (group != NULL)
-        group_count(apply, group, more);
+        directory_group_count(apply, group, more);
 }
 
 enum err apply_account_remove(struct apply *apply)
@@ -282,6 +300,8 @@ enum err apply_account_remove(struct apply *apply)
         return err;
     if (account == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no account %s", address);
+    if (is_role_address(apply, address))
+        return apply_refuse(apply, ERR_INVALID, "%s is the cluster's own", address);
     db_delete(apply->txn, TABLE_ADDRESS,
               key_address(&key, DIRECTORY_GROUP, local, domain_name));
     db_delete(apply->txn, TABLE_ACCOUNT, key_number(&key, DIRECTORY_GROUP, account->id));
@@ -309,6 +329,8 @@ enum err apply_account_password(struct apply *apply)
     if (account == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "there is no account %s", call->address);
     account->password_hash = call->password_hash;
+    if (apply_format(apply) >= FORMAT_ADDRESSES)
+        directory_password_changed(apply, account);
     directory_account_store(apply, local, domain, account);
     apply->outcome->id = account->id;
     event_account_ended(apply, account->id);

@@ -5,7 +5,8 @@
  * directory's leader has the group purge it, and takes the row away when that is done: so a
  * removal that was cut short is finished by whoever leads next.
  */
-#include "storage/machine/directory_rows.h"
+#include "storage/machine/directory_addresses.h"
+#include "storage/machine/directory_settings.h"
 
 static void due_store(struct apply *apply, const Pr__PurgeDueRecord *due)
 {
@@ -56,6 +57,7 @@ static enum err restore_check(struct apply *apply, const char *address, struct b
                               struct bytes *domain, Pr__PurgeDueRecord **due)
 {
     Pr__AccountRecord *known;
+    Pr__DomainRecord *home;
     Pr__PurgeDueRecord *next = NULL;
     enum err err;
 
@@ -70,9 +72,9 @@ static enum err restore_check(struct apply *apply, const char *address, struct b
     if (*due == NULL)
         return apply_refuse(apply, ERR_NOTFOUND, "no account %s that can be brought back",
                             address);
-    if (directory_domain_load(apply, *domain) == NULL)
+    if ((home = directory_domain_load(apply, *domain)) == NULL)
         return apply_refuse(apply, ERR_INVALID, "the domain %.*s is gone", BYTES_ARG(*domain));
-    return ERR_OK;
+    return directory_address_free(apply, home, *local, address);
 }
 
 enum err apply_account_restore(struct apply *apply)
@@ -100,10 +102,11 @@ enum err apply_account_restore(struct apply *apply)
 
 enum err apply_purge_done(struct apply *apply)
 {
+    uint64_t account_id = apply->command->purge_done->account_id;
     struct key key;
 
-    db_delete(apply->txn, TABLE_PURGE_DUE,
-              key_number(&key, DIRECTORY_GROUP, apply->command->purge_done->account_id));
+    if (db_delete(apply->txn, TABLE_PURGE_DUE, key_number(&key, DIRECTORY_GROUP, account_id)))
+        directory_settings_forget(apply, PR__SETTING_SCOPE__SETTING_ACCOUNT, account_id);
     return ERR_OK;
 }
 

@@ -39,6 +39,8 @@ struct machine_events {
     bool handover_added;
     bool scopes_changed; /* limits of domains and tenants, or what of them is granted */
     bool moves_changed;  /* which accounts are to move */
+    bool settings_changed;
+    bool firewall_changed; /* its entries */
     struct machine_moved_event *accounts_moved; /* the directory says that they are elsewhere */
     unsigned moved_count;
     unsigned moved_room;
