@@ -23,3 +23,5 @@ set_target_properties(smtp_fake_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY
 add_test(NAME unit/smtp/clients COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/smtp/clients.py
                                         $<TARGET_FILE:smtp_fake_server>)
 unit_test(smtp message_sanitize USES pr_smtp_message)
+unit_test(smtp message_header_edit USES pr_smtp_message)
+fuzz_target(smtp_header_edit USES pr_smtp_message)

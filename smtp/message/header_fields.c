@@ -47,7 +47,7 @@ static const struct header_row rows[] = {
     ADDRESSES("Reply-To", REPLY_TO, reply_to),
     SINGLE("To", TO),
     SINGLE("Cc", CC),
-    {NAME("Bcc"), COUNT(BCC), .is_single = true, .drop = SMTP_DROP_BCC},
+    {NAME("Bcc"), COUNT(BCC), .drop = SMTP_DROP_BCC},
     LEFT_OUT("Resent-Bcc", BCC),
     SINGLE_TEXT("Date", DATE, date),
     SINGLE_TEXT("Message-ID", MESSAGE_ID, message_id),
