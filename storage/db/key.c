@@ -127,6 +127,39 @@ struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t s
     return key_bytes(key);
 }
 
+struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, uint64_t queue_id)
+{
+    key_number(key, group, due_ms);
+    add_number(key, queue_id, 8);
+    return key_bytes(key);
+}
+
+enum { GREYLIST_KEY = 1, GREYLIST_DUE = 2 };
+
+struct bytes key_greylist(struct key *key, uint32_t group, struct bytes digest)
+{
+    key_group(key, group);
+    add_number(key, GREYLIST_KEY, 1);
+    add_bytes(key, digest);
+    return key_bytes(key);
+}
+
+struct bytes key_greylist_all_due(struct key *key, uint32_t group)
+{
+    key_group(key, group);
+    add_number(key, GREYLIST_DUE, 1);
+    return key_bytes(key);
+}
+
+struct bytes key_greylist_due(struct key *key, uint32_t group, uint64_t time_ms,
+                              struct bytes digest)
+{
+    key_greylist_all_due(key, group);
+    add_number(key, time_ms, 8);
+    add_bytes(key, digest);
+    return key_bytes(key);
+}
+
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece)
 {

@@ -16,7 +16,7 @@ struct key {
 };
 
 struct bytes key_group(struct key *key, uint32_t group);
-/* node, account, handover, blob: a table with one number. */
+/* node, account, handover, blob, queue, sending: a table with one number. */
 struct bytes key_number(struct key *key, uint32_t group, uint64_t number);
 /* group records: the number of the group meant. */
 struct bytes key_small_number(struct key *key, uint32_t group, uint32_t number);
@@ -43,6 +43,12 @@ struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id
                             struct bytes behind);
 /* scope, scope_grant: kinds are SCOPE_* of types.proto. */
 struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t scope_id);
+struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, uint64_t queue_id);
+/* greylist: 1 and the key's 16 bytes; 2, a time and the key: in the order of expiry. */
+struct bytes key_greylist(struct key *key, uint32_t group, struct bytes digest);
+struct bytes key_greylist_all_due(struct key *key, uint32_t group);
+struct bytes key_greylist_due(struct key *key, uint32_t group, uint64_t time_ms,
+                              struct bytes digest);
 struct bytes key_block(struct key *key, uint32_t group, uint64_t blob, uint32_t block,
                        uint16_t piece);
 

@@ -27,6 +27,7 @@ enum {
     MOVE_SHARES_MAX = 2,    /* a domain's and a tenant's */
     DOMAINS_NUMBER_MAX = 1000,
     DOMAINS_NUMBER_LOOKS_MAX = 10000,
+    DELIVER_PARTS_MAX = 100, /* of a message in other words, beside its first */
     UPLOAD_COUNT_MAX = 4096, /* unfinished ones in a group */
     UPLOAD_DROP_MAX = 1000,  /* dropped by one command */
     DEDUPE_KEPT_MS = 24 * 60 * 60 * 1000,
@@ -113,6 +114,7 @@ apply_command apply_account_move_begin, apply_account_move_claim, apply_account_
     apply_import_begin, apply_import_rows, apply_import_end;
 apply_command apply_scope_grant, apply_scope_return, apply_scope_enrol, apply_scope_ask,
     apply_scope_returned, apply_domains_number;
+apply_command apply_queue_change, apply_greylist_seen;
 apply_command apply_alias_add, apply_alias_change, apply_alias_remove, apply_domain_route,
     apply_account_alter, apply_credentials_set, apply_app_password_add,
     apply_app_password_remove, apply_totp_used, apply_setting_put, apply_firewall_put,

@@ -1,192 +1,175 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages that come in: by delivery, with hand-over to other groups, and by APPEND. */
-#include <endian.h>
+/*
+ * A message that comes in: into mailboxes, over to other groups, and into the queue. From
+ * format 4 on it may come in several parts, the same message in other words; all of it is
+ * accepted, or nothing.
+ */
+#include "storage/machine/deliver.h"
 
-#include "node/base/buffer.h"
-#include "record.pb-c.h"
-#include "storage/machine/blob.h"
-#include "storage/machine/keyword.h"
-#include "storage/machine/message.h"
-#include "storage/machine/quota.h"
-#include "storage/machine/scope.h"
+#include "storage/machine/sending.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/format.h"
 
-/* A recipient whose account is there, or will be made. */
-struct target {
-    uint64_t account_id;
-    uint32_t mailbox_id;
-    const Pr__AccountScopes *scopes; /* NULL: none */
-};
-
-struct delivery {
-    struct target *targets;
-    size_t count;
-    struct scope_needs needs;
-    /* Of the first target, so that the usual delivery, to one, reads nothing twice. */
-    struct account account;
-    struct mailbox mailbox;
-};
-
-/* Where a recipient's message goes: the INBOX when that mailbox is gone. */
-static bool target_load(struct apply *apply, uint64_t account_id, uint32_t mailbox_id,
-                        struct account *account, struct mailbox *mailbox)
+/* Below format 4 there is one part, and what came with that format is not heeded, as it was by
+ * the releases that did not know it. */
+static void parts_make(struct apply *apply, const Pr__Deliver *call, struct delivery *delivery)
 {
-    account_load(apply->txn, apply->group, account_id, account);
-    if (account->state != ACCOUNT_NEW && account->state != ACCOUNT_THERE)
-        return false;
-    return mailbox_load(apply->txn, account, mailbox_id, mailbox) ||
-           mailbox_load(apply->txn, account, 0, mailbox);
+    bool newer = apply_format(apply) >= FORMAT_ADDRESSES;
+    size_t more = newer ? call->n_parts : 0;
+
+    *delivery = (struct delivery){.part_count = 1 + more};
+    delivery->parts = arena_alloc(apply->arena, (1 + more) * sizeof(*delivery->parts));
+    delivery->parts[0] = (struct deliver_part){
+        .body = call->body,
+        .recipients = call->recipients,
+        .recipient_count = call->n_recipients,
+        .handovers = call->handovers,
+        .handover_count = call->n_handovers,
+        .queue = {call->queue, newer ? call->n_queue : 0},
+    };
+    for (size_t i = 0; i < more; i++) {
+        const Pr__DeliverPart *part = call->parts[i];
+        delivery->parts[i + 1] = (struct deliver_part){
+            .number = (uint32_t)(i + 1),
+            .body = part->body,
+            .recipients = part->recipients,
+            .recipient_count = part->n_recipients,
+            .handovers = part->handovers,
+            .handover_count = part->n_handovers,
+            .queue = {part->queue, part->n_queue},
+        };
+    }
 }
 
-static bool target_known(const struct delivery *delivery, struct target target)
-{
-    for (size_t i = 0; i < delivery->count; i++)
-        if (delivery->targets[i].account_id == target.account_id &&
-            delivery->targets[i].mailbox_id == target.mailbox_id)
-            return true;
-    return false;
-}
-
-static bool account_known(const struct delivery *delivery, uint64_t account_id)
-{
-    for (size_t i = 0; i < delivery->count; i++)
-        if (delivery->targets[i].account_id == account_id)
-            return true;
-    return false;
-}
-
-static enum err targets_check(struct apply *apply, const Pr__Deliver *call,
-                              struct delivery *delivery)
+/* How many recipients a part has; refuses hand-overs that are none. */
+static enum err part_check(struct apply *apply, const struct deliver_part *part,
+                           size_t *recipients)
 {
     enum err err;
 
-    delivery->targets =
-        arena_alloc(apply->arena, call->n_recipients * sizeof(*delivery->targets));
-    for (size_t i = 0; i < call->n_recipients; i++) {
-        const Pr__Recipient *recipient = call->recipients[i];
-        struct account account;
-        struct mailbox mailbox;
-        struct target target;
-
-        if (recipient->account_id == 0)
-            return apply_refuse(apply, ERR_INVALID, "a recipient without account");
-        if (!target_load(apply, recipient->account_id, recipient->mailbox_id, &account,
-                         &mailbox)) {
-            if (account.state == ACCOUNT_GONE)
-                continue;
-            return account_writable(apply, &account);
-        }
-        if ((err = account_writable(apply, &account)) != ERR_OK)
+    *recipients = part->recipient_count + part->queue.count;
+    if (part->handover_count > 0 && apply->request_id.len == 0)
+        return apply_refuse(apply, ERR_INVALID, "a hand-over without delivery id");
+    for (size_t i = 0; i < part->handover_count; i++) {
+        if ((err = deliver_handover_check(apply, part->handovers[i])) != ERR_OK)
             return err;
-        if (!message_fits(&mailbox, 1))
-            return apply_refuse(apply, ERR_FULL, "the UIDs of a mailbox are used up");
-        target = (struct target){account.id, mailbox.id, recipient->scopes};
-        if (target_known(delivery, target))
-            continue;
-        if ((err = quota_check(apply, &account, recipient->quota, 1, call->body->size)) !=
-            ERR_OK)
-            return err; /* nobody gets it: a part of a delivery cannot be refused */
-        scope_needs_add(apply, &delivery->needs, &account, recipient->scopes,
-                        account_known(delivery, account.id), 1, call->body->size);
-        if (delivery->count == 0) {
-            delivery->account = account;
-            delivery->mailbox = mailbox;
-        }
-        delivery->targets[delivery->count++] = target;
+        *recipients += part->handovers[i]->n_recipients;
     }
-    return scope_needs_check(apply, &delivery->needs);
+    if (*recipients == 0 && part->number > 0)
+        return apply_refuse(apply, ERR_INVALID, "part %u without recipients", part->number);
+    return ERR_OK;
 }
 
-static enum err deliver_check(struct apply *apply, const Pr__Deliver *call)
+static bool same_upload(const struct deliver_part *one, const struct deliver_part *other)
 {
-    size_t recipients = call->n_recipients;
+    return one->source.uploaded && other->source.uploaded &&
+           bytes_equal(bytes_of_field(one->body->upload_id),
+                       bytes_of_field(other->body->upload_id));
+}
 
-    if (call->n_handovers > 0 && apply->request_id.len == 0)
-        return apply_refuse(apply, ERR_INVALID, "a hand-over without delivery id");
-    for (size_t i = 0; i < call->n_handovers; i++) {
-        const Pr__Handover *handover = call->handovers[i];
-        if (handover->group == 0 || handover->group == apply->group)
-            return apply_refuse(apply, ERR_INVALID, "a hand-over to group %u", handover->group);
-        if (handover->n_recipients == 0)
-            return apply_refuse(apply, ERR_INVALID, "a hand-over without recipients");
-        recipients += handover->n_recipients;
+/* A body for which there is nobody is not looked at: the first part of a message to nobody but
+ * the members of lists. */
+static enum err bodies_check(struct apply *apply, struct delivery *delivery, bool first_unused)
+{
+    enum err err;
+
+    for (size_t i = first_unused ? 1 : 0; i < delivery->part_count; i++) {
+        struct deliver_part *part = &delivery->parts[i];
+        if ((err = blob_check(apply, part->body, &part->source)) != ERR_OK)
+            return err;
+        for (size_t other = 0; other < i; other++)
+            if (same_upload(part, &delivery->parts[other]))
+                return apply_refuse(apply, ERR_INVALID, "two bodies of one upload");
+    }
+    return ERR_OK;
+}
+
+static enum err deliver_check(struct apply *apply, const Pr__Deliver *call,
+                              struct delivery *delivery)
+{
+    size_t recipients = 0;
+    size_t in_first = 0;
+    enum err err;
+
+    if (delivery->part_count > 1 + DELIVER_PARTS_MAX)
+        return apply_refuse(apply, ERR_TOOBIG, "%zu parts; %d are the most",
+                            delivery->part_count - 1, DELIVER_PARTS_MAX);
+    for (size_t i = 0; i < delivery->part_count; i++) {
+        size_t in_part;
+        if ((err = part_check(apply, &delivery->parts[i], &in_part)) != ERR_OK)
+            return err;
+        recipients += in_part;
+        in_first = i == 0 ? in_part : in_first;
     }
     if (recipients == 0)
         return apply_refuse(apply, ERR_INVALID, "no recipients");
     if (recipients > DELIVER_RECIPIENTS_MAX)
         return apply_refuse(apply, ERR_TOOBIG, "%zu recipients; %d are the most", recipients,
                             DELIVER_RECIPIENTS_MAX);
-    return ERR_OK;
+    for (size_t i = 0; i < delivery->part_count; i++)
+        if ((err = queue_check(apply, call, &delivery->parts[i].queue)) != ERR_OK)
+            return err;
+    return bodies_check(apply, delivery, in_first == 0);
 }
 
-/* Unique for good: blob ids are not given out again. */
-static void email_id_set(struct message_record *message, uint32_t group)
+/* How often its body is used. */
+static uint64_t part_uses(const struct deliver_part *part)
 {
-    uint32_t group_big = htobe32(group);
-    uint64_t blob_big = htobe64(message->blob);
-
-    memset(message->email_id, 0, sizeof(message->email_id));
-    memcpy(message->email_id, &group_big, sizeof(group_big));
-    memcpy(message->email_id + 8, &blob_big, sizeof(blob_big));
+    return part->target_count + part->handover_count + (part->queue.count > 0);
 }
 
-/* Stores one message, and all records it changes. */
-static uint32_t message_store(struct apply *apply, struct account *account,
-                              struct mailbox *mailbox, struct message_record message)
+static bool anybody_there(const struct delivery *delivery)
 {
-    uint32_t uid;
-
-    account_make(apply->txn, account);
-    uid = message_add(apply, account, mailbox, &message);
-    mailbox_store(apply->txn, account, mailbox);
-    account_store(apply->txn, account);
-    event_mailbox(apply, account->id, mailbox->id, mailbox->record.modseq, false);
-    return uid;
+    for (size_t i = 0; i < delivery->part_count; i++)
+        if (part_uses(&delivery->parts[i]) > 0)
+            return true;
+    return false;
 }
 
-static void handover_store(struct apply *apply, const Pr__Handover *handover, uint64_t blob)
+/* Returns the uid of the last message. */
+static uint32_t part_store(struct apply *apply, struct delivery *delivery,
+                           const struct deliver_part *part)
 {
-    Pr__HandoverRecord record = PR__HANDOVER_RECORD__INIT;
-    struct buffer packed = BUFFER_EMPTY;
-    struct key key;
-
-    record.group = handover->group;
-    record.delivery_id = field_of_bytes(apply->request_id);
-    record.time_ms = apply->command->time_ms;
-    record.blob = blob;
-    record.n_recipients = handover->n_recipients;
-    record.recipients = handover->recipients;
-    message_pack(&record.base, &packed);
-    db_put(apply->txn, TABLE_HANDOVER,
-           key_number(&key, apply->group, ++apply->record.handovers), buffer_bytes(&packed));
-    buffer_fini(&packed);
-    apply->events->handover_added = true;
-}
-
-static void deliver_store(struct apply *apply, const Pr__Deliver *call,
-                          const struct blob_source *source, struct delivery *delivery)
-{
+    const Pr__Deliver *call = apply->command->deliver;
     uint64_t accepted_ms = call->internal_ms != 0 ? call->internal_ms : apply->command->time_ms;
     struct message_record message = {
-        .size = call->body->size,
+        .size = part->body->size,
         .internal_s = (int64_t)(accepted_ms / 1000),
         .saved_s = (int64_t)(apply->command->time_ms / 1000),
     };
     uint32_t uid = 0;
 
-    message.blob = blob_make(apply, call->body, source, delivery->count + call->n_handovers);
-    email_id_set(&message, apply->group);
-    for (size_t i = 0; i < delivery->count; i++) {
+    message.blob = blob_make(apply, part->body, &part->source, part_uses(part));
+    deliver_email_id(&message, apply->group);
+    for (size_t i = part->first_target; i < part->first_target + part->target_count; i++) {
+        const struct deliver_target *target = &delivery->targets[i];
         if (i > 0)
-            target_load(apply, delivery->targets[i].account_id, delivery->targets[i].mailbox_id,
-                        &delivery->account, &delivery->mailbox);
-        scope_enrol(apply, &delivery->account, delivery->targets[i].scopes);
-        uid = message_store(apply, &delivery->account, &delivery->mailbox, message);
+            deliver_target_load(apply, target->account_id, target->mailbox_id,
+                                &delivery->account, &delivery->mailbox);
+        scope_enrol(apply, &delivery->account, target->scopes);
+        uid = deliver_message(apply, &delivery->account, &delivery->mailbox, message);
     }
-    for (size_t i = 0; i < call->n_handovers; i++)
-        handover_store(apply, call->handovers[i], message.blob);
+    for (size_t i = 0; i < part->handover_count; i++)
+        deliver_handover_store(apply, part, part->handovers[i], message.blob);
+    if (part->queue.count > 0) {
+        uint64_t id = queue_add(apply, call, &part->queue, message.blob, message.size);
+        if (apply->outcome->id == 0)
+            apply->outcome->id = id;
+    }
+    return uid;
+}
+
+static void deliver_store(struct apply *apply, struct delivery *delivery)
+{
+    struct range_list uids = {0};
+    uint32_t uid = 0;
+
+    for (size_t i = 0; i < delivery->part_count; i++) {
+        const struct deliver_part *part = &delivery->parts[i];
+        uint32_t made = part_uses(part) > 0 ? part_store(apply, delivery, part) : 0;
+        uid = made != 0 ? made : uid;
+    }
     if (delivery->count == 1) {
-        struct range_list uids = {0};
         range_add(apply->arena, &uids, uid, uid);
         apply->outcome->uids = uids.at;
         apply->outcome->n_uids = uids.count;
@@ -198,82 +181,20 @@ static void deliver_store(struct apply *apply, const Pr__Deliver *call,
 enum err apply_deliver(struct apply *apply)
 {
     const Pr__Deliver *call = apply->command->deliver;
-    struct blob_source source;
-    struct delivery delivery = {.count = 0};
+    const Pr__SendingLimits *limits =
+        apply_format(apply) >= FORMAT_ADDRESSES ? call->limits : NULL;
+    struct sending_record sending;
+    struct delivery delivery;
     enum err err;
 
-    if ((err = deliver_check(apply, call)) != ERR_OK ||
-        (err = blob_check(apply, call->body, &source)) != ERR_OK ||
-        (err = targets_check(apply, call, &delivery)) != ERR_OK)
+    parts_make(apply, call, &delivery);
+    if ((err = deliver_check(apply, call, &delivery)) != ERR_OK ||
+        (err = sending_check(apply, limits, &sending)) != ERR_OK ||
+        (err = deliver_targets_check(apply, &delivery)) != ERR_OK)
         return err;
-    if (delivery.count == 0 && call->n_handovers == 0)
+    if (!anybody_there(&delivery))
         return apply_refuse(apply, ERR_NOTFOUND, "no recipient's account is there any more");
-    deliver_store(apply, call, &source, &delivery);
-    return ERR_OK;
-}
-
-enum err apply_append(struct apply *apply)
-{
-    const Pr__Append *call = apply->command->append;
-    struct message_record message = {.flags = call->flags};
-    struct account account;
-    struct mailbox mailbox;
-    struct blob_source source;
-    struct keyword_set keywords;
-    struct range_list uids = {0};
-    uint32_t uid;
-    enum err err;
-
-    if ((err = account_mailbox(apply, call->account_id, call->mailbox_id, &account,
-                               &mailbox)) != ERR_OK ||
-        (err = flags_check(apply, call->flags)) != ERR_OK ||
-        (err = keyword_check(apply, &account, &mailbox, call->keywords, call->n_keywords, true,
-                             &keywords)) != ERR_OK ||
-        (err = blob_check(apply, call->body, &source)) != ERR_OK)
-        return err;
-    if (call->internal_zone < -INTERNAL_ZONE_MAX || call->internal_zone > INTERNAL_ZONE_MAX)
-        return apply_refuse(apply, ERR_INVALID, "a time zone of %d minutes",
-                            call->internal_zone);
-    if (!message_fits(&mailbox, 1))
-        return apply_refuse(apply, ERR_FULL, "the UIDs of the mailbox are used up");
-    if ((err = quota_check(apply, &account, call->quota, 1, call->body->size)) != ERR_OK ||
-        (err = scope_check(apply, &account, call->scopes, 1, call->body->size)) != ERR_OK)
-        return err;
-    scope_enrol(apply, &account, call->scopes);
-    account_make(apply->txn, &account);
-    message.flags |= keyword_make(apply, &account, &mailbox, &keywords);
-    message.blob = blob_make(apply, call->body, &source, 1);
-    message.size = call->body->size;
-    message.internal_s = call->internal_s;
-    message.internal_zone = (int16_t)call->internal_zone;
-    message.saved_s = (int64_t)(apply->command->time_ms / 1000);
-    email_id_set(&message, apply->group);
-    uid = message_store(apply, &account, &mailbox, message);
-    range_add(apply->arena, &uids, uid, uid);
-    apply->outcome->uids = uids.at;
-    apply->outcome->n_uids = uids.count;
-    apply->outcome->uid_validity = mailbox.record.uid_validity;
-    apply->outcome->modseq = mailbox.record.modseq;
-    return ERR_OK;
-}
-
-enum err apply_handover_done(struct apply *apply)
-{
-    struct key key;
-    struct bytes row;
-    struct bytes at =
-        key_number(&key, apply->group, apply->command->handover_done->handover_id);
-    ProtobufCAllocator allocator = arena_allocator(apply->arena);
-    Pr__HandoverRecord *record;
-
-    if (db_get(apply->txn, TABLE_HANDOVER, at, &row) != ERR_OK)
-        return ERR_OK; /* done before */
-    record = pr__handover_record__unpack(&allocator, row.len, row.at);
-    if (record == NULL) {
-        db_fail(apply->txn, ERR_MALFORMED);
-        return ERR_OK;
-    }
-    db_delete(apply->txn, TABLE_HANDOVER, at);
-    blob_release(apply, record->blob);
+    sending_store(apply, limits, &sending);
+    deliver_store(apply, &delivery);
     return ERR_OK;
 }

@@ -26,14 +26,18 @@ static const struct import_table {
     [PR__IMPORT_TABLE__IMPORT_DELETED] = {TABLE_DELETED, 8, 8},
     [PR__IMPORT_TABLE__IMPORT_CHANGE] = {TABLE_CHANGE, 12, 12},
     [PR__IMPORT_TABLE__IMPORT_EXPUNGED] = {TABLE_EXPUNGED, 16, 16},
+    [PR__IMPORT_TABLE__IMPORT_SENDING] = {TABLE_SENDING, 0, 0},
 };
 
-static const struct import_table *table_of(const Pr__ImportRow *row)
+/* NULL: none that this format knows. */
+static const struct import_table *table_of(const struct apply *apply, const Pr__ImportRow *row)
 {
     size_t number = (size_t)row->table;
 
     if (row->table <= PR__IMPORT_TABLE__IMPORT_NONE ||
-        number >= sizeof(import_tables) / sizeof(*import_tables))
+        number >= sizeof(import_tables) / sizeof(*import_tables) ||
+        (row->table == PR__IMPORT_TABLE__IMPORT_SENDING &&
+         apply_format(apply) < FORMAT_ADDRESSES))
         return NULL;
     return &import_tables[number];
 }
@@ -141,6 +145,7 @@ static bool value_valid(struct apply *apply, const Pr__ImportRow *row, bool own_
     struct account_record account;
     struct mailbox_record mailbox;
     struct change_record change;
+    struct sending_record sending;
     struct name_record name;
     struct bytes text;
     uint32_t uid;
@@ -166,6 +171,8 @@ static bool value_valid(struct apply *apply, const Pr__ImportRow *row, bool own_
         return change_decode(value, &change);
     case PR__IMPORT_TABLE__IMPORT_EXPUNGED:
         return expunged_row_decode(value, &message, &text) && blob_known(apply, message.blob);
+    case PR__IMPORT_TABLE__IMPORT_SENDING:
+        return sending_decode(value, &sending);
     default:
         return false;
     }
@@ -185,7 +192,7 @@ static enum err rows_check(struct apply *apply, const Pr__ImportRows *call)
                             IMPORT_ROWS_MAX);
     for (size_t i = 0; i < call->n_rows; i++) {
         const Pr__ImportRow *row = call->rows[i];
-        const struct import_table *table = table_of(row);
+        const struct import_table *table = table_of(apply, row);
         bool own_row = is_own_row(row);
 
         if (table == NULL || row->key.len < table->key_min || row->key.len > table->key_max ||
@@ -296,7 +303,7 @@ static void own_row_store(struct apply *apply, const Pr__ImportRow *from)
 static void row_store(struct apply *apply, const Pr__ImportRow *row,
                       struct moving_record *moving)
 {
-    enum db_table table = table_of(row)->table;
+    enum db_table table = table_of(apply, row)->table;
     struct key at;
     struct bytes key = key_of_account(
         &at, apply->group, apply->command->import_rows->account_id, bytes_of_field(row->key));

@@ -5,6 +5,7 @@
 #include "storage/machine/apply.h"
 #include "storage/machine/blob.h"
 #include "storage/machine/dedupe.h"
+#include "storage/machine/greylist.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
 
@@ -94,6 +95,8 @@ static const struct command {
      apply_sender_domain_put},
     {PR__COMMAND__CALL_ROLE_ACCOUNT_MAKE, IN_DIRECTORY, FORMAT_ADDRESSES,
      apply_role_account_make},
+    {PR__COMMAND__CALL_QUEUE_CHANGE, IN_MAIL, FORMAT_ADDRESSES, apply_queue_change},
+    {PR__COMMAND__CALL_GREYLIST_SEEN, IN_MAIL, FORMAT_ADDRESSES, apply_greylist_seen},
     {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_cancel},
 };
 
@@ -194,6 +197,7 @@ static void entry_apply(struct apply *apply, struct bytes entry, struct bytes *r
     }
     if (apply->record.doomed > 0)
         doom_step(apply);
+    greylist_step(apply);
 }
 
 void machine_apply(struct db_txn *txn, uint32_t group, uint64_t index, uint64_t term,

@@ -1,130 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/machine/record.h"
 
-#include <endian.h>
-
-#include "node/base/check.h"
+#include "storage/machine/record_row.h"
 #include "storage/schema/format.h"
-
-enum { VERSION = 1, VERSION_2 = 2, VERSION_3 = 3, VERSION_4 = 4 };
-
-static void record_begin(struct record *record)
-{
-    record->at[0] = VERSION;
-    record->len = 1;
-}
-
-static void put_bytes(struct record *record, const void *at, size_t len)
-{
-    CHECK(len <= sizeof(record->at) - record->len);
-    if (len > 0)
-        memcpy(record->at + record->len, at, len);
-    record->len += len;
-}
-
-static void put_u8(struct record *record, uint8_t number)
-{
-    put_bytes(record, &number, 1);
-}
-
-static void put_u16(struct record *record, uint16_t number)
-{
-    uint16_t big = htobe16(number);
-    put_bytes(record, &big, sizeof(big));
-}
-
-static void put_u32(struct record *record, uint32_t number)
-{
-    uint32_t big = htobe32(number);
-    put_bytes(record, &big, sizeof(big));
-}
-
-static void put_u64(struct record *record, uint64_t number)
-{
-    uint64_t big = htobe64(number);
-    put_bytes(record, &big, sizeof(big));
-}
-
-/* Reads from the front; what is not there reads as zero, and `short_row` is set. */
-struct reader {
-    struct bytes rest;
-    bool short_row;
-};
-
-/* A row of any version up to `newest`; row.at[0] says which. */
-static struct reader reader_begin_version(struct bytes row, uint8_t newest)
-{
-    struct reader reader = {row, row.len < 1 || row.at[0] < VERSION || row.at[0] > newest};
-
-    reader.rest = bytes_skip(row, 1);
-    return reader;
-}
-
-static struct reader reader_begin(struct bytes row)
-{
-    return reader_begin_version(row, VERSION);
-}
-
-static bool reader_done(const struct reader *reader)
-{
-    return !reader->short_row && reader->rest.len == 0;
-}
-
-static void get_bytes(struct reader *reader, void *to, size_t len)
-{
-    if (reader->rest.len < len) {
-        reader->short_row = true;
-        memset(to, 0, len);
-        return;
-    }
-    memcpy(to, reader->rest.at, len);
-    reader->rest = bytes_skip(reader->rest, len);
-}
-
-static uint8_t get_u8(struct reader *reader)
-{
-    uint8_t number;
-    get_bytes(reader, &number, 1);
-    return number;
-}
-
-static bool get_bool(struct reader *reader)
-{
-    return get_u8(reader) != 0;
-}
-
-static uint16_t get_u16(struct reader *reader)
-{
-    uint16_t big;
-    get_bytes(reader, &big, sizeof(big));
-    return be16toh(big);
-}
-
-static uint32_t get_u32(struct reader *reader)
-{
-    uint32_t big;
-    get_bytes(reader, &big, sizeof(big));
-    return be32toh(big);
-}
-
-static uint64_t get_u64(struct reader *reader)
-{
-    uint64_t big;
-    get_bytes(reader, &big, sizeof(big));
-    return be64toh(big);
-}
 
 struct bytes record_bytes(const struct record *record)
 {
     return bytes_from(record->at, record->len);
 }
 
-/* Version 2 has the format; a group of the first format keeps the row that release wrote. */
+static bool group_has_queue(const struct group_record *group)
+{
+    return group->queue_ids != 0 || group->greylist != 0 || group->greylist_due_ms != 0;
+}
+
+/* Version 2 has the format, version 3 the clock, version 4 the queue and the greylist. A row is
+ * written in the oldest version that can hold it, so that a group of an older format keeps the
+ * row that its release wrote. */
 void group_encode(const struct group_record *group, struct record *record)
 {
     record_begin(record);
     if (group->format > FORMAT_FIRST)
-        record->at[0] = group->seen_ms != 0 ? VERSION_3 : VERSION_2;
+        record->at[0] = group_has_queue(group) ? VERSION_4
+                        : group->seen_ms != 0  ? VERSION_3
+                                               : VERSION_2;
     put_u64(record, group->applied);
     put_u64(record, group->term);
     put_u64(record, group->blobs);
@@ -133,15 +32,22 @@ void group_encode(const struct group_record *group, struct record *record)
     put_u64(record, group->doomed);
     if (group->format > FORMAT_FIRST)
         put_u8(record, group->format);
-    if (record->at[0] == VERSION_3) {
+    if (record->at[0] >= VERSION_3) {
         put_u64(record, group->clock_ms);
         put_u64(record, group->seen_ms);
+    }
+    if (record->at[0] == VERSION_4) {
+        put_u64(record, group->queue_ids);
+        put_u64(record, group->queue);
+        put_u64(record, group->queue_held);
+        put_u64(record, group->greylist);
+        put_u64(record, group->greylist_due_ms);
     }
 }
 
 bool group_decode(struct bytes row, struct group_record *group)
 {
-    struct reader reader = reader_begin_version(row, VERSION_3);
+    struct reader reader = reader_begin_version(row, VERSION_4);
     uint8_t version = row.len > 0 ? row.at[0] : 0;
 
     group->applied = get_u64(&reader);
@@ -153,6 +59,11 @@ bool group_decode(struct bytes row, struct group_record *group)
     group->format = version >= VERSION_2 ? get_u8(&reader) : FORMAT_FIRST;
     group->clock_ms = version >= VERSION_3 ? get_u64(&reader) : 0;
     group->seen_ms = version >= VERSION_3 ? get_u64(&reader) : 0;
+    group->queue_ids = version >= VERSION_4 ? get_u64(&reader) : 0;
+    group->queue = version >= VERSION_4 ? get_u64(&reader) : 0;
+    group->queue_held = version >= VERSION_4 ? get_u64(&reader) : 0;
+    group->greylist = version >= VERSION_4 ? get_u64(&reader) : 0;
+    group->greylist_due_ms = version >= VERSION_4 ? get_u64(&reader) : 0;
     return reader_done(&reader);
 }
 

@@ -29,6 +29,12 @@ struct group_record {
     uint8_t format;     /* storage/schema/format.h; 0: the first */
     uint64_t clock_ms;  /* from format 3 on: apply.h */
     uint64_t seen_ms;   /* the latest time of a command */
+    /* From format 4 on. */
+    uint64_t queue_ids;       /* the last id of the queue given out */
+    uint64_t queue;           /* how many messages lie there, */
+    uint64_t queue_held;      /* and how many of them are held */
+    uint64_t greylist;        /* keys known */
+    uint64_t greylist_due_ms; /* none of them is forgotten before that */
 };
 
 /* Whether an account is in this group. What is not HERE takes no command. */
@@ -152,6 +158,24 @@ struct scope_record {
     uint64_t version;
 };
 
+/* What an account has sent, in slots of five minutes and of hours by the group's clock; the
+ * newest is in front (sending.h). */
+enum { SENDING_HOUR_SLOTS = 13, SENDING_DAY_SLOTS = 25 };
+struct sending_record {
+    uint64_t slot; /* number of the newest five minutes since 1970 */
+    uint32_t hour[SENDING_HOUR_SLOTS];
+    uint32_t day[SENDING_DAY_SLOTS];
+};
+
+/* A key that was seen (greylist.h), by the group's clock. */
+struct greylist_record {
+    bool passed;
+    uint64_t first_ms;
+    uint64_t seen_ms; /* last */
+    uint64_t expires_ms;
+    uint64_t indexed_ms; /* the time of its row in the order of expiry; not after expires_ms */
+};
+
 struct bytes record_bytes(const struct record *record);
 
 void group_encode(const struct group_record *group, struct record *record);
@@ -184,5 +208,10 @@ bool change_decode(struct bytes row, struct change_record *change);
 /* A uid_range row's value: the last uid. */
 void uid_encode(uint32_t uid, struct record *record);
 bool uid_decode(struct bytes row, uint32_t *uid);
+/* sending.c, greylist.c */
+void sending_encode(const struct sending_record *sending, struct record *record);
+bool sending_decode(struct bytes row, struct sending_record *sending);
+void greylist_encode(const struct greylist_record *greylist, struct record *record);
+bool greylist_decode(struct bytes row, struct greylist_record *greylist);
 
 #endif

@@ -22,6 +22,30 @@ uint64_t request_id_time_ms(const struct request_id *id)
     return wall_ms;
 }
 
+/* Each step can be undone, so that ids which differ stay different. */
+static uint64_t mix(uint64_t number)
+{
+    number = (number ^ number >> 30) * 0xbf58476d1ce4e5b9u;
+    number = (number ^ number >> 27) * 0x94d049bb133111ebu;
+    return number ^ number >> 31;
+}
+
+struct request_id request_id_of_part(const struct request_id *id, uint32_t part)
+{
+    struct request_id made = *id;
+    uint8_t *end = made.bytes + REQUEST_ID_SIZE;
+    uint64_t number = 0;
+
+    if (part == 0)
+        return made;
+    for (unsigned i = 8; i > 0; i--)
+        number = number << 8 | *(end - i);
+    number = mix(number + part * 0x9e3779b97f4a7c15u);
+    for (unsigned i = 1; i <= 8; i++, number >>= 8)
+        *(end - i) = (uint8_t)number;
+    return made;
+}
+
 void request_id_format(const struct request_id *id, char text[REQUEST_ID_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -20,6 +20,13 @@ enum { REQUEST_ID_TEXT_SIZE = 27 }; /* 26 characters and a NUL */
 struct request_id request_id_make(uint64_t wall_ms, const uint8_t random[10]);
 uint64_t request_id_time_ms(const struct request_id *id);
 
+/*
+ * The id under which part `part` of a delivery is handed over to another group: the id itself
+ * for part 0, and for each other one an id of the same time that follows from the two. Part n
+ * of no two deliveries has the same one.
+ */
+struct request_id request_id_of_part(const struct request_id *id, uint32_t part);
+
 /* Crockford's base 32 in lower case: sorts like the bytes, and can be read out over a
  * telephone. */
 void request_id_format(const struct request_id *id, char text[REQUEST_ID_TEXT_SIZE]);

@@ -28,6 +28,7 @@ static const struct copied_table {
     {TABLE_DELETED, PR__IMPORT_TABLE__IMPORT_DELETED},
     {TABLE_CHANGE, PR__IMPORT_TABLE__IMPORT_CHANGE},
     {TABLE_EXPUNGED, PR__IMPORT_TABLE__IMPORT_EXPUNGED},
+    {TABLE_SENDING, PR__IMPORT_TABLE__IMPORT_SENDING},
     {TABLE_MAILBOX, PR__IMPORT_TABLE__IMPORT_MAILBOX},
 };
 enum { TABLES = sizeof(copied_tables) / sizeof(*copied_tables) };
