@@ -23,11 +23,12 @@ enum firewall_event {
     FIREWALL_MESSAGE = 2,           /* a message begins: MAIL was taken */
     FIREWALL_RECIPIENT = 3,         /* RCPT named somebody who exists */
     FIREWALL_RECIPIENT_UNKNOWN = 4, /* RCPT named nobody here */
-    FIREWALL_NULL_SENDER = 5,       /* RCPT in a message from <>; account: the recipient's */
-    FIREWALL_LOGIN = 6,             /* succeeded; account */
-    FIREWALL_LOGIN_FAILED = 7,      /* account (of an unknown name too); secret, or 0 */
-    FIREWALL_PROTOCOL_ERROR = 8,    /* a command that no client of good will sends */
-    FIREWALL_EARLY_TALK = 9,        /* bytes before the greeting, or before their turn */
+    FIREWALL_NULL_SENDER =
+        5,              /* after one of both, in a message from <>; account: the recipient's */
+    FIREWALL_LOGIN = 6, /* succeeded; account */
+    FIREWALL_LOGIN_FAILED = 7,   /* account (of an unknown name too); secret, or 0 */
+    FIREWALL_PROTOCOL_ERROR = 8, /* a command that no client of good will sends */
+    FIREWALL_EARLY_TALK = 9,     /* bytes before the greeting, or before their turn */
     FIREWALL_FLOOD = 10, /* made by firewall.h itself: a local rule banned the address */
     FIREWALL_EVENT_COUNT
 };

@@ -84,8 +84,10 @@ struct firewall_conn {
     uint32_t slot[4];       /* by address, net, network, account */
     uint32_t generation[4]; /* of that slot; 0: not counted there */
     uint8_t service;
-    uint8_t kind; /* what the list says of it, enum firewall_entry_kind or 0 */
-    uint8_t rule; /* of the list's ban */
+    uint8_t kind;   /* what the list says of it, enum firewall_entry_kind or 0 */
+    uint8_t action; /* DEFER or REFUSE once it was refused; what follows is not counted */
+    uint8_t rule;   /* the reason */
+    bool is_counted;
     bool is_delayed;
 };
 
@@ -134,11 +136,12 @@ struct firewall_counts { /* since the start */
     uint64_t evicted;   /* entries that made room for others */
     uint64_t dropped;   /* records that found no room in the batch */
 };
-const struct firewall_counts *firewall_counts(const struct firewall *firewall);
+/* Valid until the next call on the firewall. */
+const struct firewall_counts *firewall_counts(struct firewall *firewall);
 
 /* In words, a line each: what the list has of the address, and each rule that has counted it
  * (also its net and network), with counter and limit. */
-void firewall_explain(const struct firewall *firewall, const struct firewall_address *address,
+void firewall_explain(struct firewall *firewall, const struct firewall_address *address,
                       struct firewall_now now, struct buffer *text);
 
 #endif

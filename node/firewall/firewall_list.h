@@ -8,8 +8,9 @@
 
 /*
  * The allow, deny and ban entries of the directory, made once and then only read; a new list
- * takes the place of the old one as a whole. 40 bytes an entry of a prefix, 28 of a network,
- * notes apart (equal notes are kept once in a row).
+ * takes the place of the old one as a whole. 40 bytes an entry of a prefix, 24 of a network,
+ * notes apart (equal notes in a row are kept once).
+ * Of entries that are equal in place, kind and scope, the one that lasts longest is kept.
  *
  * Which entry decides about an address, in this order:
  * 1. ALLOW and DENY are the operator's: the longest prefix wins, networks are shorter than any

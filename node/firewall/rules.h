@@ -30,7 +30,7 @@ enum firewall_counted {
     FIREWALL_COMMANDS,
     FIREWALL_MESSAGES,
     FIREWALL_RECIPIENTS,
-    FIREWALL_UNKNOWNS,  /* recipients that do not exist; good ones: those that do */
+    FIREWALL_UNKNOWNS,  /* recipients that do not exist; good ones: all others */
     FIREWALL_NULLS,     /* recipients of messages from <>; good ones: other recipients */
     FIREWALL_FAILURES,  /* failed log-ins, each one */
     FIREWALL_GUESSES,   /* failed log-ins with a secret that this address has not tried at this
@@ -42,6 +42,7 @@ enum firewall_counted {
     FIREWALL_ERRORS,    /* of protocol */
     FIREWALL_EARLY,     /* early talks */
     FIREWALL_FLOODS,    /* local bans, by any process */
+    FIREWALL_ARRIVALS,  /* different addresses that logged in to an account */
     FIREWALL_BANS,      /* addresses that the cluster banned */
     FIREWALL_COUNTED_COUNT
 };
@@ -57,7 +58,8 @@ enum firewall_action {
                         that process; of the cluster: proposed to the directory, escalating */
 };
 
-/* Stable numbers, since bans in the directory name their rule: add at the end only. */
+/* Stable numbers, since bans in the directory name their rule: add at the end of a half only.
+ */
 enum firewall_rule_id {
     FIREWALL_NO_RULE,
     /* of a process */
@@ -86,8 +88,9 @@ enum firewall_rule_id {
     FIREWALL_ADDRESS_ERRORS,
     FIREWALL_ADDRESS_ERROR_FLOOD,
     FIREWALL_ADDRESS_EARLY,
-    /* of the cluster */
-    FIREWALL_CLUSTER_GUESSES,
+    /* of the cluster; the numbers before are kept for more of a process */
+    FIREWALL_CLUSTER_FIRST = 64,
+    FIREWALL_CLUSTER_GUESSES = FIREWALL_CLUSTER_FIRST,
     FIREWALL_CLUSTER_GUESSES_SLOW,
     FIREWALL_CLUSTER_SPRAY,
     FIREWALL_CLUSTER_NET_GUESSES,
@@ -101,6 +104,7 @@ enum firewall_rule_id {
     FIREWALL_CLUSTER_EARLY,
     FIREWALL_CLUSTER_ERRORS,
     FIREWALL_CLUSTER_FLOODS,
+    FIREWALL_CLUSTER_ACCOUNT_ROAMING,
     FIREWALL_RULE_COUNT
 };
 
@@ -116,12 +120,15 @@ struct firewall_rule {
         share_percent; /* strikes only if so much of good and bad together is bad; 0: always */
     uint32_t delay_ms; /* DELAY */
     uint32_t ban_s;    /* BAN of a process; the cluster's bans go by the ladder of tally.h */
-    unsigned scope;    /* enum firewall_service bits: where it counts, and what a ban shuts */
+    unsigned
+        scope; /* BAN: the enum firewall_service bits that it shuts; 0: those of the cause */
     const char *reply; /* for the client, one line of ASCII, no code in front */
     const char *help;  /* for the operator: what it counts and why */
 };
 
-/* A constant. `id` is 1..FIREWALL_RULE_COUNT - 1. */
+/* Not every number below FIREWALL_RULE_COUNT is a rule. */
+bool firewall_rule_exists(unsigned id);
+/* A constant. `id` must exist. */
 const struct firewall_rule *firewall_rule(enum firewall_rule_id id);
 /* By name; FIREWALL_NO_RULE if there is none. */
 enum firewall_rule_id firewall_rule_find(struct bytes name);
@@ -140,7 +147,7 @@ struct firewall_settings {
 };
 
 #define FIREWALL_LIMIT_MAX 10000000u
-#define FIREWALL_WINDOW_MAX_S (30u * 86400)
+#define FIREWALL_WINDOW_MAX_S (7u * 86400)
 
 void firewall_settings_init(struct firewall_settings *settings);
 /* Whether each number is within its range. Settings from outside are asked before they are

@@ -124,7 +124,8 @@ struct firewall_tally_counts { /* since the start */
         bans_withheld; /* of nets and networks, where too many have credit or log in well */
     uint64_t evicted;
 };
-const struct firewall_tally_counts *firewall_tally_counts(const struct firewall_tally *tally);
+/* Valid until the next call on the tally. */
+const struct firewall_tally_counts *firewall_tally_counts(struct firewall_tally *tally);
 
 /* In words, a line each: credit, bans past and present, and each rule that has counted the
  * address (also its net and network), with counter and limit. `network` may be 0. */
