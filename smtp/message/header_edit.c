@@ -37,6 +37,7 @@ struct smtp_header_edit {
     bool is_cut;     /* `value` is not all of it */
     bool is_inside;  /* the last byte put out ended no line */
     uint8_t last_byte;
+    uint8_t last_put;
     const struct header_row *row; /* of the open field, or NULL */
     size_t size;
     unsigned lines;
@@ -87,8 +88,10 @@ static void put(struct smtp_header_edit *edit, struct bytes text, struct buffer 
 {
     if (text.len == 0)
         return;
+    uint8_t before = text.len > 1 ? text.at[text.len - 2] : edit->last_put;
     buffer_add(output, text);
-    edit->is_inside = text.at[text.len - 1] != '\n';
+    edit->last_put = text.at[text.len - 1];
+    edit->is_inside = edit->last_put != '\n' || before != '\r';
 }
 
 static void put_held(struct smtp_header_edit *edit, struct buffer *output)
@@ -127,6 +130,12 @@ static void settle_results(struct smtp_header_edit *edit, struct buffer *output)
 
 static void end_field(struct smtp_header_edit *edit, struct buffer *output)
 {
+    struct bytes value = buffer_bytes(&edit->value);
+
+    /* The last CRLF is no part of the value. */
+    if (!edit->is_cut && value.len >= 2 && value.at[value.len - 1] == '\n' &&
+        value.at[value.len - 2] == '\r')
+        buffer_truncate(&edit->value, value.len - 2);
     if (edit->is_held)
         settle_results(edit, output);
     if (edit->row != NULL)

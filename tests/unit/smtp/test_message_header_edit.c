@@ -63,6 +63,8 @@ static const struct row {
      "Subject: a\r\nFrom: a@b\r\n" ADDED},
     {"missing fields, cut line left out", SUBMISSION, SMTP_FAULT_UNENDED,
      "From: a@b\r\nBcc: a@b", "From: a@b\r\n" ADDED},
+    {"missing fields behind a bare lf", SUBMISSION, SMTP_FAULT_UNENDED | SMTP_FAULT_CONTROL,
+     "From: a@b\r\nX: y\n", "From: a@b\r\nX: y\n\r\n" ADDED},
     {"date is there", SUBMISSION, 0, "From: a@b\r\ndate:x\r\n\r\n",
      "From: a@b\r\ndate:x\r\nMessage-ID: <1@us.example>\r\n\r\n"},
     {"trace of others in a submission", SUBMISSION, 0,
