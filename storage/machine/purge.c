@@ -8,7 +8,8 @@
 /* Messages go first, since their bodies must be released; then whatever begins with the
  * account. */
 static const enum db_table account_tables[] = {
-    TABLE_CHANGE, TABLE_UID_RANGE, TABLE_DELETED, TABLE_KEYWORD, TABLE_MAILBOX_NAME, TABLE_SENDING,
+    TABLE_CHANGE,  TABLE_UID_RANGE,    TABLE_DELETED,
+    TABLE_KEYWORD, TABLE_MAILBOX_NAME, TABLE_SENDING,
 };
 
 static void tombstone_put(struct apply *apply, struct account *account)
