@@ -37,11 +37,3 @@ def memory_kb(pids):
                 found["private_kb"] += int(value)
     return found
 
-
-def socket_memory_kb():
-    """What the kernel holds for the TCP connections of the whole machine."""
-    for line in pathlib.Path("/proc/net/sockstat").read_text().splitlines():
-        if line.startswith("TCP:"):
-            words = line.split()
-            return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-    return 0
