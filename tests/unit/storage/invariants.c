@@ -11,6 +11,7 @@
 #include "storage/machine/account.h"
 #include "storage/machine/blob.h"
 #include "storage/machine/expunged.h"
+#include "storage/query/queue.h"
 #include "storage/query/scopes.h"
 #include "tests/unit/storage/lab.h"
 
@@ -243,7 +244,7 @@ static void account_check(struct db_txn *txn, const struct account *account)
     CHECK(names == account->record.names);
 }
 
-/* How many messages and hand-overs use a blob. */
+/* How many messages, hand-overs and messages in the queue use a blob. */
 static uint64_t references_count(struct db_txn *txn, uint32_t group, uint64_t blob)
 {
     struct rows rows;
@@ -275,6 +276,13 @@ static uint64_t references_count(struct db_txn *txn, uint32_t group, uint64_t bl
         CHECK(record != NULL);
         count += record->blob == blob;
         pr__handover_record__free_unpacked(record, NULL);
+    }
+    rows_begin(&rows, txn, TABLE_QUEUE, key_group(&key, group));
+    while (rows_next(&rows)) {
+        Pr__QueueRecord *record = pr__queue_record__unpack(NULL, rows.row.len, rows.row.at);
+        CHECK(record != NULL);
+        count += record->blob == blob;
+        pr__queue_record__free_unpacked(record, NULL);
     }
     return count;
 }
@@ -338,6 +346,15 @@ static void scopes_check(struct db_txn *txn, uint32_t group)
     CHECK(difference.different == 0);
 }
 
+/* Queue and greylist, counted again. */
+static void queue_check(struct db_txn *txn, uint32_t group)
+{
+    struct queue_recount recount;
+
+    CHECK(query_queue_recount(txn, group, &recount) == ERR_OK);
+    CHECK(recount.wrong == 0);
+}
+
 void lab_invariants(struct lab *lab, uint32_t group)
 {
     struct db_txn *txn = lab->txn != NULL ? lab->txn : db_read_begin(lab->db);
@@ -361,6 +378,7 @@ void lab_invariants(struct lab *lab, uint32_t group)
     }
     blobs_check(txn, group);
     scopes_check(txn, group);
+    queue_check(txn, group);
     CHECK(db_error(txn) == ERR_OK);
     if (lab->txn == NULL)
         CHECK(db_commit(&txn) == ERR_OK);
