@@ -107,3 +107,8 @@ unit_test(storage/service cluster_init ${service_world} storage/service/cluster.
           storage/service/identity.c storage/service/cluster_folder.c
           node/runtime/tls_make.c node/runtime/tls_pem.c
           USES pr_storage_query pr_storage_machine pr_raft PkgConfig::OPENSSL PkgConfig::SODIUM)
+set(auth_lab SOURCES tests/unit/storage/auth/auth_lab.c
+    USES pr_auth PkgConfig::GSASL PkgConfig::SODIUM PkgConfig::OPENSSL)
+unit_test(storage/auth plain ${auth_lab})
+unit_test(storage/auth scram_vectors ${auth_lab})
+unit_test(storage/auth totp USES pr_auth)
