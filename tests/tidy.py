@@ -29,6 +29,8 @@ HOMES = {
     "nng/": {"node/runtime", "raft"},
     "openssl/": {"node/runtime", "storage/auth"},
     "confuse.h": {"node/runtime"},
+    "unbound.h": {"node/runtime"},
+    "libloc/": {"node/runtime"},
     "zstd.h": {"storage/client", "storage/query"},
     "sodium.h": {"storage/auth", "storage/service", "storage/client", "storage/machine", "storage/query", "storage/transfer",
                  "node/mail"},

@@ -77,7 +77,7 @@ struct dns_answer {
     bool secure;        /* validated; with NODATA and NXDOMAIN: the absence is proven */
     uint32_t ttl_s;     /* 0 with trouble */
     const char *name;   /* that was asked for */
-    const char *target; /* where CNAMEs led; else `name` */
+    const char *target; /* where CNAMEs led; else the name itself, in lower case */
     const char *reason; /* of BOGUS and some SERVFAIL, for the log; else "" */
     const struct dns_record
         *records; /* MX by preference; records that are malformed are left out */

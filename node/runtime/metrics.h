@@ -16,6 +16,13 @@
     X(PROXY_HEADERS_REFUSED, "proxy_headers_refused_total",                                    \
       "connections from proxies that did not say who the client is")                           \
     X(CONNECTIONS_OPEN, "connections_open", "connections open now")                            \
+    X(DNS_QUERIES, "dns_queries_total", "names that were asked for")                           \
+    X(DNS_JOINED, "dns_joined_total", "of these, while the same was under way already")        \
+    X(DNS_SERVFAILS, "dns_servfails_total", "questions that nobody could answer")              \
+    X(DNS_TIMEOUTS, "dns_timeouts_total", "names without an answer in time")                   \
+    X(DNS_BOGUS, "dns_bogus_total", "answers whose signatures do not fit")                     \
+    X(DNS_REFUSED, "dns_refused_total", "names not asked for, too many were under way")        \
+    X(DNS_OUTSTANDING, "dns_outstanding", "questions under way")                               \
     X(MEMORY_USED, "memory_used_bytes", "memory that belongs to this process alone")           \
     X(MEMORY_OVER, "memory_over_budget", "1: no new mail is taken for want of memory")         \
     X(SMTP_MESSAGES_ACCEPTED, "smtp_messages_accepted_total", "messages answered with 250")    \
