@@ -1,4 +1,4 @@
-add_library(smtp_play STATIC unit/smtp/play.c)
+add_library(smtp_play STATIC unit/smtp/play.c unit/smtp/play_auth.c)
 target_link_libraries(smtp_play PUBLIC pr_smtp PkgConfig::CMOCKA)
 target_include_directories(smtp_play PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 
@@ -7,6 +7,8 @@ unit_test(smtp attacks USES smtp_play)
 unit_test(smtp arguments USES smtp_play)
 unit_test(smtp chunks USES smtp_play)
 unit_test(smtp parameters USES smtp_play)
+unit_test(smtp auth USES smtp_play)
+unit_test(smtp policy USES smtp_play)
 unit_test(smtp trace USES pr_smtp)
 fuzz_target(smtp_session USES pr_smtp)
 

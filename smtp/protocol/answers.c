@@ -2,30 +2,80 @@
 #include "node/base/check.h"
 #include "smtp/protocol/session_state.h"
 
-/* What the driver answers to BEGIN and COMMIT; RESOLVE is in recipient.c. */
+/* What the driver answers; RESOLVE is in recipient.c, AUTH in auth.c. */
 
-static bool takes_answer(struct smtp_session *session, enum smtp_state state, uint64_t ticket)
+bool smtp_session_takes_answer(struct smtp_session *session, enum smtp_state state,
+                               uint64_t ticket)
 {
     smtp_session_drop_lent(session);
-    if (session->state != state || session->ticket_pending || ticket != session->ticket)
+    if (session->state != state || session->ticket == 0 || session->ticket_pending ||
+        ticket != session->ticket)
         return false;
     session->ticket = 0;
     return true;
 }
 
+void smtp_session_allowed(struct smtp_session *session, uint64_t ticket)
+{
+    if (smtp_session_takes_answer(session, SMTP_STATE_GREET, ticket)) {
+        smtp_session_greet(session);
+    } else if (smtp_session_takes_answer(session, SMTP_STATE_SENDER, ticket)) {
+        smtp_session_move(session, SMTP_STATE_MAIL);
+        smtp_session_reply(session, SMTP_REPLY_SENDER_OK);
+    }
+}
+
+static void refuse_begin(struct smtp_session *session, const struct smtp_verdict *verdict)
+{
+    bool last = session->chunk.active && session->chunk.last;
+
+    session->chunks_failed = session->chunk.active && !last;
+    smtp_session_finish(session, verdict, last);
+}
+
+static void refuse(struct smtp_session *session, struct smtp_verdict *verdict)
+{
+    switch (session->state) {
+    case SMTP_STATE_GREET:
+        verdict->flags |= SMTP_REPLY_CLOSE;
+        smtp_session_say(session, verdict);
+        break;
+    case SMTP_STATE_AUTH:
+        smtp_auth_end(session, verdict);
+        break;
+    case SMTP_STATE_BEGIN:
+        refuse_begin(session, verdict);
+        break;
+    default:
+        smtp_session_finish(session, verdict, session->state == SMTP_STATE_COMMIT);
+        break;
+    }
+}
+
+void smtp_session_refused(struct smtp_session *session, uint64_t ticket,
+                          const struct smtp_refusal *refusal)
+{
+    struct buffer line = BUFFER_EMPTY;
+    struct smtp_verdict verdict = smtp_refusal_verdict(refusal, session->trace_id, &line);
+
+    smtp_session_drop_lent(session);
+    if (!smtp_recipient_answer(session, ticket, &verdict, 0) &&
+        smtp_session_takes_answer(session, session->state, ticket))
+        refuse(session, &verdict);
+    buffer_fini(&line);
+}
+
 void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err result,
                         const char *trace_id)
 {
-    if (!takes_answer(session, SMTP_STATE_BEGIN, ticket))
+    if (!smtp_session_takes_answer(session, SMTP_STATE_BEGIN, ticket))
         return;
     size_t len = strlen(trace_id);
     CHECK(len < sizeof(session->trace_id));
     memcpy(session->trace_id, trace_id, len + 1);
     if (result != ERR_OK) {
         const struct smtp_verdict verdict = {.reply = smtp_reply_of_commit(result)};
-        bool last = session->chunk.active && session->chunk.last;
-        session->chunks_failed = session->chunk.active && !last;
-        smtp_session_finish(session, &verdict, last);
+        refuse_begin(session, &verdict);
         return;
     }
     session->body_open = true;
@@ -53,7 +103,7 @@ static void close_without_reply(struct smtp_session *session)
 
 void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result)
 {
-    if (!takes_answer(session, SMTP_STATE_COMMIT, ticket))
+    if (!smtp_session_takes_answer(session, SMTP_STATE_COMMIT, ticket))
         return;
     const struct smtp_verdict verdict = {.reply = smtp_reply_of_commit(result)};
     if (result == ERR_UNKNOWN)

@@ -46,7 +46,7 @@ static void end_chunk(struct smtp_session *session)
         session->chunks_failed = !last;
         smtp_session_finish(session, &verdict, last);
     } else if (last) {
-        smtp_session_commit(session);
+        smtp_session_ask(session, SMTP_STATE_COMMIT);
     } else {
         smtp_session_move(session, SMTP_STATE_CHUNKS);
         smtp_session_reply(session, SMTP_REPLY_CHUNK_OK);
@@ -86,7 +86,8 @@ void smtp_command_bdat(struct smtp_session *session, struct bytes args)
         smtp_session_reply(session, SMTP_REPLY_CHUNK_SYNTAX);
     } else if (session->state == SMTP_STATE_RCPT) {
         session->chunk = chunk;
-        smtp_session_begin(session);
+        session->trace_id[0] = '\0';
+        smtp_session_ask(session, SMTP_STATE_BEGIN);
     } else if (session->state == SMTP_STATE_CHUNKS) {
         session->chunk = chunk;
         smtp_session_move(session, SMTP_STATE_CHUNK);

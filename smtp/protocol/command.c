@@ -14,10 +14,12 @@ enum {
 static void command_data(struct smtp_session *session, struct bytes args)
 {
     (void)args;
-    if (session->envelope.body_binary)
+    if (session->envelope.body_binary) {
         smtp_session_reply(session, SMTP_REPLY_BINARY_DATA);
-    else
-        smtp_session_begin(session);
+        return;
+    }
+    session->trace_id[0] = '\0';
+    smtp_session_ask(session, SMTP_STATE_BEGIN);
 }
 
 static void command_rset(struct smtp_session *session, struct bytes args)
@@ -116,7 +118,8 @@ static const struct command {
     {BYTES_INIT("EXPN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
     {BYTES_INIT("ETRN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
     {BYTES_INIT("TURN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
-    {BYTES_INIT("AUTH"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
+    {BYTES_INIT("AUTH"), FOR(SUBMISSION), IN(READY), SMTP_AUTH_LINE_SIZE_MAX, 0,
+     smtp_command_auth},
     {BYTES_INIT("GET"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
     {BYTES_INIT("POST"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
     {BYTES_INIT("PUT"), ALL, ANY, SIZE_MAX_LONG, 0, command_http},
@@ -156,7 +159,7 @@ enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session)
 static enum smtp_reply bad_sequence(const struct smtp_session *session,
                                     const struct command *command)
 {
-    /* MAIL and STARTTLS come too late, everything else too early. */
+    /* MAIL, AUTH and STARTTLS come too late, everything else too early. */
     bool late = command->allowed == IN(READY);
     bool in_transaction = (IN(MAIL) | IN(RCPT)) & SMTP_IN(session->state);
 
@@ -186,7 +189,7 @@ static bool has_controls(struct bytes line)
  * Only CR LF ends a line. A client that sends anything else does not agree with us on what its
  * commands are; often it is a program that was tricked into speaking to us.
  */
-static bool take_cr(struct bytes *line)
+bool smtp_command_take_cr(struct bytes *line)
 {
     bool fine = bytes_find(*line, '\r') + 1 == line->len;
     line->len -= fine;
@@ -219,7 +222,7 @@ static enum smtp_reply judge(const struct smtp_session *session, const struct co
 
 bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line)
 {
-    if (!take_cr(&line))
+    if (!smtp_command_take_cr(&line))
         return true;
     const struct command *command = find(line);
     return command == NULL || !(command->flags & PIPELINED) || smtp_recipient_full(session) ||
@@ -228,7 +231,7 @@ bool smtp_command_must_wait(const struct smtp_session *session, struct bytes lin
 
 void smtp_command_run(struct smtp_session *session, struct bytes line, bool early)
 {
-    if (!take_cr(&line)) {
+    if (!smtp_command_take_cr(&line)) {
         smtp_session_reply(session, SMTP_REPLY_LINE_BARE);
         return;
     }

@@ -60,6 +60,16 @@ static void write_size(const struct smtp_session *session, struct buffer *line)
     buffer_printf(line, " %llu", (unsigned long long)session->config->message_size_max);
 }
 
+static bool auth_offered(const struct smtp_session *session)
+{
+    return smtp_auth_offered(session)[0] != '\0';
+}
+
+static void write_auth(const struct smtp_session *session, struct buffer *line)
+{
+    buffer_printf(line, " %s", smtp_auth_offered(session));
+}
+
 /* In the order in which they are written. */
 static const struct extension {
     const char *keyword;
@@ -67,10 +77,15 @@ static const struct extension {
     /* Appends " value"; NULL: there is none. */
     void (*write)(const struct smtp_session *session, struct buffer *line);
 } extensions[] = {
-    {"PIPELINING", always, NULL},         {"SIZE", always, write_size},
-    {"STARTTLS", tls_offered, NULL},      {"ENHANCEDSTATUSCODES", always, NULL},
-    {"8BITMIME", always, NULL},           {"CHUNKING", always, NULL},
-    {"BINARYMIME", binary_offered, NULL}, {"DSN", dsn_offered, NULL},
+    {"PIPELINING", always, NULL},
+    {"SIZE", always, write_size},
+    {"STARTTLS", tls_offered, NULL},
+    {"AUTH", auth_offered, write_auth},
+    {"ENHANCEDSTATUSCODES", always, NULL},
+    {"8BITMIME", always, NULL},
+    {"CHUNKING", always, NULL},
+    {"BINARYMIME", binary_offered, NULL},
+    {"DSN", dsn_offered, NULL},
     {"SMTPUTF8", utf8_offered, NULL},
 
 };

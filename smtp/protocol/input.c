@@ -5,6 +5,21 @@
 
 #define IN(state) SMTP_IN(SMTP_STATE_##state)
 
+static void take_auth_line(struct smtp_session *session, struct bytes line,
+                           enum smtp_reply refusal)
+{
+    const struct smtp_verdict too_long = {.reply = SMTP_REPLY_AUTH_LINE};
+
+    if (refusal == SMTP_REPLY_LINE_TOO_LONG)
+        smtp_auth_end(session, &too_long);
+    else if (refusal != SMTP_REPLY_OK)
+        smtp_session_reply(session, refusal);
+    else if (!smtp_command_take_cr(&line))
+        smtp_session_reply(session, SMTP_REPLY_LINE_BARE);
+    else
+        smtp_auth_line(session, line);
+}
+
 /*
  * A line has ended: what stands before its LF, or the reply it gets if that is clear already.
  * While look-ups are under way it has to wait, unless it is one more RCPT.
@@ -17,8 +32,10 @@ static void take_line(struct smtp_session *session, struct bytes line, enum smtp
         session->held = true;
         session->held_refusal = refusal;
         session->held_early = early;
-        buffer_clear(&session->line);
-        buffer_add(&session->line, line);
+        smtp_secret_fini(&session->line);
+        smtp_secret_add(&session->line, line);
+    } else if (session->state == SMTP_STATE_AUTH) {
+        take_auth_line(session, line, refusal);
     } else if (refusal != SMTP_REPLY_OK) {
         smtp_session_reply(session, refusal);
     } else {
@@ -35,7 +52,7 @@ void smtp_session_run_held(struct smtp_session *session)
     session->held = false;
     buffer_init(&session->line);
     take_line(session, buffer_bytes(&line), session->held_refusal, session->held_early);
-    buffer_fini(&line);
+    smtp_secret_fini(&line);
 }
 
 /* Reads a line that is too long up to its end, keeping nothing. */
@@ -58,21 +75,37 @@ static size_t discard_line(struct smtp_session *session, struct bytes input)
     return len + 1;
 }
 
+/* AUTH and what follows it may be longer than any other line. */
+static size_t line_size_max(const struct smtp_session *session, struct bytes input)
+{
+    static const struct bytes verb = BYTES_INIT("AUTH ");
+    struct bytes kept = buffer_bytes(&session->line);
+    size_t len = kept.len < verb.len ? kept.len : verb.len;
+    struct bytes start = {verb.at, len};
+    bool auth =
+        bytes_start_nocase(kept, start) && bytes_start_nocase(input, bytes_skip(verb, len));
+
+    if (session->state == SMTP_STATE_AUTH ||
+        (auth && session->config->service == SMTP_SERVICE_SUBMISSION))
+        return SMTP_AUTH_LINE_SIZE_MAX;
+    return SMTP_COMMAND_PARAMETERS_SIZE_MAX;
+}
+
 static size_t feed_line(struct smtp_session *session, struct bytes input)
 {
     if (session->discarded > 0)
         return discard_line(session, input);
     size_t before = buffer_len(&session->line);
     size_t len = bytes_find(input, '\n');
-    if (before + len + 1 > SMTP_COMMAND_PARAMETERS_SIZE_MAX) {
+    if (before + len + 1 > line_size_max(session, input)) {
         struct bytes kept = buffer_bytes(&session->line);
         session->discarded = kept.len;
         session->discarded_cr = kept.len > 0 && kept.at[kept.len - 1] == '\r';
-        buffer_release(&session->line);
+        smtp_secret_fini(&session->line);
         return discard_line(session, input);
     }
     if (len == input.len) {
-        buffer_add(&session->line, input);
+        smtp_secret_add(&session->line, input);
         return len;
     }
     bool early = input.len > len + 1;
@@ -82,25 +115,10 @@ static size_t feed_line(struct smtp_session *session, struct bytes input)
     }
     struct buffer line = session->line;
     buffer_init(&session->line);
-    buffer_add(&line, bytes_from(input.at, len));
+    smtp_secret_add(&line, bytes_from(input.at, len));
     take_line(session, buffer_bytes(&line), SMTP_REPLY_OK, early);
-    buffer_fini(&line);
+    smtp_secret_fini(&line);
     return len + 1;
-}
-
-void smtp_session_begin(struct smtp_session *session)
-{
-    session->ticket = smtp_session_ticket(session);
-    session->ticket_pending = true;
-    session->trace_id[0] = '\0';
-    smtp_session_move(session, SMTP_STATE_BEGIN);
-}
-
-void smtp_session_commit(struct smtp_session *session)
-{
-    session->ticket = smtp_session_ticket(session);
-    session->ticket_pending = true;
-    smtp_session_move(session, SMTP_STATE_COMMIT);
 }
 
 static size_t feed_body(struct smtp_session *session, struct bytes input)
@@ -116,7 +134,7 @@ static size_t feed_body(struct smtp_session *session, struct bytes input)
     if (body->refusal != SMTP_REPLY_ACCEPTED)
         smtp_session_finish(session, &verdict, true);
     else
-        smtp_session_commit(session);
+        smtp_session_ask(session, SMTP_STATE_COMMIT);
     return used;
 }
 
@@ -145,10 +163,10 @@ static size_t feed_some(struct smtp_session *session, struct bytes input)
 
 static bool takes_input(const struct smtp_session *session)
 {
-    static const unsigned taking =
-        IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(DATA) | IN(CHUNK) | IN(CHUNKS);
+    static const unsigned taking = IN(CONNECTED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(DATA) |
+                                   IN(CHUNK) | IN(CHUNKS) | IN(AUTH);
 
-    return (taking & SMTP_IN(session->state)) != 0 && !session->held &&
+    return (taking & SMTP_IN(session->state)) != 0 && !session->held && session->ticket == 0 &&
            buffer_len(&session->output) < SMTP_OUTPUT_MAX;
 }
 
@@ -157,6 +175,11 @@ size_t smtp_session_feed(struct smtp_session *session, struct bytes input)
     size_t used = 0;
 
     smtp_session_drop_lent(session);
+    if (session->state == SMTP_STATE_GREET && !session->greeted && input.len > 0) {
+        session->early = true;
+        if (session->config->early_refused)
+            smtp_session_close(session, SMTP_REPLY_EARLY);
+    }
     if (session->held && input.len > 0)
         session->held_early = true;
     while (used < input.len && takes_input(session)) {

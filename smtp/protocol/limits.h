@@ -56,6 +56,19 @@ enum {
     SMTP_ORCPT_SIZE_MAX = 500,
     SMTP_AUTH_IDENTITY_SIZE_MAX = 500,
 
+    /* AUTH and its lines, CRLF included: RFC 4954 section 4. */
+    SMTP_AUTH_LINE_SIZE_MAX = 12288,
+    /* Of a challenge; base64 makes it a third longer. */
+    SMTP_AUTH_BYTES_MAX = 8192,
+    SMTP_LOGIN_SIZE_MAX = 512,
+    /* Refused log-ins of a connection, then 421: default of smtp_config.auth_failures_max. */
+    SMTP_AUTH_FAILURES_MAX = 3,
+
+    /* Of a refusal in the driver's words; with code and trace id it stays under the 512 bytes
+     * of RFC 5321 section 4.5.3.1.5. */
+    SMTP_REFUSAL_TEXT_MAX = 400,
+    SMTP_ENHANCED_SIZE_MAX = 11,
+
     SMTP_TRACE_ID_SIZE_MAX = 48,
 };
 

@@ -53,14 +53,30 @@ static enum smtp_reply take_mail(struct smtp_session *session, struct bytes args
     return SMTP_REPLY_SENDER_OK;
 }
 
+/* Whether anybody may send at this point, whoever it is. */
+static enum smtp_reply judge_session(const struct smtp_session *session)
+{
+    if (session->config->tls_required && !session->tls)
+        return SMTP_REPLY_TLS_FIRST;
+    if (session->config->service == SMTP_SERVICE_SUBMISSION && !session->authenticated)
+        return SMTP_REPLY_AUTH_FIRST;
+    return SMTP_REPLY_SENDER_OK;
+}
+
 void smtp_command_mail(struct smtp_session *session, struct bytes args)
 {
-    enum smtp_reply reply = take_mail(session, args);
+    enum smtp_reply reply = judge_session(session);
 
     if (reply == SMTP_REPLY_SENDER_OK)
-        smtp_session_move(session, SMTP_STATE_MAIL);
-    else
+        reply = take_mail(session, args);
+    if (reply != SMTP_REPLY_SENDER_OK) {
         smtp_session_forget_transaction(session);
+    } else if (session->config->ask_sender) {
+        smtp_session_ask(session, SMTP_STATE_SENDER);
+        return;
+    } else {
+        smtp_session_move(session, SMTP_STATE_MAIL);
+    }
     smtp_session_reply(session, reply);
 }
 

@@ -25,6 +25,35 @@ static bool next_abort(struct smtp_session *session, struct smtp_action *action)
     return true;
 }
 
+static const enum smtp_want questions[SMTP_STATE_COUNT] = {
+    [SMTP_STATE_GREET] = SMTP_WANT_GREET,   [SMTP_STATE_AUTH] = SMTP_WANT_AUTH,
+    [SMTP_STATE_SENDER] = SMTP_WANT_SENDER, [SMTP_STATE_BEGIN] = SMTP_WANT_BEGIN,
+    [SMTP_STATE_COMMIT] = SMTP_WANT_COMMIT,
+};
+
+static bool next_question(struct smtp_session *session, struct smtp_action *action)
+{
+    enum smtp_want want = questions[session->state];
+
+    /* The client may know of the chunks before the last one while the store is asked. */
+    if (want == SMTP_WANT_COMMIT && buffer_len(&session->output) > 0)
+        return lend_output(session, buffer_len(&session->output), action);
+    session->ticket_pending = false;
+    *action = (struct smtp_action){.want = want, .ticket = session->ticket};
+    if (want == SMTP_WANT_COMMIT) {
+        session->body_open = false;
+        buffer_release(&session->body_piece);
+    } else if (want == SMTP_WANT_SENDER) {
+        action->bytes = session->envelope.sender;
+    } else if (want == SMTP_WANT_AUTH) {
+        action->bytes = buffer_bytes(&session->auth.response);
+        action->mechanism = session->auth.mechanism;
+        action->initial = session->auth.initial;
+        action->has_response = session->auth.has_response;
+    }
+    return true;
+}
+
 static bool next_of_message(struct smtp_session *session, struct smtp_action *action)
 {
     if (session->abort_pending)
@@ -37,22 +66,7 @@ static bool next_of_message(struct smtp_session *session, struct smtp_action *ac
         };
         return true;
     }
-    if (!session->ticket_pending)
-        return false;
-    bool begin = session->state == SMTP_STATE_BEGIN;
-    /* The client may know of the chunks before the last one while the store is asked. */
-    if (!begin && buffer_len(&session->output) > 0)
-        return lend_output(session, buffer_len(&session->output), action);
-    session->ticket_pending = false;
-    *action = (struct smtp_action){
-        .want = begin ? SMTP_WANT_BEGIN : SMTP_WANT_COMMIT,
-        .ticket = session->ticket,
-    };
-    if (!begin) {
-        session->body_open = false;
-        buffer_release(&session->body_piece);
-    }
-    return true;
+    return session->ticket_pending && next_question(session, action);
 }
 
 bool smtp_session_next(struct smtp_session *session, struct smtp_action *action)

@@ -48,11 +48,11 @@ static void settle(struct smtp_session *session)
         struct smtp_lookup lookup = *lookup_at(session, 0);
         session->lookup_first = (session->lookup_first + 1) % SMTP_LOOKUPS_MAX;
         session->lookup_count--;
-        if (lookup.reply == SMTP_REPLY_RCPT_OK)
+        if (lookup.verdict.line.len == 0 && lookup.verdict.reply == SMTP_REPLY_RCPT_OK)
             accept(session, &lookup.recipient);
         else
             session->recipients_refused++;
-        smtp_session_reply(session, lookup.reply);
+        smtp_session_say(session, &lookup.verdict);
         if (session->state == SMTP_STATE_CLOSED)
             return;
     }
@@ -100,7 +100,7 @@ void smtp_recipient_look_up(struct smtp_session *session,
 
 void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply)
 {
-    lookup_add(session)->reply = reply;
+    lookup_add(session)->verdict.reply = reply;
     settle(session);
 }
 
@@ -121,8 +121,8 @@ bool smtp_recipient_next(struct smtp_session *session, struct smtp_action *actio
     return false;
 }
 
-void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum err result,
-                           uint64_t account_id)
+bool smtp_recipient_answer(struct smtp_session *session, uint64_t ticket,
+                           const struct smtp_verdict *verdict, uint64_t account_id)
 {
     for (unsigned i = 0; i < session->lookup_count; i++) {
         struct smtp_lookup *lookup = lookup_at(session, i);
@@ -130,9 +130,20 @@ void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum e
             continue;
         lookup->handed_out = false;
         lookup->ticket = 0;
-        lookup->reply = smtp_reply_of_lookup(result);
+        lookup->verdict = *verdict;
+        lookup->verdict.line = arena_copy(&session->transaction_arena, verdict->line);
         lookup->recipient.account_id = account_id;
         settle(session);
-        return;
+        return true;
     }
+    return false;
+}
+
+void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum err result,
+                           uint64_t account_id)
+{
+    const struct smtp_verdict verdict = {.reply = smtp_reply_of_lookup(result)};
+
+    smtp_session_drop_lent(session);
+    smtp_recipient_answer(session, ticket, &verdict, account_id);
 }

@@ -30,6 +30,21 @@ enum {
     X(DATA_GO, 354, "", "End data with <CR><LF>.<CR><LF>", 0)                                  \
     X(CHUNK_OK, 250, "2.0.0", "Chunk OK", 0)                                                   \
     X(ACCEPTED, 250, "2.0.0", "OK", SMTP_REPLY_TRACED)                                         \
+    /* of AUTH */                                                                              \
+    X(AUTH_OK, 235, "2.7.0", "Authentication succeeded", 0)                                    \
+    X(AUTH_FIRST, 530, "5.7.0", "Authentication required", SMTP_REPLY_ERROR)                   \
+    X(TLS_FIRST, 530, "5.7.0", "Must issue a STARTTLS command first", SMTP_REPLY_ERROR)        \
+    X(AUTH_ACTIVE, 503, "5.5.1", "Authenticated already", SMTP_REPLY_ERROR)                    \
+    X(AUTH_MECHANISM, 504, "5.5.4", "Mechanism is not offered", SMTP_REPLY_ERROR)              \
+    X(AUTH_SYNTAX, 501, "5.5.2", "Response is malformed", SMTP_REPLY_ERROR)                    \
+    X(AUTH_LINE, 500, "5.5.6", "Response is too long", SMTP_REPLY_ERROR)                       \
+    X(AUTH_CANCELLED, 501, "5.7.0", "Authentication was cancelled", SMTP_REPLY_ERROR)          \
+    X(AUTH_REFUSED, 535, "5.7.8", "Authentication credentials invalid", SMTP_REPLY_ERROR)      \
+    X(AUTH_LATER, 454, "4.7.0", "Cannot authenticate now, try again", 0)                       \
+    X(AUTH_WEAK, 534, "5.7.9", "Mechanism is too weak", SMTP_REPLY_ERROR)                      \
+    X(AUTH_NEEDS_TLS, 538, "5.7.11", "Encryption is required first", SMTP_REPLY_ERROR)         \
+    X(AUTH_TRANSITION, 432, "4.7.12", "A password transition is needed", 0)                    \
+    X(AUTH_TOO_MANY, 421, "4.7.0", "Too many failed authentications", SMTP_REPLY_CLOSE)        \
     /* of commands */                                                                          \
     X(LINE_TOO_LONG, 500, "5.5.2", "Line is too long", SMTP_REPLY_ERROR)                       \
     X(LINE_ENDLESS, 500, "5.5.2", "Line is too long", SMTP_REPLY_CLOSE)                        \
@@ -44,6 +59,7 @@ enum {
     X(CHUNKS_ONLY, 503, "5.5.1", "BDAT has begun a message", SMTP_REPLY_ERROR)                 \
     X(BINARY_DATA, 503, "5.5.1", "A binary message needs BDAT", SMTP_REPLY_ERROR)              \
     X(SYNC, 554, "5.5.0", "Wait for the reply before you go on (RFC 2920)", SMTP_REPLY_CLOSE)  \
+    X(EARLY, 554, "5.5.0", "Wait for the greeting before you speak", SMTP_REPLY_CLOSE)         \
     X(HELO_FIRST, 503, "5.5.1", "Send EHLO first", SMTP_REPLY_ERROR)                           \
     X(MAIL_FIRST, 503, "5.5.1", "Send MAIL first", SMTP_REPLY_ERROR)                           \
     X(RCPT_FIRST, 503, "5.5.1", "Send RCPT first", SMTP_REPLY_ERROR)                           \
@@ -99,6 +115,21 @@ enum {
 #define SMTP_REPLY_ENUM(name, code, enhanced, text, flags) SMTP_REPLY_##name,
 enum smtp_reply { SMTP_REPLIES(SMTP_REPLY_ENUM) SMTP_REPLY_COUNT };
 #undef SMTP_REPLY_ENUM
+
+/* A refusal that the driver words itself. `code` is 400 to 599; 421 closes in any case.
+ * `enhanced` is left out unless it is of the code's class. `text` is borrowed, and may hold
+ * anything: what is no printable ASCII becomes "?", and it is cut at SMTP_REFUSAL_TEXT_MAX
+ * bytes. */
+struct smtp_refusal {
+    unsigned code;
+    const char *enhanced;
+    const char *text;
+    bool close;
+};
+
+/* Appends the line with its CRLF. `trace` may be empty. */
+void smtp_refusal_write(const struct smtp_refusal *refusal, const char *trace,
+                        struct buffer *output);
 
 /* Appends the line with its CRLF. `trace` is shown by TRACED replies; it may be empty. */
 void smtp_reply_write(enum smtp_reply reply, const char *trace, struct buffer *output);

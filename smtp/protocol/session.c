@@ -10,8 +10,11 @@
 
 /* Where each state may go; smtp_session_move() checks every move against it. */
 static const unsigned moves[SMTP_STATE_COUNT] = {
+    [SMTP_STATE_GREET] = IN(CONNECTED) | IN(CLOSED),
     [SMTP_STATE_CONNECTED] = IN(READY) | IN(CLOSED),
-    [SMTP_STATE_READY] = IN(READY) | IN(MAIL) | IN(TLS) | IN(CLOSED),
+    [SMTP_STATE_READY] = IN(READY) | IN(AUTH) | IN(SENDER) | IN(MAIL) | IN(TLS) | IN(CLOSED),
+    [SMTP_STATE_AUTH] = IN(READY) | IN(AUTH) | IN(CLOSED),
+    [SMTP_STATE_SENDER] = IN(READY) | IN(MAIL) | IN(CLOSED),
     [SMTP_STATE_MAIL] = IN(READY) | IN(RCPT) | IN(CLOSED),
     [SMTP_STATE_RCPT] = IN(READY) | IN(RCPT) | IN(BEGIN) | IN(CLOSED),
     [SMTP_STATE_BEGIN] = IN(READY) | IN(DATA) | IN(CHUNK) | IN(CLOSED),
@@ -46,10 +49,20 @@ void smtp_session_abort_body(struct smtp_session *session, enum smtp_reply refus
     session->abort_behind = buffer_len(&session->output);
 }
 
+void smtp_session_ask(struct smtp_session *session, enum smtp_state state)
+{
+    CHECK(session->ticket == 0);
+    smtp_session_move(session, state);
+    session->ticket = smtp_session_ticket(session);
+    session->ticket_pending = true;
+}
+
 /* Behind what was written so far. */
 static void end_session(struct smtp_session *session)
 {
+    smtp_secret_fini(&session->auth.response);
     session->ticket = 0;
+    session->ticket_pending = false;
     session->lookup_count = 0;
     session->skip.left = 0;
     session->close_pending = true;
@@ -99,6 +112,16 @@ void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply)
     apply(session, flags);
 }
 
+void smtp_session_say(struct smtp_session *session, const struct smtp_verdict *verdict)
+{
+    if (verdict->line.len == 0) {
+        smtp_session_reply(session, verdict->reply);
+        return;
+    }
+    buffer_add(&session->output, verdict->line);
+    apply(session, verdict->flags);
+}
+
 static void prepare_skip(struct smtp_session *session, uint64_t left,
                          const struct smtp_verdict *verdict, unsigned count)
 {
@@ -133,6 +156,9 @@ void smtp_session_forget_transaction(struct smtp_session *session)
         .helo = session->envelope.helo,
         .extended = session->envelope.extended,
         .tls = session->tls,
+        .authenticated = session->authenticated,
+        .account_id = session->account_id,
+        .login = buffer_bytes(&session->login),
     };
     session->recipients = NULL;
     session->recipients_room = 0;
@@ -168,6 +194,22 @@ void smtp_session_abandon(struct smtp_session *session)
     smtp_session_forget_transaction(session);
 }
 
+void smtp_session_restart(struct smtp_session *session, enum smtp_state state)
+{
+    smtp_auth_forget(session);
+    session->helo[0] = '\0';
+    session->envelope = (struct smtp_envelope){.extended = false};
+    smtp_session_forget_transaction(session);
+    smtp_session_move(session, state);
+}
+
+void smtp_session_greet(struct smtp_session *session)
+{
+    session->greeted = true;
+    buffer_printf(&session->output, "220 %s ESMTP\r\n", session->config->hostname);
+    smtp_session_move(session, SMTP_STATE_CONNECTED);
+}
+
 void smtp_session_drop_lent(struct smtp_session *session)
 {
     if (session->output_lent == buffer_len(&session->output))
@@ -186,15 +228,17 @@ void smtp_session_tls_started(struct smtp_session *session)
     if (session->state != SMTP_STATE_TLS)
         return;
     session->tls = true;
-    session->envelope = (struct smtp_envelope){.tls = true};
-    session->helo[0] = '\0';
-    smtp_session_forget_transaction(session);
-    smtp_session_move(session, SMTP_STATE_CONNECTED);
+    smtp_session_restart(session, SMTP_STATE_CONNECTED);
 }
 
 bool smtp_session_waiting(const struct smtp_session *session)
 {
     return session->lookup_count > 0 || session->ticket != 0;
+}
+
+bool smtp_session_early(const struct smtp_session *session)
+{
+    return session->early;
 }
 
 bool smtp_session_in_message(const struct smtp_session *session)
@@ -227,12 +271,19 @@ struct smtp_session *smtp_session_new(const struct smtp_config *config,
     CHECK(session != NULL);
     CHECK(config->errors_max > 0 && config->recipients_max > 0);
     CHECK(config->service < SMTP_SERVICE_COUNT);
+    CHECK(config->service != SMTP_SERVICE_SUBMISSION || config->auth_failures_max > 0);
     session->config = config;
     session->tls = connection->tls;
     session->trusted = connection->trusted;
     session->envelope.tls = connection->tls;
     arena_init(&session->transaction_arena);
-    buffer_printf(&session->output, "220 %s ESMTP\r\n", config->hostname);
+    session->state = SMTP_STATE_GREET;
+    if (!config->ask_greet) {
+        smtp_session_greet(session);
+    } else {
+        session->ticket = smtp_session_ticket(session);
+        session->ticket_pending = true;
+    }
     return session;
 }
 
@@ -240,7 +291,8 @@ void smtp_session_free(struct smtp_session **session)
 {
     if (*session == NULL)
         return;
-    buffer_fini(&(*session)->line);
+    smtp_secret_fini(&(*session)->line);
+    smtp_auth_forget(*session);
     buffer_fini(&(*session)->output);
     buffer_fini(&(*session)->body_piece);
     buffer_fini(&(*session)->skip.reply);

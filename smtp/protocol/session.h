@@ -39,22 +39,34 @@ struct smtp_config {
     size_t data_line_size_max; /* bytes with CRLF */
     unsigned errors_max;       /* refusals since the last accepted message, then 421 */
     bool starttls;             /* there is a certificate */
-    bool null_sender_single;   /* a message from <> has one recipient, others get 452 */
-    bool dsn;                  /* RFC 3461: what is asked for will be honoured */
-    bool smtputf8;             /* RFC 6531: addresses and headers may be UTF-8 */
-    bool binarymime;           /* NUL, CR and LF may stand anywhere behind the header */
+    bool tls_required;         /* MAIL and AUTH in the clear get 530 and 538 */
+    /* SUBMISSION: the mechanisms of AUTH, with spaces between them, in the clear and with TLS;
+     * NULL or "": none. In the clear there are none for real use. */
+    const char *auth_clear;
+    const char *auth_tls;
+    unsigned auth_failures_max; /* refused log-ins of a connection, then 421 */
+    bool ask_greet;             /* GREET is asked */
+    bool ask_sender;            /* SENDER is asked */
+    bool early_refused;         /* input before the greeting gets 554 and ends the connection */
+    bool null_sender_single;    /* a message from <> has one recipient, others get 452 */
+    bool dsn;                   /* RFC 3461: what is asked for will be honoured */
+    bool smtputf8;              /* RFC 6531: addresses and headers may be UTF-8 */
+    bool binarymime;            /* NUL, CR and LF may stand anywhere behind the header */
     bool sync_enforced; /* input behind HELO, EHLO or DATA, sent without waiting for the reply
                            (against RFC 2920 section 3.1), ends the connection */
 };
 
 enum smtp_want {
-    SMTP_WANT_WRITE,     /* send action.bytes to the client */
-    SMTP_WANT_RESOLVE,   /* look action.bytes (a folded address) up, then call resolved() */
-    SMTP_WANT_BEGIN,     /* a message is about to come, see envelope(); then call begun() */
-    SMTP_WANT_BODY,      /* action.bytes continue the message */
-    SMTP_WANT_COMMIT,    /* the message is complete: make it durable, then call committed() */
-    SMTP_WANT_ABORT,     /* throw away what came since BEGIN; action.refusal says why: what the
-                            client hears, or SMTP_REPLY_TAKEN_BACK */
+    SMTP_WANT_WRITE,   /* send action.bytes to the client */
+    SMTP_WANT_GREET,   /* may this client be greeted? Then call allowed() */
+    SMTP_WANT_AUTH,    /* action.bytes are the client's part of an exchange: authenticated() */
+    SMTP_WANT_SENDER,  /* may action.bytes send? See envelope(); then call allowed() */
+    SMTP_WANT_RESOLVE, /* look action.bytes (a folded address) up, then call resolved() */
+    SMTP_WANT_BEGIN,   /* a message is about to come, see envelope(); then call begun() */
+    SMTP_WANT_BODY,    /* action.bytes continue the message */
+    SMTP_WANT_COMMIT,  /* the message is complete: make it durable, then call committed() */
+    SMTP_WANT_ABORT,   /* throw away what came since BEGIN; action.refusal says why: what the
+                          client hears, or SMTP_REPLY_TAKEN_BACK */
     SMTP_WANT_START_TLS, /* send what is queued, then start TLS and call tls_started(); if
                             anything stands behind what was consumed, cut the connection */
     SMTP_WANT_CLOSE,     /* send what is queued, then close. The last action */
@@ -63,8 +75,13 @@ enum smtp_want {
 struct smtp_action {
     enum smtp_want want;
     struct bytes bytes;      /* borrowed: valid until the next call on the session */
-    uint64_t ticket;         /* of RESOLVE, BEGIN, COMMIT; never 0 */
+    uint64_t ticket;         /* of questions; never 0 */
     enum smtp_reply refusal; /* of ABORT */
+    /* Of AUTH. An exchange that is not answered to its end is over when the next one begins, or
+     * the session ends. */
+    struct bytes mechanism; /* as it stands in smtp_config */
+    bool initial;           /* the exchange begins */
+    bool has_response; /* false: the client has sent nothing yet, not even an empty response */
 };
 
 /* NOTIFY of RCPT (RFC 3461 section 4.1): NEVER alone, or any of the others. */
@@ -95,6 +112,9 @@ struct smtp_envelope {
     struct bytes helo; /* checked: letters, digits and "-._:[]" only */
     bool extended;     /* EHLO */
     bool tls;
+    bool authenticated;
+    uint64_t account_id; /* of who is authenticated */
+    struct bytes login;  /* likewise: as the driver has named him */
     struct bytes sender; /* "local@domain", or empty: the null sender. UTF-8 only if `utf8` */
     uint64_t size;       /* as declared, 0: not declared */
     bool body_8bit;      /* BODY=8BITMIME */
@@ -129,8 +149,10 @@ bool smtp_session_next(struct smtp_session *session, struct smtp_action *action)
 const struct smtp_envelope *smtp_session_envelope(const struct smtp_session *session);
 
 /*
- * Answers. An unknown ticket is ignored.
+ * Answers. An unknown ticket is ignored. Any question can be answered by refused(): the client
+ * hears the refusal, and what was asked for does not happen. GREET refused ends the connection.
  *
+ * allowed(): GREET and SENDER.
  * resolved(): ERR_OK with the account; ERR_NOTFOUND (a domain of ours has no such user);
  * ERR_DENIED (not our domain); ERR_QUOTA or ERR_FULL (no room: at present, for good); anything
  * else is a 451.
@@ -139,11 +161,42 @@ const struct smtp_envelope *smtp_session_envelope(const struct smtp_session *ses
  * committed(): ERR_OK is the promise that the message is durable. ERR_UNKNOWN, when it may or
  * may not come to be, closes the connection without a reply. Anything else is a refusal.
  */
+void smtp_session_refused(struct smtp_session *session, uint64_t ticket,
+                          const struct smtp_refusal *refusal);
+void smtp_session_allowed(struct smtp_session *session, uint64_t ticket);
 void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum err result,
                            uint64_t account_id);
 void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err result,
                         const char *trace_id);
 void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result);
+
+/* What becomes of an exchange. DONE logs the client in; its bytes, if there are any, are sent
+ * as a last challenge, and the client is logged in when it has taken it (RFC 4954 section 4).
+ */
+enum smtp_auth_result {
+    SMTP_AUTH_CONTINUE,   /* `bytes` are the next challenge */
+    SMTP_AUTH_DONE,       /* 235 */
+    SMTP_AUTH_REFUSED,    /* 535 5.7.8; counted, see auth_failures_max */
+    SMTP_AUTH_TEMPORARY,  /* 454 4.7.0: nobody can say now */
+    SMTP_AUTH_WEAK,       /* 534 5.7.9: not with this mechanism */
+    SMTP_AUTH_NEEDS_TLS,  /* 538 5.7.11 */
+    SMTP_AUTH_TRANSITION, /* 432 4.7.12: the password has to be changed first */
+    SMTP_AUTH_MALFORMED,  /* 501 5.5.2: no message of this mechanism */
+    SMTP_AUTH_TOO_MANY,   /* 421 4.7.0, and the connection ends */
+};
+
+struct smtp_auth_answer {
+    enum smtp_auth_result result;
+    struct bytes bytes;  /* at most SMTP_AUTH_BYTES_MAX */
+    uint64_t account_id; /* of DONE */
+    struct bytes login;  /* of DONE; at most SMTP_LOGIN_SIZE_MAX. Copied */
+};
+void smtp_session_authenticated(struct smtp_session *session, uint64_t ticket,
+                                const struct smtp_auth_answer *answer);
+
+/* The client has spoken before it was greeted (RFC 5321 section 4.3.1). Known while GREET is
+ * being answered, and later. */
+bool smtp_session_early(const struct smtp_session *session);
 
 /* After START_TLS: all that was learnt in the clear is forgotten (RFC 3207 section 4.2). */
 void smtp_session_tls_started(struct smtp_session *session);

@@ -13,17 +13,21 @@
  *
  * 1. Replies leave in the order of their commands. While a look-up is under way, only RCPT is
  *    taken; any other command is held until the replies to all RCPT are written.
- * 2. At most one of BEGIN and COMMIT is outstanding, and only in the state of that name.
+ * 2. At most one other question is outstanding, and only in the state of that name. No input is
+ *    taken meanwhile.
  * 3. The envelope and the body belong to one transaction; smtp_session_finish() and
  *    smtp_session_abandon() end both.
  */
 #define SMTP_IN(state) (1U << (state))
 
 enum smtp_state {
+    SMTP_STATE_GREET,     /* may the client be greeted? */
     SMTP_STATE_CONNECTED, /* no HELO yet */
     SMTP_STATE_READY,
-    SMTP_STATE_MAIL, /* no recipient accepted yet */
-    SMTP_STATE_RCPT, /* at least one */
+    SMTP_STATE_AUTH,   /* an exchange: the driver's turn while there is a ticket */
+    SMTP_STATE_SENDER, /* may this sender send? */
+    SMTP_STATE_MAIL,   /* no recipient accepted yet */
+    SMTP_STATE_RCPT,   /* at least one */
     SMTP_STATE_BEGIN,
     SMTP_STATE_DATA,
     SMTP_STATE_CHUNK,  /* within the bytes of a BDAT */
@@ -39,6 +43,16 @@ struct smtp_verdict {
     enum smtp_reply reply;
     struct bytes line; /* with CRLF; instead of the row unless it is empty */
     unsigned flags;    /* of the line, as of a row */
+};
+
+/* An exchange of AUTH. */
+struct smtp_auth {
+    struct bytes mechanism; /* of smtp_config */
+    struct buffer response; /* decoded; wiped when it is answered */
+    bool initial;           /* it came with the command */
+    bool has_response;
+    bool final; /* the driver is satisfied; the client has still to take its last bytes */
+    unsigned failures; /* refused since the connection began */
 };
 
 /* A BDAT. */
@@ -60,7 +74,7 @@ struct smtp_skip {
 struct smtp_lookup {
     uint64_t ticket; /* 0: the reply is known */
     bool handed_out; /* next() has given RESOLVE out */
-    enum smtp_reply reply;
+    struct smtp_verdict verdict;
     struct smtp_recipient recipient;
 };
 
@@ -70,6 +84,12 @@ struct smtp_session {
     bool tls;
     bool trusted;
     bool going_down;
+    bool greeted; /* once: what comes before a second greeting is not early */
+    bool early;
+    bool authenticated;
+    uint64_t account_id;
+    struct buffer login;
+    struct smtp_auth auth;
 
     /* Input: the command line so far. */
     struct buffer line;
@@ -88,7 +108,7 @@ struct smtp_session {
     bool close_pending;
     unsigned errors;
     uint64_t ticket_newest;
-    uint64_t ticket;     /* of BEGIN or COMMIT; 0: none outstanding */
+    uint64_t ticket;     /* of any question but RESOLVE; 0: none outstanding */
     bool ticket_pending; /* next() has still to give it out */
 
     /* Learnt from HELO. */
@@ -117,7 +137,13 @@ struct smtp_session {
 /* session.c */
 void smtp_session_move(struct smtp_session *session, enum smtp_state state);
 void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply);
+void smtp_session_say(struct smtp_session *session, const struct smtp_verdict *verdict);
 void smtp_session_forget_transaction(struct smtp_session *session);
+/* All that was learnt is forgotten; `state` is CONNECTED or GREET. */
+void smtp_session_restart(struct smtp_session *session, enum smtp_state state);
+void smtp_session_greet(struct smtp_session *session);
+/* Asks the question of this state. */
+void smtp_session_ask(struct smtp_session *session, enum smtp_state state);
 uint64_t smtp_session_ticket(struct smtp_session *session);
 /*
  * The transaction is over, with this reply: said once the rest of a chunk is read. `each`: the
@@ -137,9 +163,26 @@ void smtp_session_close(struct smtp_session *session, enum smtp_reply reply);
 /* Forgets what next() has lent out; at the start of every call of the driver's. */
 void smtp_session_drop_lent(struct smtp_session *session);
 
-/* A message is to come: BEGIN. Then it is complete: COMMIT. */
-void smtp_session_begin(struct smtp_session *session);
-void smtp_session_commit(struct smtp_session *session);
+/* answers.c */
+bool smtp_session_takes_answer(struct smtp_session *session, enum smtp_state state,
+                               uint64_t ticket);
+
+/* refusal.c. The line of the verdict is that of `line`. */
+struct smtp_verdict smtp_refusal_verdict(const struct smtp_refusal *refusal, const char *trace,
+                                         struct buffer *line);
+
+/* secret.c: as the functions of a buffer, but nothing stays in memory that is freed. */
+void smtp_secret_add(struct buffer *buffer, struct bytes bytes);
+void smtp_secret_fini(struct buffer *buffer);
+
+/* auth.c */
+/* The mechanisms, with spaces between them; "" where there are none. */
+const char *smtp_auth_offered(const struct smtp_session *session);
+void smtp_command_auth(struct smtp_session *session, struct bytes args);
+/* A line of an exchange, without its CRLF. */
+void smtp_auth_line(struct smtp_session *session, struct bytes line);
+void smtp_auth_end(struct smtp_session *session, const struct smtp_verdict *verdict);
+void smtp_auth_forget(struct smtp_session *session);
 
 /* input.c */
 void smtp_session_run_held(struct smtp_session *session);
@@ -151,6 +194,7 @@ void smtp_chunk_begin(struct smtp_session *session);
 size_t smtp_chunk_feed(struct smtp_session *session, struct bytes input);
 
 /* command.c. `line` is what stands before the LF. `early`: more input came behind it. */
+bool smtp_command_take_cr(struct bytes *line);
 bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line);
 /* What a command gets that may not arrive in this state. */
 enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session);
@@ -177,6 +221,9 @@ bool smtp_recipient_full(const struct smtp_session *session);
 void smtp_recipient_look_up(struct smtp_session *session,
                             const struct smtp_recipient *recipient);
 void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply);
+/* Answers RESOLVE. Returns false when the ticket is none of its. */
+bool smtp_recipient_answer(struct smtp_session *session, uint64_t ticket,
+                           const struct smtp_verdict *verdict, uint64_t account_id);
 bool smtp_recipient_next(struct smtp_session *session, struct smtp_action *action);
 
 #endif

@@ -33,7 +33,7 @@ void smtp_trace_write(const struct smtp_trace *trace, struct buffer *header)
 
     mail_date_format((struct mail_date){.seconds = trace->seconds}, date);
     add_text(header, "Return-Path: <");
-    add(header, envelope->sender);
+    add(header, trace->return_path.at != NULL ? trace->return_path : envelope->sender);
     buffer_add_string(header, ">\r\n");
     add_text(header, "Received: from ");
     add(header, envelope->helo);

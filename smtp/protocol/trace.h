@@ -8,6 +8,7 @@
 /* What the host of final delivery writes above a message (RFC 5321 section 4.4). */
 struct smtp_trace {
     const struct smtp_envelope *envelope;
+    struct bytes return_path; /* at == NULL: the envelope's sender */
     const char *hostname;
     const char *peer_address; /* numeric: "192.0.2.7", "2001:db8::1" */
     const char *tls_text;     /* protocol and cipher; "" in the clear */

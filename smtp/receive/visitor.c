@@ -31,6 +31,13 @@ static void perform(struct visitor *visitor, const struct smtp_action *action)
         conn_write(visitor->conn, action->bytes);
         visitor->phase_ms = clock_monotonic_ms();
         break;
+    case SMTP_WANT_GREET:
+    case SMTP_WANT_SENDER:
+        smtp_session_allowed(visitor->session, action->ticket);
+        break;
+    case SMTP_WANT_AUTH:
+        CHECK(action->want != SMTP_WANT_AUTH); /* nothing of it is offered here */
+        break;
     case SMTP_WANT_RESOLVE:
         lookup_start(visitor, action);
         break;

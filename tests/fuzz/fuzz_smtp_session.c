@@ -181,6 +181,11 @@ static void act(struct run *run, const struct smtp_action *action)
     case SMTP_WANT_RESOLVE:
         CHECK(action->bytes.len > 0);
         break;
+    case SMTP_WANT_GREET:
+    case SMTP_WANT_SENDER:
+    case SMTP_WANT_AUTH:
+        CHECK(false);
+        break;
     }
 }
 

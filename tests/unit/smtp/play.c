@@ -27,6 +27,7 @@ void play_init_connection(struct play *play, const struct smtp_config *config,
 {
     *play = (struct play){
         .session = smtp_session_new(config, connection),
+        .greet_refused = strncmp(config->hostname, "refuse", 6) == 0,
         .answers = answers,
         .random = 0x9e3779b97f4a7c15,
     };
@@ -84,29 +85,92 @@ static enum err resolve(const char *address, uint64_t *account)
     return at != NULL && strcmp(at, "@here.test") == 0 ? ERR_NOTFOUND : ERR_DENIED;
 }
 
+/* The words that the local part of an address asks for, or NULL. */
+static const struct smtp_refusal *refusal_of(struct bytes address)
+{
+    static const struct smtp_refusal refused = {550, "5.7.1", "Not you", false};
+    static const struct smtp_refusal later = {450, "4.7.1", "Later", false};
+    static const struct smtp_refusal cut = {421, "4.7.0", "Enough", false};
+
+    if (bytes_start_nocase(address, BYTES("refused@")))
+        return &refused;
+    if (bytes_start_nocase(address, BYTES("later@")))
+        return &later;
+    return bytes_start_nocase(address, BYTES("cut@")) ? &cut : NULL;
+}
+
+static void answer_begin(struct play *play, uint64_t ticket)
+{
+    static const struct smtp_refusal refusal = {451, "4.7.1", "Not now", false};
+    struct bytes sender = smtp_session_envelope(play->session)->sender;
+    char trace_id[20];
+
+    snprintf(trace_id, sizeof(trace_id), "T%u", ++play->begins);
+    buffer_clear(&play->body);
+    if (bytes_start_nocase(sender, BYTES("nobegin@")))
+        smtp_session_refused(play->session, ticket, &refusal);
+    else
+        smtp_session_begun(play->session, ticket, play->begin, trace_id);
+}
+
+static void answer_commit(struct play *play, uint64_t ticket)
+{
+    static const struct smtp_refusal virus = {554, "5.7.1", "Virus found", false};
+    struct bytes sender = smtp_session_envelope(play->session)->sender;
+
+    if (bytes_start_nocase(sender, BYTES("virus@")))
+        smtp_session_refused(play->session, ticket, &virus);
+    else
+        smtp_session_committed(play->session, ticket, play->commit);
+}
+
+static void answer_resolve(struct play *play, uint64_t ticket, const char *address)
+{
+    const struct smtp_refusal *refusal = refusal_of(bytes_of(address));
+    uint64_t account = 0;
+    enum err err = resolve(address, &account);
+
+    if (refusal != NULL)
+        smtp_session_refused(play->session, ticket, refusal);
+    else
+        smtp_session_resolved(play->session, ticket, err, account);
+}
+
+static void answer_question(struct play *play, uint64_t ticket, const char *address)
+{
+    static const struct smtp_refusal greet = {554, "5.7.1", "No service for you", false};
+    const struct smtp_refusal *refusal =
+        play->greet_refused ? &greet : refusal_of(bytes_of(address));
+
+    if (refusal != NULL)
+        smtp_session_refused(play->session, ticket, refusal);
+    else
+        smtp_session_allowed(play->session, ticket);
+}
+
 void play_answer(struct play *play, unsigned position)
 {
     CHECK(position < play->outstanding_count);
-    enum smtp_want want = play->outstanding[position].want;
-    uint64_t ticket = play->outstanding[position].ticket;
-    uint64_t account = 0;
-    enum err err = resolve(play->outstanding[position].address, &account);
+    const struct play_question question = play->outstanding[position];
 
     play->outstanding_count--;
     memmove(&play->outstanding[position], &play->outstanding[position + 1],
             (play->outstanding_count - position) * sizeof(play->outstanding[0]));
-    char trace_id[20];
-    switch (want) {
+    switch (question.want) {
     case SMTP_WANT_RESOLVE:
-        smtp_session_resolved(play->session, ticket, err, account);
+        answer_resolve(play, question.ticket, question.text);
         break;
     case SMTP_WANT_BEGIN:
-        snprintf(trace_id, sizeof(trace_id), "T%u", ++play->begins);
-        buffer_clear(&play->body);
-        smtp_session_begun(play->session, ticket, play->begin, trace_id);
+        answer_begin(play, question.ticket);
+        break;
+    case SMTP_WANT_COMMIT:
+        answer_commit(play, question.ticket);
+        break;
+    case SMTP_WANT_AUTH:
+        play_answer_auth(play, &question);
         break;
     default:
-        smtp_session_committed(play->session, ticket, play->commit);
+        answer_question(play, question.ticket, question.text);
         break;
     }
 }
@@ -155,10 +219,19 @@ void play_drain(struct play *play)
             continue;
         unsigned last = play->outstanding_count++;
         CHECK(last < sizeof(play->outstanding) / sizeof(play->outstanding[0]));
-        play->outstanding[last].ticket = action.ticket;
-        play->outstanding[last].want = action.want;
-        snprintf(play->outstanding[last].address, sizeof(play->outstanding[last].address),
-                 "%.*s", BYTES_ARG(action.bytes));
+        struct play_question *question = &play->outstanding[last];
+        *question = (struct play_question){
+            .ticket = action.ticket,
+            .want = action.want,
+            .text_len = action.bytes.len,
+            .initial = action.initial,
+            .has_response = action.has_response,
+        };
+        CHECK(action.bytes.len < sizeof(question->text));
+        if (action.bytes.len > 0)
+            memcpy(question->text, action.bytes.at, action.bytes.len);
+        snprintf(question->mechanism, sizeof(question->mechanism), "%.*s",
+                 BYTES_ARG(action.mechanism));
         if (play->outstanding_count > play->outstanding_most)
             play->outstanding_most = play->outstanding_count;
         if (play->answers == PLAY_AT_ONCE)
@@ -223,20 +296,29 @@ static void expect_once(struct play *play, const char *name, struct bytes input,
 void play_expect(const struct smtp_config *config, const char *name, struct bytes input,
                  const char *want)
 {
+    static const struct smtp_connection connection = {.tls = false};
+
+    play_expect_connection(config, &connection, name, input, want);
+}
+
+void play_expect_connection(const struct smtp_config *config,
+                            const struct smtp_connection *connection, const char *name,
+                            struct bytes input, const char *want)
+{
     enum { ROUNDS = 100 };
     struct play play;
 
     for (size_t cut = 0; cut <= input.len; cut++)
         for (unsigned answers = 0; answers < PLAY_RANDOM; answers++) {
-            play_init(&play, config, (enum play_answers)answers);
+            play_init_connection(&play, config, connection, (enum play_answers)answers);
             expect_once(&play, name, input, cut, want);
         }
     for (unsigned round = 0; round < ROUNDS; round++) {
-        play_init(&play, config, PLAY_RANDOM);
+        play_init_connection(&play, config, connection, PLAY_RANDOM);
         play.random += round;
         expect_once(&play, name, input, 0, want);
     }
-    play_init(&play, config, PLAY_AT_ONCE);
+    play_init_connection(&play, config, connection, PLAY_AT_ONCE);
     for (size_t i = 0; i < input.len; i++)
         play_feed(&play, bytes_from(input.at + i, 1));
     expect_once(&play, name, BYTES(""), 0, want);

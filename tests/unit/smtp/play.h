@@ -12,14 +12,35 @@
  * "<close>".
  *
  * Users of here.test: y (account 1), z (2), u0 ... u999 (100 + n); "down" cannot be looked up.
- * postmaster@mx.test is account 3. No other domain is ours.
+ * postmaster@mx.test is account 3. No other domain is ours. What the driver refuses in its own
+ * words, by the local part, with PLAY_REFUSED, PLAY_LATER or (and the connection ends)
+ * PLAY_CUT: "refused", "later", "cut" as a sender or a recipient; "nobegin" as a sender at
+ * BEGIN, "virus" as a sender at COMMIT. A hostname that begins with "refuse" makes it refuse to
+ * greet.
+ *
+ * Mechanisms: PLAIN and LOGIN know "y" with "secret"; FINAL takes "first", challenges "more",
+ * takes "second" and says "last" with its success; RESULT ends with what the response names.
  */
+#define PLAY_REFUSED "550 5.7.1 Not you\r\n"
+#define PLAY_LATER "450 4.7.1 Later\r\n"
+#define PLAY_CUT "421 4.7.0 Enough\r\n<close>"
+
 enum play_answers {
     PLAY_AT_ONCE,
     PLAY_LATE,     /* when no more input is taken; the oldest first */
     PLAY_REVERSED, /* likewise; the newest first */
     PLAY_RANDOM,   /* at any time, in any order */
     PLAY_ANSWERS_COUNT,
+};
+
+struct play_question {
+    uint64_t ticket;
+    enum smtp_want want;
+    char text[12288]; /* the address, or the client's part of AUTH; NUL behind it */
+    size_t text_len;
+    char mechanism[24];
+    bool initial;
+    bool has_response;
 };
 
 struct play {
@@ -30,15 +51,15 @@ struct play {
     uint64_t random;
     struct buffer transcript;
     struct buffer body;
-    struct {
-        uint64_t ticket;
-        enum smtp_want want;
-        char address[400];
-    } outstanding[64];
+    struct play_question outstanding[64];
     unsigned outstanding_count;
     unsigned outstanding_most; /* at any time */
+    char auth_user[32];        /* of LOGIN */
+    unsigned auth_step;        /* likewise */
+    unsigned auths;            /* exchanges begun */
     unsigned begins;
     unsigned commits;
+    bool greet_refused;
     bool closed;
 };
 
@@ -62,6 +83,9 @@ void play_fini(struct play *play);
  * `want`: where TCP splits, and how long the store takes, must never change what the server
  * says.
  */
+void play_expect_connection(const struct smtp_config *config,
+                            const struct smtp_connection *connection, const char *name,
+                            struct bytes input, const char *want);
 void play_expect(const struct smtp_config *config, const char *name, struct bytes input,
                  const char *want);
 
@@ -71,6 +95,9 @@ void play_feed(struct play *play, struct bytes input);
 
 /* Performs the actions that are there; answers nothing unless `answers` is PLAY_AT_ONCE. */
 void play_drain(struct play *play);
+
+/* play_auth.c */
+void play_answer_auth(struct play *play, const struct play_question *question);
 
 /* Answers the outstanding ticket at that position. */
 void play_answer(struct play *play, unsigned position);
