@@ -12,6 +12,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/dns.h"
 #include "node/runtime/process_tls.h"
 #include "node/runtime/sandbox.h"
 
@@ -189,8 +190,31 @@ void process_sandbox(struct process *process, const char *files)
     if (files != NULL)
         sandbox_for_files();
     else
-        sandbox_without_files();
+        sandbox_without_files(false);
 #endif
+}
+
+void process_sandbox_dns(struct process *process)
+{
+    (void)process;
+#ifdef PROCESS_UNFENCED
+    log_warn(NULL, "not fenced off, built for a sanitizer", NULL);
+#else
+    sandbox_without_files(true);
+#endif
+}
+
+struct dns *process_dns(struct process *process)
+{
+    const struct config *config = &process->config;
+    const struct dns_config dns_config = {
+        .servers = config->dns_servers.at,
+        .servers_count = config->dns_servers.count,
+        .trust_anchor = config->dns_trust_anchor,
+        .timeout_ms = config->dns_timeout_ms,
+    };
+
+    return dns_new(process->loop, &dns_config);
 }
 
 int process_end(struct process *process)

@@ -20,7 +20,8 @@ void sandbox_files(const struct config *config);
 void sandbox_for_files(void);
 
 /* For programs that have none: no file is opened any more, no socket but of this machine; only
- * the calls that such a program needs. */
-void sandbox_without_files(void);
+ * the calls that such a program needs. With `dns` also sockets to name servers, which are IPv4
+ * and IPv6, UDP and TCP, to anywhere: the filter cannot look at addresses. */
+void sandbox_without_files(bool dns);
 
 #endif

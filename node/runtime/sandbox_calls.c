@@ -208,7 +208,28 @@ void sandbox_for_files(void)
     install(filter);
 }
 
-void sandbox_without_files(void)
+/* What a resolver needs: a socket and a port of its own for each question. */
+static void allow_dns(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+    const uint64_t kinds = UINT32_MAX & ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    for (size_t i = 0; i < COUNT(families); i++)
+        for (size_t j = 0; j < COUNT(types); j++) {
+            const struct scmp_arg_cmp compare[] = {
+                SCMP_A0(SCMP_CMP_EQ, (uint64_t)families[i]),
+                SCMP_A1(SCMP_CMP_MASKED_EQ, kinds, (uint64_t)types[j]),
+            };
+            CHECK(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                         compare) == 0);
+        }
+    rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind));
+    rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg));
+    rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(recvmmsg));
+}
+
+void sandbox_without_files(bool dns)
 {
     const uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
     scmp_filter_ctx filter = seccomp_init(refuse);
@@ -219,6 +240,8 @@ void sandbox_without_files(void)
     rule(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
     allow_when(filter, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
     allow_when(filter, SCMP_SYS(socket), 0, ALL_BITS, AF_UNIX);
+    if (dns)
+        allow_dns(filter);
     allow_when(filter, SCMP_SYS(tgkill), 0, ALL_BITS, (uint64_t)getpid());
     allow_when(filter, SCMP_SYS(prctl), 0, ALL_BITS, PR_SET_NAME);
     allow_when(filter, SCMP_SYS(prlimit64), 2, ALL_BITS, 0); /* asking, not setting */

@@ -83,6 +83,11 @@ void sandbox_files(const struct config *config)
     allow(rules, "/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE);
     allow(rules, config->folder, RIGHTS_WRITE & known);
     allow(rules, config->run, RIGHTS_WRITE & known);
+    /* Where the configuration says, which may be anywhere. */
+    if (config->dns_trust_anchor[0] != '\0')
+        allow(rules, config->dns_trust_anchor, LANDLOCK_ACCESS_FS_READ_FILE);
+    if (config->network_map_file[0] != '\0')
+        allow(rules, config->network_map_file, LANDLOCK_ACCESS_FS_READ_FILE);
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         log_warn(NULL, "landlock failed, files are not fenced off",
                  LOG_FIELDS(LOG_I64("errno", errno)));
