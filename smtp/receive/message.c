@@ -4,9 +4,9 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "node/runtime/metrics.h"
-#include "smtp/protocol/trace.h"
+#include "smtp/receive/copies.h"
 #include "smtp/receive/visitor.h"
-#include "storage/client/body_writer.h"
+#include "smtp/receive/wording.h"
 
 /*
  * A message from BEGIN to its outcome. Once its last byte is there it no longer depends on the
@@ -20,7 +20,10 @@ struct message {
     struct message **self;
     struct request_id id;
     char trace_id[REQUEST_ID_TEXT_SIZE];
-    struct body_writer *writer;
+    struct copies copies;
+    unsigned finishing; /* writers that have not ended yet */
+    enum err finish_err;
+    Pr__Body *bodies[COPIES_MAX];
     uint64_t ticket; /* the session's, of the commit; 0 before */
     uint64_t call;   /* the store client's, of the delivery; 0 before and after */
     uint64_t began_ms;
@@ -31,8 +34,7 @@ struct message {
     struct bytes sender;
     struct bytes peer;
     unsigned recipient_count;
-    uint64_t *account_ids; /* each once, in the order of RCPT */
-    size_t account_count;
+    Pr__Envelope *envelope; /* for recipients on other hosts */
 };
 
 /* Frees it; `result` is for the log. */
@@ -46,8 +48,7 @@ static void message_end(struct message *message, const char *result, unsigned co
                1);
     log_info(NULL, "message",
              LOG_FIELDS(LOG_TEXT("trace", message->trace_id), LOG_U64("code", code),
-                        LOG_TEXT("result", result),
-                        LOG_U64("size", body_writer_size(message->writer)),
+                        LOG_TEXT("result", result), LOG_U64("size", message_size(message)),
                         LOG_BYTES("sender", message->sender),
                         LOG_U64("recipients", message->recipient_count),
                         LOG_BYTES("peer", message->peer),
@@ -59,7 +60,7 @@ static void message_end(struct message *message, const char *result, unsigned co
         message->next->self = message->self;
     receive->message_count--;
     store_cancel(receive->config.store, message->call);
-    body_writer_free(&message->writer);
+    copies_fini(&message->copies);
     arena_fini(&message->message_arena);
     free(message);
     receive_left(receive);
@@ -73,36 +74,40 @@ static void on_drained(void *context)
         conn_resume(message->visitor->conn);
 }
 
-static void copy_accounts(struct message *message, const struct smtp_envelope *envelope)
+/* What is said of the message to hosts that it goes on to. */
+static Pr__Envelope *copy_envelope(struct arena *arena, const struct smtp_envelope *envelope)
 {
-    message->account_ids = arena_alloc(
-        &message->message_arena, envelope->recipient_count * sizeof(*message->account_ids));
-    for (unsigned i = 0; i < envelope->recipient_count; i++) {
-        uint64_t id = envelope->recipients[i].account_id;
-        size_t at = 0;
-        while (at < message->account_count && message->account_ids[at] != id)
-            at++;
-        if (at == message->account_count)
-            message->account_ids[message->account_count++] = id;
-    }
+    static const Pr__Envelope__Ret returns[] = {
+        [SMTP_RETURN_UNSAID] = PR__ENVELOPE__RET__RET_NONE,
+        [SMTP_RETURN_FULL] = PR__ENVELOPE__RET__RET_FULL,
+        [SMTP_RETURN_HEADERS] = PR__ENVELOPE__RET__RET_HDRS,
+    };
+    Pr__Envelope *copy = arena_alloc(arena, sizeof(*copy));
+
+    pr__envelope__init(copy);
+    copy->sender = arena_string(arena, envelope->sender);
+    copy->envid = arena_string(arena, envelope->envelope_id);
+    copy->ret = returns[envelope->dsn_return];
+    copy->body_8bit = envelope->body_8bit;
+    copy->utf8 = envelope->utf8;
+    return copy;
 }
 
-static void add_trace(struct message *message, const struct smtp_envelope *envelope)
+/* Editors and writers for each wording. All of a message goes to one group. */
+static void open_copies(struct message *message, const struct smtp_envelope *envelope)
 {
-    struct conn *conn = message->visitor->conn;
-    struct buffer header = BUFFER_EMPTY;
-    const struct smtp_trace trace = {
-        .envelope = envelope,
-        .hostname = message->receive->config.hostname,
-        .peer_address = conn_peer_address(conn),
-        .tls_text = conn_tls_text(conn),
-        .trace_id = message->trace_id,
-        .seconds = (int64_t)(clock_wall_ms() / 1000),
-    };
+    struct copies *copies = &message->copies;
+    const struct receive *receive = message->receive;
 
-    smtp_trace_write(&trace, &header);
-    body_writer_add(message->writer, buffer_bytes(&header));
-    buffer_fini(&header);
+    for (unsigned i = 0; i < copies->count; i++) {
+        struct copy *copy = &copies->at[i];
+        wording_open(copy, message->visitor, envelope, message->trace_id);
+        copy->writer = body_writer_new(receive->config.store, 0, copies->home_account_id,
+                                       receive->config.times->upload_ms);
+        if (copies->home_account_id == 0)
+            body_writer_to_group(copy->writer, copies->group);
+        body_writer_on_drained(copy->writer, on_drained, message);
+    }
 }
 
 struct message *message_begin(struct visitor *visitor)
@@ -132,11 +137,9 @@ struct message *message_begin(struct visitor *visitor)
     message->sender = arena_copy(&message->message_arena, envelope->sender);
     message->peer =
         arena_copy(&message->message_arena, bytes_of(conn_peer_address(visitor->conn)));
-    copy_accounts(message, envelope);
-    message->writer = body_writer_new(receive->config.store, 0, message->account_ids[0],
-                                      receive->config.times->upload_ms);
-    body_writer_on_drained(message->writer, on_drained, message);
-    add_trace(message, envelope);
+    message->envelope = copy_envelope(&message->message_arena, envelope);
+    copies_sort(&message->copies, &message->message_arena, envelope, &visitor->destinations);
+    open_copies(message, envelope);
     return message;
 }
 
@@ -147,17 +150,17 @@ const char *message_trace_id(const struct message *message)
 
 void message_add(struct message *message, struct bytes bytes)
 {
-    body_writer_add(message->writer, bytes);
+    copies_add(&message->copies, bytes);
 }
 
 bool message_full(const struct message *message)
 {
-    return body_writer_full(message->writer);
+    return copies_full(&message->copies);
 }
 
 uint64_t message_size(const struct message *message)
 {
-    return body_writer_size(message->writer);
+    return body_writer_size(message->copies.at[0].writer);
 }
 
 uint64_t message_began_ms(const struct message *message)
@@ -188,41 +191,89 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
     else
         err =
             ERR_UNKNOWN; /* our own store is gone, and may have passed the message on before */
-    if (err == ERR_OK)
-        body_writer_used(message->writer);
+    for (unsigned i = 0; i < message->copies.count && err == ERR_OK; i++)
+        body_writer_used(message->copies.at[i].writer);
     message_done(message, err);
 }
 
-static void on_finished(void *context, enum err err, Pr__Body *body)
+static Pr__DeliverCallPart *make_part(struct message *message, unsigned number)
 {
-    struct message *message = context;
-    unsigned commit_ms = message->receive->config.times->commit_ms;
-    uint64_t spent_ms = clock_monotonic_ms() - message->commit_ms;
+    const struct copy *copy = &message->copies.at[number];
+    Pr__DeliverCallPart *part = arena_alloc(&message->message_arena, sizeof(*part));
+
+    pr__deliver_call_part__init(part);
+    part->body = message->bodies[number];
+    part->account_ids = copy->account_ids;
+    part->n_account_ids = copy->account_count;
+    part->queue = copy->queue;
+    part->n_queue = copy->queue_count;
+    return part;
+}
+
+static void deliver(struct message *message, unsigned left_ms)
+{
+    const struct copy *first = &message->copies.at[0];
+    Pr__DeliverCallPart *parts[COPIES_MAX];
     Pr__DeliverCall call = PR__DELIVER_CALL__INIT;
     Pr__Request request = PR__REQUEST__INIT;
 
-    if (err == ERR_OK && spent_ms >= commit_ms)
-        err = ERR_TIMEOUT;
-    if (err != ERR_OK) {
-        message_done(message, err);
-        return;
-    }
-    call.body = body;
-    call.account_ids = message->account_ids;
-    call.n_account_ids = message->account_count;
+    call.body = message->bodies[0];
+    call.account_ids = first->account_ids;
+    call.n_account_ids = first->account_count;
+    call.queue = first->queue;
+    call.n_queue = first->queue_count;
+    call.envelope = message->envelope;
+    call.group = message->copies.group;
+    call.queue_account_id = message->copies.forward_account_id;
+    call.parts = parts;
+    call.n_parts = message->copies.count - 1;
+    for (unsigned i = 1; i < message->copies.count; i++)
+        parts[i - 1] = make_part(message, i);
     request.request_id.data = message->id.bytes;
     request.request_id.len = REQUEST_ID_SIZE;
     request.call_case = PR__REQUEST__CALL_DELIVER;
     request.deliver = &call;
-    message->call = store_call(message->receive->config.store, &request,
-                               (unsigned)(commit_ms - spent_ms), on_delivered, message);
+    message->call =
+        store_call(message->receive->config.store, &request, left_ms, on_delivered, message);
+}
+
+/* One wording, whose writer has ended. */
+struct finish {
+    struct message *message;
+    unsigned number;
+};
+
+static void on_finished(void *context, enum err err, Pr__Body *body)
+{
+    const struct finish *finish = context;
+    struct message *message = finish->message;
+    unsigned commit_ms = message->receive->config.times->commit_ms;
+    uint64_t spent_ms = clock_monotonic_ms() - message->commit_ms;
+
+    message->bodies[finish->number] = body;
+    if (message->finish_err == ERR_OK)
+        message->finish_err = err;
+    if (--message->finishing > 0)
+        return;
+    if (message->finish_err == ERR_OK && spent_ms >= commit_ms)
+        message->finish_err = ERR_TIMEOUT;
+    if (message->finish_err != ERR_OK)
+        message_done(message, message->finish_err);
+    else
+        deliver(message, (unsigned)(commit_ms - spent_ms));
 }
 
 void message_commit(struct message *message, uint64_t ticket)
 {
     message->ticket = ticket;
     message->commit_ms = clock_monotonic_ms();
-    body_writer_finish(message->writer, on_finished, message);
+    copies_finish(&message->copies);
+    message->finishing = message->copies.count;
+    for (unsigned i = 0; i < message->copies.count; i++) {
+        struct finish *finish = arena_alloc(&message->message_arena, sizeof(*finish));
+        *finish = (struct finish){message, i};
+        body_writer_finish(message->copies.at[i].writer, on_finished, finish);
+    }
 }
 
 void message_abort(struct message *message, enum smtp_reply refusal)

@@ -37,6 +37,7 @@ struct receive *receive_new(const struct receive_config *config)
 
     CHECK(receive != NULL);
     receive->config = *config;
+    receive->authserv_id = bytes_of(config->hostname);
     receive->protocol = (struct smtp_config){
         .hostname = config->hostname,
         .message_size_max = config->message_bytes_max,

@@ -111,6 +111,7 @@ static void *visitor_open(void *server, struct conn *conn)
         .conn = conn,
         .session = smtp_session_new(&receive->protocol, &connection),
     };
+    destinations_init(&visitor->destinations);
     if (visitor->next != NULL)
         visitor->next->self = &visitor->next;
     receive->visitors = visitor;
@@ -197,6 +198,7 @@ static void visitor_closed(void *context)
     if (visitor->next != NULL)
         visitor->next->self = visitor->self;
     smtp_session_free(&visitor->session);
+    destinations_fini(&visitor->destinations);
     free(visitor);
     receive_left(receive);
 }

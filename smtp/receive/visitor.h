@@ -4,6 +4,7 @@
 
 #include "node/runtime/conn.h"
 #include "smtp/protocol/session.h"
+#include "smtp/receive/destination.h"
 #include "smtp/receive/receive.h"
 
 /* What the files of this folder share. Nobody else includes it. */
@@ -12,6 +13,7 @@ enum { RECEIVE_LISTENERS_MAX = 16 };
 struct receive {
     struct receive_config config;
     struct smtp_config protocol;
+    struct bytes authserv_id; /* our name in Authentication-Results */
     struct conn_limits limits;
     struct conn_listener *listeners[RECEIVE_LISTENERS_MAX];
     unsigned listener_count;
@@ -33,9 +35,10 @@ struct visitor {
     struct conn *conn;
     struct smtp_session *session;
     struct lookup *lookups;
-    struct message *message; /* being received or committed, or NULL */
-    uint64_t phase_ms;       /* when the last reply was written */
-    bool start_tls;          /* wanted, once feed() is through */
+    struct destinations destinations; /* of the recipients so far */
+    struct message *message;          /* being received or committed, or NULL */
+    uint64_t phase_ms;                /* when the last reply was written */
+    bool start_tls;                   /* wanted, once feed() is through */
     bool closing;
 };
 

@@ -16,6 +16,7 @@ struct body_writer {
     struct store_client *client;
     uint64_t session;
     uint64_t account_id;
+    uint32_t group; /* with neither session nor account */
     unsigned deadline_ms;
 
     struct mail_scanner *scanner;
@@ -64,6 +65,12 @@ struct body_writer *body_writer_new(struct store_client *client, uint64_t sessio
     return writer;
 }
 
+void body_writer_to_group(struct body_writer *writer, uint32_t group)
+{
+    CHECK(writer->session == 0 && writer->account_id == 0);
+    writer->group = group;
+}
+
 static ProtobufCBinaryData upload_id(struct body_writer *writer)
 {
     return (ProtobufCBinaryData){.data = writer->upload_id.bytes, .len = REQUEST_ID_SIZE};
@@ -82,6 +89,7 @@ static void abort_upload(struct body_writer *writer)
     Pr__Request request = PR__REQUEST__INIT;
 
     call.account_id = writer->account_id;
+    call.group = writer->group;
     call.upload_id = upload_id(writer);
     request.session = writer->session;
     request.call_case = PR__REQUEST__CALL_UPLOAD_ABORT;
@@ -127,6 +135,7 @@ static void upload_frame(struct body_writer *writer)
     Pr__Request request = PR__REQUEST__INIT;
 
     call.account_id = writer->account_id;
+    call.group = writer->group;
     call.upload_id = upload_id(writer);
     call.number = writer->blocks_cut - 1;
     call.data = field_of_bytes(buffer_bytes(&writer->frame));

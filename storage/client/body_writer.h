@@ -16,6 +16,10 @@ struct body_writer;
 struct body_writer *body_writer_new(struct store_client *client, uint64_t session,
                                     uint64_t account_id, unsigned deadline_ms);
 
+/* Uploads go to this mail group: a message that has no recipient here and is no submission.
+ * Before the first add(), for a writer without session and account. */
+void body_writer_to_group(struct body_writer *writer, uint32_t group);
+
 /* Aborts what was uploaded, unless the body has been used. Accepts NULL content. */
 void body_writer_free(struct body_writer **writer);
 

@@ -138,6 +138,7 @@ static void show_found(struct read_job *job, enum err err, uint64_t index)
         return;
     }
     show->record->password_hash = arena_string(&show->show_arena, BYTES(""));
+    show->record->credentials = NULL;
     if (show->move != NULL)
         move_ask(show);
     else

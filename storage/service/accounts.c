@@ -109,8 +109,10 @@ static void fill_accounts(const Pr__Request *request, struct db_txn *txn, struct
     answer->more = directory_accounts(txn, bytes_of(ask->domain), bytes_of(ask->after),
                                       listing_limit(ask->limit), arena, &answer->accounts,
                                       &answer->n_accounts);
-    for (size_t i = 0; i < answer->n_accounts; i++)
+    for (size_t i = 0; i < answer->n_accounts; i++) {
         answer->accounts[i]->password_hash = arena_string(arena, BYTES(""));
+        answer->accounts[i]->credentials = NULL;
+    }
     reply->answer_case = PR__REPLY__ANSWER_ACCOUNT_LIST;
     reply->account_list = answer;
 }

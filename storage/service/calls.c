@@ -20,7 +20,8 @@ static const struct call_row rows[] = {
     {CALL(UPLOAD_ABORT), SMTP | IMAP, false, true, smtp_upload_abort},
 
     {CALL(LOGIN), IMAP, false, true, login_call},
-    {CALL(LOGOUT), IMAP, true, true, logout_call},
+    {CALL(AUTH_STEP), SMTP | IMAP, false, true, auth_step_call},
+    {CALL(LOGOUT), SMTP | IMAP, true, true, logout_call},
     {CALL(WATCH), IMAP, false, true, watch_call},
     {CALL(MAILBOX_LIST), IMAP, true, true, imap_read},
     {CALL(MAILBOX_OPEN), IMAP, true, true, imap_open},
@@ -76,6 +77,14 @@ static const struct call_row rows[] = {
     {CALL(STORAGE_STAT), OPERATOR, false, true, operator_handle},
     {CALL(STORAGE_COMPACT), OPERATOR, false, true, operator_handle},
     {CALL(STORAGE_CHECK), OPERATOR, false, true, operator_handle},
+    {CALL(ALIAS_ADD), OPERATOR, false, true, operator_handle},
+    {CALL(ALIAS_CHANGE), OPERATOR, false, true, operator_handle},
+    {CALL(ALIAS_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(DOMAIN_ROUTE), OPERATOR, false, true, operator_handle},
+    {CALL(ACCOUNT_ALTER), OPERATOR, false, true, operator_handle},
+    {CALL(APP_PASSWORD_MAKE), OPERATOR, false, true, operator_handle},
+    {CALL(APP_PASSWORD_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(TOTP_MAKE), OPERATOR, false, true, operator_handle},
 };
 
 const struct call_row *call_find(Pr__Request__CallCase call)

@@ -9,6 +9,7 @@
 #include "storage/service/moves.h"
 #include "storage/service/passwords.h"
 #include "storage/service/purges.h"
+#include "storage/service/role_duty.h"
 #include "storage/service/scopes_duty.h"
 #include "storage/service/scopes_enrol.h"
 
@@ -21,6 +22,7 @@ struct duty {
     struct moves *moves;         /* as the hand-overs */
     struct scopes_duty_of_group *scopes; /* the same */
     struct scopes_enrol *enrol;          /* as the purges */
+    struct role_duty *role;              /* of the directory alone */
     uint64_t looked_ms;
     uint64_t uploads_looked_ms;
     bool uploads_busy;
@@ -155,6 +157,7 @@ static void duty_tick(struct duties *duties, uint32_t group, uint64_t now_ms)
         moves_free(&duty->moves);
         scopes_duty_free(&duty->scopes);
         scopes_enrol_free(&duty->enrol);
+        role_duty_free(&duty->role);
         return;
     }
     if (duty->purges == NULL)
@@ -163,8 +166,12 @@ static void duty_tick(struct duties *duties, uint32_t group, uint64_t now_ms)
     if (duty->enrol == NULL)
         duty->enrol = scopes_enrol_new(duties->service, group);
     scopes_enrol_tick(duty->enrol, now_ms);
-    if (group == DIRECTORY_GROUP)
+    if (group == DIRECTORY_GROUP) {
+        if (duty->role == NULL)
+            duty->role = role_duty_new(duties->service);
+        role_duty_tick(duty->role, now_ms);
         return;
+    }
     if (duty->moves == NULL)
         duty->moves = moves_new(duties->service, group);
     moves_tick(duty->moves, now_ms);
@@ -250,6 +257,7 @@ void duties_free(struct duties **duties)
         moves_free(&duty->moves);
         scopes_duty_free(&duty->scopes);
         scopes_enrol_free(&duty->enrol);
+        role_duty_free(&duty->role);
         handovers_free(&duty->handovers);
         purges_free(&duty->purges);
         free(duty);

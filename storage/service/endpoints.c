@@ -12,6 +12,7 @@
 #include "storage/schema/request_id.h"
 #include "storage/schema/search_depth.h"
 #include "storage/service/calls.h"
+#include "storage/service/login.h"
 #include "storage/service/sessions.h"
 #include "storage/service/watch.h"
 
@@ -194,8 +195,9 @@ static void on_disconnected(void *context, uint32_t connection)
 {
     struct endpoint *endpoint = context;
 
-    if (endpoint->role != ROLE_IMAP)
+    if (endpoint->role == ROLE_OPERATOR)
         return;
+    logins_connection_closed(endpoint->service->logins, connection);
     watch_connection_closed(endpoint->service, connection);
     sessions_connection_closed(endpoint->service->sessions, connection);
 }

@@ -8,202 +8,444 @@
 #include "node/base/log.h"
 #include "storage/query/directory.h"
 #include "storage/schema/address.h"
-#include "storage/service/passwords.h"
+#include "storage/schema/entry.h"
+#include "storage/service/login_secrets.h"
+#include "storage/service/password_check.h"
 #include "storage/service/sessions.h"
+#include "storage/service/verifiers.h"
 #include "storage/service/watch.h"
 
-#define DIGEST_SIZE 32
-
+/* An exchange. Between two messages of its client it has no call. */
 struct login {
     struct login *next;
+    struct login **self;
+    struct logins *logins;
+    uint64_t id; /* random; how the front end names it */
+    uint32_t connection;
+    uint64_t begun_ms;
     struct service_call *call;
-    Pr__AccountRecord *account; /* in the call's arena; NULL: no such user */
-    const char *hash;
-    bool right;
-    uint8_t digest[DIGEST_SIZE];
-};
-
-struct remembered {
-    uint8_t digest[DIGEST_SIZE];
-    uint64_t until_ms;
+    bool at_once; /* IMAP's LOGIN: all in one call */
+    struct auth_exchange *exchange;
+    struct arena login_arena;
+    struct bytes folded;        /* the name, as it was looked up */
+    Pr__AccountRecord *account; /* NULL: no such user, or not looked up yet */
+    const char *peer;
+    uint8_t *password; /* that was right; wiped at the end */
+    size_t password_len;
 };
 
 struct logins {
-    uint8_t key[DIGEST_SIZE];
-    char decoy[crypto_pwhash_STRBYTES]; /* what an unknown user's password is compared with */
-    struct remembered remembered[LOGIN_REMEMBERED_MAX];
-    struct login *waiting;
-    struct login **waiting_end;
-    unsigned waiting_count;
-    unsigned running;
+    struct service *service;
+    struct password_checks *checks;
+    struct auth_config config;
+    bool has_key; /* the cluster's own; until then one of this process */
+    struct login *first;
+    unsigned count;
+    struct loop_timer *sweep;
+    bool closed; /* lives until the last one ends */
 };
 
-struct logins *logins_new(void)
+static void login_free(struct login *login)
+{
+    struct logins *logins = login->logins;
+
+    *login->self = login->next;
+    if (login->next != NULL)
+        login->next->self = login->self;
+    auth_exchange_free(&login->exchange);
+    sodium_memzero(login->password, login->password_len);
+    arena_fini(&login->login_arena);
+    free(login);
+    if (--logins->count == 0 && logins->closed)
+        free(logins);
+}
+
+static void on_sweep(void *context)
+{
+    struct logins *logins = context;
+    uint64_t now_ms = clock_monotonic_ms();
+
+    for (struct login *login = logins->first, *next; login != NULL; login = next) {
+        next = login->next;
+        if (login->call == NULL && now_ms - login->begun_ms > LOGIN_EXCHANGE_MS)
+            login_free(login);
+    }
+}
+
+struct logins *logins_new(struct service *service)
 {
     struct logins *logins = calloc(1, sizeof(*logins));
-    uint8_t secret[DIGEST_SIZE];
 
     CHECK(logins != NULL);
-    CHECK(sodium_init() >= 0);
-    randombytes_buf(logins->key, sizeof(logins->key));
-    randombytes_buf(secret, sizeof(secret));
-    CHECK(crypto_pwhash_str(logins->decoy, (const char *)secret, sizeof(secret),
-                            PASSWORDS_PASSES, PASSWORDS_MEMORY) == 0);
-    logins->waiting_end = &logins->waiting;
+    logins->service = service;
+    logins->checks = password_checks_new(service->loop);
+    randombytes_buf(logins->config.server_key, sizeof(logins->config.server_key));
+    logins->config.decoy_hash = password_checks_decoy(logins->checks);
+    logins->sweep =
+        loop_timer_start(service->loop, LOGIN_SWEEP_MS, LOGIN_SWEEP_MS, on_sweep, logins);
     return logins;
 }
 
-static struct remembered *slot_of(struct logins *logins, const uint8_t digest[DIGEST_SIZE])
+void logins_connection_closed(struct logins *logins, uint32_t connection)
 {
-    return &logins->remembered[(digest[0] | digest[1] << 8) % LOGIN_REMEMBERED_MAX];
+    if (logins == NULL)
+        return;
+    for (struct login *login = logins->first, *next; login != NULL; login = next) {
+        next = login->next;
+        if (login->call == NULL && login->connection == connection)
+            login_free(login);
+    }
 }
 
-static void digest_of(const struct logins *logins, const char *hash, const char *password,
-                      uint8_t digest[DIGEST_SIZE])
-{
-    crypto_generichash_state state;
-
-    crypto_generichash_init(&state, logins->key, sizeof(logins->key), DIGEST_SIZE);
-    crypto_generichash_update(&state, (const uint8_t *)hash, strlen(hash) + 1);
-    crypto_generichash_update(&state, (const uint8_t *)password, strlen(password));
-    crypto_generichash_final(&state, digest, DIGEST_SIZE);
-}
-
-/* Ends the log-in: a session, or a refusal that does not tell a wrong name from a wrong
- * password. */
-static void conclude(struct login *login)
+/* Ends with an error that says nothing of the client. */
+static void fail(struct login *login, enum err err)
 {
     struct service_call *call = login->call;
-    const Pr__Login *asked = call->request->login;
 
-    sodium_memzero(asked->password, strlen(asked->password));
-    log_info(NULL, login->right ? "login" : "login refused",
-             LOG_FIELDS(LOG_TEXT("user", asked->user), LOG_TEXT("peer", asked->peer_address)));
-    if (!login->right) {
-        call_fail(call, ERR_DENIED, NULL);
-        free(login);
-        return;
-    }
+    login_free(login);
+    call_fail(call, err, NULL);
+}
+
+static void fill_tried(const struct login *login, Pr__AuthStepAnswer *answer)
+{
+    answer->tried = arena_string(&login->call->call_arena,
+                                 login->folded.len > 0 ? login->folded
+                                                       : auth_exchange_name(login->exchange));
+}
+
+static void refuse(struct login *login, const char *why)
+{
+    struct service_call *call = login->call;
     Pr__Reply reply = PR__REPLY__INIT;
-    Pr__LoginAnswer answer = PR__LOGIN_ANSWER__INIT;
-    struct session *session =
-        session_open(call->service->sessions, call->connection, login->account->id,
-                     login->account->group, login->account->address);
-    answer.session = session->id;
-    answer.address = login->account->address;
-    reply.answer_case = PR__REPLY__ANSWER_LOGIN;
-    reply.login = &answer;
+    Pr__AuthStepAnswer answer = PR__AUTH_STEP_ANSWER__INIT;
+    uint8_t digest[AUTH_DIGEST_SIZE];
+
+    fill_tried(login, &answer);
+    log_info(NULL, "login refused",
+             LOG_FIELDS(LOG_TEXT("user", answer.tried), LOG_TEXT("peer", login->peer),
+                        LOG_TEXT("reason", why)));
+    if (login->at_once) {
+        login_free(login);
+        call_fail(call, ERR_DENIED, NULL);
+        return;
+    }
+    if (auth_exchange_tried(login->exchange, digest))
+        answer.secret_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+    answer.refusal = arena_string(&call->call_arena, bytes_of(why));
+    reply.err = ERR_DENIED;
+    reply.answer_case = PR__REPLY__ANSWER_AUTH_STEP;
+    reply.auth_step = &answer;
+    login_free(login);
     call_reply(call, &reply);
-    free(login);
 }
 
-static void hash_in_pool(void *context)
+static void domain_and_tenant(struct login *login, Pr__AuthStepAnswer *answer)
+{
+    struct bytes local;
+    struct bytes name;
+    struct db_txn *txn = service_directory_begin(login->logins->service);
+    struct arena *arena = &login->login_arena;
+
+    if (address_split(bytes_of(login->account->address), &local, &name)) {
+        const Pr__DomainRecord *domain = directory_domain(txn, name, arena);
+        answer->domain_id = domain != NULL ? domain->id : 0;
+    }
+    const Pr__TenantRecord *tenant =
+        directory_tenant(txn, bytes_of(login->account->tenant), arena);
+    answer->tenant_id = tenant != NULL ? tenant->id : 0;
+    db_abort(&txn);
+}
+
+static void let_in(struct login *login)
+{
+    struct service_call *call = login->call;
+    struct service *service = call->service;
+    const Pr__AccountRecord *account = login->account;
+    Pr__Reply reply = PR__REPLY__INIT;
+    Pr__LoginAnswer logged_in = PR__LOGIN_ANSWER__INIT;
+    Pr__AuthStepAnswer answer = PR__AUTH_STEP_ANSWER__INIT;
+    struct session *session = session_open(service->sessions, call->connection, account->id,
+                                           account->group, account->address);
+
+    log_info(NULL, "login",
+             LOG_FIELDS(LOG_TEXT("user", account->address), LOG_TEXT("peer", login->peer)));
+    verifiers_seen(service, account, auth_exchange_result(login->exchange)->secret,
+                   bytes_from(login->password, login->password_len));
+    if (login->at_once) {
+        logged_in.session = session->id;
+        logged_in.address = account->address;
+        reply.answer_case = PR__REPLY__ANSWER_LOGIN;
+        reply.login = &logged_in;
+    } else {
+        fill_tried(login, &answer);
+        domain_and_tenant(login, &answer);
+        answer.session = session->id;
+        answer.address = account->address;
+        answer.account_id = account->id;
+        answer.bars = account->bars;
+        reply.answer_case = PR__REPLY__ANSWER_AUTH_STEP;
+        reply.auth_step = &answer;
+    }
+    call_reply(call, &reply); /* before the login goes: the address is its account's */
+    login_free(login);
+}
+
+static void on_step_used(void *context, enum err err, const Pr__Outcome *outcome,
+                         uint64_t index)
 {
     struct login *login = context;
-    const char *password = login->call->request->login->password;
 
-    login->right = crypto_pwhash_str_verify(login->hash, password, strlen(password)) == 0 &&
-                   login->account != NULL;
+    (void)index;
+    if (err != ERR_OK)
+        fail(login, ERR_UNAVAILABLE);
+    else if (outcome->err != ERR_OK)
+        refuse(login, auth_refusal_text(AUTH_REFUSAL_TOTP_SPENT));
+    else
+        let_in(login);
 }
 
-static void run_next(struct service *service);
+/* A one-time code counts once in the cluster. */
+static void conclude(struct login *login)
+{
+    const struct auth_result *result = auth_exchange_result(login->exchange);
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__TotpUsed used = PR__TOTP_USED__INIT;
 
-static void back_in_loop(void *context)
+    if (!result->totp_used) {
+        let_in(login);
+        return;
+    }
+    used.account_id = login->account->id;
+    used.step = result->totp_step;
+    command.call_case = PR__COMMAND__CALL_TOTP_USED;
+    command.totp_used = &used;
+    write_start(login->logins->service, DIRECTORY_GROUP, &command, login->call->deadline_ms,
+                on_step_used, login);
+}
+
+static void challenge(struct login *login)
+{
+    struct service_call *call = login->call;
+    struct bytes text = auth_exchange_challenge(login->exchange);
+    Pr__Reply reply = PR__REPLY__INIT;
+    Pr__AuthStepAnswer answer = PR__AUTH_STEP_ANSWER__INIT;
+
+    answer.exchange = login->id;
+    answer.challenge = field_of_bytes(text);
+    reply.answer_case = PR__REPLY__ANSWER_AUTH_STEP;
+    reply.auth_step = &answer;
+    login->call = NULL;
+    call_reply(call, &reply);
+}
+
+static void go_on(struct login *login, enum auth_next next);
+
+static void on_password_checked(void *context, enum err err)
 {
     struct login *login = context;
-    struct service *service = login->call->service;
-    struct logins *logins = service->logins;
 
-    if (logins == NULL) { /* the process ends */
-        call_fail(login->call, ERR_CLOSED, NULL);
-        free(login);
-        return;
+    if (err == ERR_OK) {
+        struct bytes password = auth_exchange_password(login->exchange);
+        login->password = arena_alloc(&login->login_arena, password.len);
+        login->password_len = password.len;
+        memcpy(login->password, password.at, password.len);
     }
-    logins->running--;
-    if (login->right) {
-        struct remembered *slot = slot_of(logins, login->digest);
-        memcpy(slot->digest, login->digest, DIGEST_SIZE);
-        slot->until_ms = clock_monotonic_ms() + LOGIN_REMEMBERED_MS;
-    }
-    conclude(login);
-    run_next(service);
+    if (err == ERR_OK || err == ERR_DENIED)
+        go_on(login, auth_exchange_password_checked(login->exchange, err == ERR_OK));
+    else
+        fail(login, err);
 }
 
-static void run_next(struct service *service)
+/* The name as it is looked up; as it was claimed, when it is no address. */
+static struct bytes fold(struct login *login)
 {
-    struct logins *logins = service->logins;
-
-    while (logins->running < LOGIN_PARALLEL_MAX && logins->waiting != NULL) {
-        struct login *login = logins->waiting;
-        logins->waiting = login->next;
-        if (logins->waiting == NULL)
-            logins->waiting_end = &logins->waiting;
-        logins->waiting_count--;
-        logins->running++;
-        loop_work(service->loop, hash_in_pool, back_in_loop, login);
-    }
-}
-
-static void check_password(struct service_call *call, Pr__AccountRecord *account)
-{
-    struct logins *logins = call->service->logins;
-    struct login *login = calloc(1, sizeof(*login));
-    CHECK(login != NULL);
-
-    login->call = call;
-    login->account = account;
-    login->hash = account != NULL ? account->password_hash : logins->decoy;
-    digest_of(logins, login->hash, call->request->login->password, login->digest);
-    struct remembered *slot = slot_of(logins, login->digest);
-    if (account != NULL && clock_monotonic_ms() < slot->until_ms &&
-        sodium_memcmp(slot->digest, login->digest, DIGEST_SIZE) == 0) {
-        login->right = true;
-        conclude(login);
-        return;
-    }
-    if (logins->waiting_count == LOGIN_WAITING_MAX) {
-        call_fail(call, ERR_BUSY, NULL);
-        free(login);
-        return;
-    }
-    *logins->waiting_end = login;
-    logins->waiting_end = &login->next;
-    logins->waiting_count++;
-    run_next(call->service);
-}
-
-/* The directory here is as new as the leader's: a changed password counts at once, on every
- * node. */
-static void on_fresh(void *context, enum err err, uint64_t index, struct bytes unused)
-{
-    struct service_call *call = context;
+    struct bytes claimed = auth_exchange_name(login->exchange);
     struct bytes local;
     struct bytes domain;
-    Pr__AccountRecord *account = NULL;
+
+    if (!address_split(claimed, &local, &domain))
+        return arena_copy(&login->login_arena, claimed);
+    return address_fold(&login->login_arena, local, domain);
+}
+
+static void on_fresh(void *context, enum err err, uint64_t index, struct bytes unused)
+{
+    struct login *login = context;
+    struct logins *logins = login->logins;
+    struct auth_secrets secrets;
 
     (void)index;
     (void)unused;
-    if (err != ERR_OK || call->service->logins == NULL) {
-        call_fail(call, ERR_UNAVAILABLE, NULL);
+    if (err != ERR_OK || logins->service->logins == NULL) {
+        fail(login, ERR_UNAVAILABLE);
         return;
     }
-    if (address_split(bytes_of(call->request->login->user), &local, &domain)) {
-        struct db_txn *txn = service_directory_begin(call->service);
-        account = directory_account(txn, address_fold(&call->call_arena, local, domain),
-                                    &call->call_arena);
-        db_abort(&txn);
+    login->folded = fold(login);
+    struct db_txn *txn = service_directory_begin(logins->service);
+    login->account = directory_account(txn, login->folded, &login->login_arena);
+    if (!logins->has_key) {
+        const Pr__ClusterRecord *cluster = directory_cluster(txn, &login->login_arena);
+        logins->has_key =
+            cluster != NULL && cluster->auth_key.len == sizeof(logins->config.server_key);
+        if (logins->has_key)
+            memcpy(logins->config.server_key, cluster->auth_key.data,
+                   sizeof(logins->config.server_key));
     }
-    check_password(call, account);
+    db_abort(&txn);
+    bool may =
+        login->account != NULL && login_secrets(login->account, &login->login_arena, &secrets);
+    go_on(login, auth_exchange_user(login->exchange, login->folded, may ? &secrets : NULL,
+                                    clock_wall_ms() / 1000));
+}
+
+static void go_on(struct login *login, enum auth_next next)
+{
+    switch (next) {
+    case AUTH_CONTINUE:
+        challenge(login);
+        break;
+    case AUTH_NEED_USER:
+        replicator_read(login->logins->service->replicator, DIRECTORY_GROUP,
+                        login->call->deadline_ms, on_fresh, login);
+        break;
+    case AUTH_NEED_PASSWORD:
+        password_check(login->logins->checks, auth_exchange_password_hash(login->exchange),
+                       login->account != NULL, auth_exchange_password(login->exchange),
+                       on_password_checked, login);
+        break;
+    case AUTH_DONE:
+        conclude(login);
+        break;
+    case AUTH_REFUSED:
+        refuse(login, auth_refusal_text(auth_exchange_refusal(login->exchange)));
+        break;
+    }
+}
+
+/* NULL: too many, and the call has been refused. */
+static struct login *login_new(struct service_call *call, enum auth_mechanism mechanism,
+                               struct auth_channel *channel, const char *peer)
+{
+    struct logins *logins = call->service->logins;
+
+    if (logins == NULL || logins->count == LOGIN_EXCHANGES_MAX) {
+        call_fail(call, logins == NULL ? ERR_UNAVAILABLE : ERR_BUSY, NULL);
+        return NULL;
+    }
+    struct login *login = calloc(1, sizeof(*login));
+    CHECK(login != NULL);
+    channel->scope = call->role == ROLE_SMTP ? AUTH_SCOPE_SUBMISSION : AUTH_SCOPE_IMAP;
+    randombytes_buf(channel->nonce, sizeof(channel->nonce));
+    *login = (struct login){
+        .next = logins->first,
+        .self = &logins->first,
+        .logins = logins,
+        .connection = call->connection,
+        .begun_ms = clock_monotonic_ms(),
+        .call = call,
+        .exchange = auth_exchange_new(mechanism, &logins->config, channel),
+    };
+    do
+        randombytes_buf(&login->id, sizeof(login->id));
+    while (login->id == 0);
+    arena_init(&login->login_arena);
+    login->peer = arena_string(&login->login_arena, bytes_of(peer));
+    if (login->next != NULL)
+        login->next->self = &login->next;
+    logins->first = login;
+    logins->count++;
+    return login;
 }
 
 void login_call(struct service_call *call)
 {
-    if (strlen(call->request->login->password) > LOGIN_PASSWORD_SIZE_MAX) {
-        call_fail(call, ERR_DENIED, NULL);
+    Pr__Login *asked = call->request->login;
+    struct auth_channel channel = {.offered = AUTH_OFFER(AUTH_PLAIN)};
+    struct login *login = login_new(call, AUTH_PLAIN, &channel, asked->peer_address);
+
+    if (login == NULL)
+        return;
+    login->at_once = true;
+    size_t user_len = strlen(asked->user);
+    size_t password_len = strlen(asked->password);
+    size_t len = user_len + password_len + 2;
+    uint8_t *message = arena_alloc(&login->login_arena, len);
+    message[0] = message[user_len + 1] = '\0';
+    memcpy(message + 1, asked->user, user_len);
+    memcpy(message + user_len + 2, asked->password, password_len);
+    sodium_memzero(asked->password, password_len);
+    enum auth_next next =
+        auth_exchange_step(login->exchange, bytes_from(message, len), clock_wall_ms() / 1000);
+    sodium_memzero(message, len);
+    go_on(login, next);
+}
+
+/* NULL when there is none of that id that waits for its client on this connection. */
+static struct login *find(const struct service_call *call, uint64_t id)
+{
+    const struct logins *logins = call->service->logins;
+    struct login *login = logins != NULL ? logins->first : NULL;
+
+    while (login != NULL && login->id != id)
+        login = login->next;
+    return login != NULL && login->connection == call->connection && login->call == NULL ? login
+                                                                                         : NULL;
+}
+
+/* The mechanisms that a front end may offer on such a connection; the check against a downgrade
+ * goes by it. */
+static unsigned offered(const Pr__AuthStep *step)
+{
+    unsigned mask = AUTH_OFFER(AUTH_PLAIN) | AUTH_OFFER(AUTH_LOGIN) |
+                    AUTH_OFFER(AUTH_SCRAM_SHA_1) | AUTH_OFFER(AUTH_SCRAM_SHA_256) |
+                    AUTH_OFFER(AUTH_OAUTHBEARER);
+
+    if (step->exporter.len > 0 || step->end_point.len > 0)
+        mask |= AUTH_OFFER(AUTH_SCRAM_SHA_1_PLUS) | AUTH_OFFER(AUTH_SCRAM_SHA_256_PLUS);
+    return mask;
+}
+
+static void begin(struct service_call *call, struct bytes message)
+{
+    const Pr__AuthStep *step = call->request->auth_step;
+    struct auth_channel channel = {
+        .offered = offered(step),
+        .tls_exporter = bytes_of_field(step->exporter),
+        .tls_server_end_point = bytes_of_field(step->end_point),
+    };
+    enum auth_mechanism mechanism =
+        auth_mechanism_find(bytes_of(step->mechanism), channel.offered);
+
+    if (mechanism == AUTH_MECHANISM_NONE || !step->tls ||
+        step->exporter.len > AUTH_BINDING_SIZE_MAX ||
+        step->end_point.len > AUTH_BINDING_SIZE_MAX) {
+        call_fail(call, ERR_UNSUPPORTED, NULL);
         return;
     }
-    replicator_read(call->service->replicator, DIRECTORY_GROUP, call->deadline_ms, on_fresh,
-                    call);
+    struct login *login = login_new(call, mechanism, &channel, step->peer_address);
+    if (login == NULL)
+        return;
+    go_on(login, step->initial
+                     ? auth_exchange_step(login->exchange, message, clock_wall_ms() / 1000)
+                     : auth_exchange_begin(login->exchange));
+}
+
+void auth_step_call(struct service_call *call)
+{
+    const Pr__AuthStep *step = call->request->auth_step;
+    struct bytes message = bytes_of_field(step->message);
+
+    if (step->exchange == 0) {
+        begin(call, message);
+        return;
+    }
+    struct login *login = find(call, step->exchange);
+    if (login == NULL) {
+        call_fail(call, ERR_NOSESSION, NULL);
+        return;
+    }
+    login->call = call;
+    go_on(login, auth_exchange_step(login->exchange, message, clock_wall_ms() / 1000));
 }
 
 void logout_call(struct service_call *call)
@@ -217,15 +459,20 @@ void logout_call(struct service_call *call)
 
 void logins_free(struct logins **logins)
 {
-    if (*logins == NULL)
+    struct logins *closing = *logins;
+
+    if (closing == NULL)
         return;
-    while ((*logins)->waiting != NULL) {
-        struct login *login = (*logins)->waiting;
-        (*logins)->waiting = login->next;
-        call_fail(login->call, ERR_CLOSED, NULL);
-        free(login);
-    }
-    sodium_memzero((*logins)->key, sizeof((*logins)->key));
-    free(*logins);
     *logins = NULL;
+    loop_timer_stop(&closing->sweep);
+    closing->count++; /* it goes below, not with one of these */
+    closing->closed = true;
+    for (struct login *login = closing->first, *next; login != NULL; login = next) {
+        next = login->next;
+        if (login->call == NULL)
+            login_free(login);
+    }
+    password_checks_free(&closing->checks);
+    if (--closing->count == 0)
+        free(closing);
 }

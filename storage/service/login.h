@@ -5,27 +5,27 @@
 #include "storage/service/service.h"
 
 /*
- * Checks passwords and opens sessions. Hashes are computed in pool threads, a few at a time,
- * because each takes memory; who comes when the queue is full is told to come again. An unknown
- * user costs as much time as a wrong password. A password that was right is remembered for a
- * short while as a keyed digest of itself and the stored hash, in memory only: mail clients log
- * in many times a minute.
+ * Who says who he is, and proves it: exchanges of SASL (storage/auth) whose messages front ends
+ * pass on, and IMAP's LOGIN, which is one of mechanism PLAIN. The directory is asked afresh, so
+ * that a changed password counts at once, on every node. An exchange belongs to the connection
+ * that began it, and at its end there is a session on that connection.
  */
 enum {
-    LOGIN_PARALLEL_MAX = 2,
-    LOGIN_WAITING_MAX = 512,
-    LOGIN_REMEMBERED_MAX = 4096,
-    LOGIN_REMEMBERED_MS = 5 * 60 * 1000,
-    LOGIN_PASSWORD_SIZE_MAX = 512,
+    LOGIN_EXCHANGES_MAX = 4096, /* under way, of all front ends; beyond: ERR_BUSY */
+    LOGIN_EXCHANGE_MS = 60 * 1000,
+    LOGIN_SWEEP_MS = 5000,
 };
 
 struct logins;
 
-struct logins *logins_new(void);
-/* Those under way are answered with ERR_CLOSED when their hash is done. */
+struct logins *logins_new(struct service *service);
+/* Those under way are answered with ERR_CLOSED, in here or when their hash is done. */
 void logins_free(struct logins **logins);
+/* Exchanges that wait for their client there are forgotten. */
+void logins_connection_closed(struct logins *logins, uint32_t connection);
 
 void login_call(struct service_call *call);
+void auth_step_call(struct service_call *call);
 void logout_call(struct service_call *call);
 
 #endif

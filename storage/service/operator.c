@@ -4,6 +4,7 @@
 #include "node/mail/path.h"
 #include "node/runtime/metrics.h"
 #include "storage/schema/address.h"
+#include "storage/service/addresses.h"
 #include "storage/service/cluster.h"
 #include "storage/service/formats.h"
 #include "storage/service/join.h"
@@ -52,6 +53,14 @@ const struct operator_row operator_rows[] = {
     {CALL(STORAGE_STAT), storage_stat_call, true},
     {CALL(STORAGE_COMPACT), storage_compact_call, true},
     {CALL(STORAGE_CHECK), storage_check_call, true},
+    {CALL(ALIAS_ADD), alias_add_call, true},
+    {CALL(ALIAS_CHANGE), alias_change_call, true},
+    {CALL(ALIAS_REMOVE), alias_remove_call, true},
+    {CALL(DOMAIN_ROUTE), domain_route_call, true},
+    {CALL(ACCOUNT_ALTER), account_alter_call, true},
+    {CALL(APP_PASSWORD_MAKE), app_password_make_call, true},
+    {CALL(APP_PASSWORD_REMOVE), app_password_remove_call, true},
+    {CALL(TOTP_MAKE), totp_make_call, true},
 };
 
 const size_t operator_row_count = sizeof(operator_rows) / sizeof(operator_rows[0]);
@@ -134,7 +143,7 @@ bool operator_address(struct service_call *call, const char *typed, struct bytes
     else if (mail_address_parse(bytes_of(typed), &call->call_arena, &path) != ERR_OK ||
              path.is_null || path.domain.len == 0)
         problem = "that is no address: it looks like name@example.net";
-    else
+    else if (!bytes_equal_nocase(path.domain, BYTES("localhost"))) /* the cluster's own */
         problem = domain_problem(path.domain);
     if (problem != NULL) {
         call_fail(call, ERR_INVALID, problem);

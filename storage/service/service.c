@@ -25,6 +25,7 @@
 #include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
 #include "storage/service/state_serve.h"
+#include "storage/service/verifiers.h"
 #include "storage/service/watch.h"
 #include "storage/service/weights.h"
 #include "storage/service/write.h"
@@ -222,7 +223,8 @@ enum err service_start_cluster(struct service *service)
     service->writes = writes_new();
     service->routes = routes_new();
     service->scopes = scopes_new(service);
-    service->logins = logins_new();
+    service->logins = logins_new(service);
+    service->verifiers = verifiers_new(service);
     service->state_sessions = state_sessions_new(service);
     service->state_fetches = state_fetches_new(service);
     enum err err = replication_open(service);
@@ -331,6 +333,7 @@ void service_close(struct service *service)
     writes_free(&service->writes);
     scopes_free(&service->scopes);
     routes_free(&service->routes);
+    verifiers_free(&service->verifiers);
     logins_free(&service->logins);
     watches_free(&service->watches);
     sessions_free(&service->sessions);

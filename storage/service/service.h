@@ -88,6 +88,7 @@ struct service {
     struct routes *routes;
     struct scopes *scopes;
     struct logins *logins;
+    struct verifiers *verifiers;
     struct placement *placement;
     struct duties *duties;
     struct state_sessions *state_sessions; /* copies of groups' states that others make */

@@ -11,7 +11,8 @@
 #include "storage/service/service.h"
 #include "tests/sim/sim.h"
 
-enum { ACCOUNTS = 6, SERVICE_MAIL_GROUPS = GROUPS_MAX - 1 };
+/* Account 1 is the cluster's own. */
+enum { ACCOUNTS = 7, SERVICE_MAIL_GROUPS = GROUPS_MAX - 1 };
 
 struct rpc_server;
 struct rpc_client;

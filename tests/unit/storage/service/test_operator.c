@@ -11,6 +11,7 @@
 #include "storage/query/directory.h"
 #include "storage/query/limits.h"
 #include "storage/schema/format.h"
+#include "storage/service/addresses.h"
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
 #include "storage/service/formats.h"
@@ -266,6 +267,14 @@ NOT_HERE(policy_show_call)
 NOT_HERE(policy_set_call)
 NOT_HERE(storage_stat_call)
 NOT_HERE(storage_check_call)
+NOT_HERE(alias_add_call)
+NOT_HERE(alias_change_call)
+NOT_HERE(alias_remove_call)
+NOT_HERE(domain_route_call)
+NOT_HERE(account_alter_call)
+NOT_HERE(app_password_make_call)
+NOT_HERE(app_password_remove_call)
+NOT_HERE(totp_make_call)
 NOT_HERE(storage_compact_call)
 
 /* ---- asking ---- */

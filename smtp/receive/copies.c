@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/receive/copies.h"
+
+#include "node/base/check.h"
+
+static struct copy *find(struct copies *copies, struct bytes list, struct bytes forward)
+{
+    for (unsigned i = 0; i < copies->count; i++)
+        if (bytes_equal(copies->at[i].list, list) &&
+            bytes_equal(copies->at[i].forward, forward))
+            return &copies->at[i];
+    return NULL;
+}
+
+static struct copy *find_or_make(struct copies *copies, struct bytes list, struct bytes forward,
+                                 const struct destination *destination)
+{
+    struct copy *copy = find(copies, list, forward);
+
+    if (copy != NULL)
+        return copy;
+    CHECK(copies->count < COPIES_MAX);
+    copy = &copies->at[copies->count++];
+    *copy = (struct copy){
+        .list = arena_copy(copies->arena, list),
+        .forward = arena_copy(copies->arena, forward),
+        .destination = destination,
+        .account_ids = arena_alloc(copies->arena, copies->targets * sizeof(*copy->account_ids)),
+        .queue = arena_alloc(copies->arena, copies->targets * sizeof(Pr__QueueRecipient *)),
+    };
+    return copy;
+}
+
+static void add_account(struct copies *copies, struct copy *copy, uint64_t account_id)
+{
+    for (size_t i = 0; i < copy->account_count; i++)
+        if (copy->account_ids[i] == account_id)
+            return;
+    copy->account_ids[copy->account_count++] = account_id;
+    if (copies->home_account_id == 0)
+        copies->home_account_id = account_id;
+}
+
+static char *original_recipient(struct arena *arena, const struct smtp_recipient *recipient)
+{
+    if (recipient->original_type.len == 0)
+        return arena_string(arena, BYTES(""));
+    return arena_printf(arena, "%.*s;%.*s", BYTES_ARG(recipient->original_type),
+                        BYTES_ARG(recipient->original_address));
+}
+
+static void add_remote(struct copies *copies, struct copy *copy,
+                       const struct smtp_recipient *recipient,
+                       const struct destination_target *target)
+{
+    struct arena *arena = copies->arena;
+
+    for (size_t i = 0; i < copy->queue_count; i++)
+        if (bytes_equal(bytes_of(copy->queue[i]->address), target->remote))
+            return;
+    Pr__QueueRecipient *queued = arena_alloc(arena, sizeof(*queued));
+    pr__queue_recipient__init(queued);
+    queued->address = arena_string(arena, target->remote);
+    queued->sender = arena_string(arena, target->sender);
+    queued->notify = recipient->notify;
+    queued->orcpt = original_recipient(arena, recipient);
+    copy->queue[copy->queue_count++] = queued;
+}
+
+/* Leaves the cluster under another sender: through a forward, or an alias. What the client
+ * itself named keeps its sender. */
+static bool is_marked(const struct destination_target *target)
+{
+    return !target->from_list && target->account_id == 0 && target->sender.len > 0;
+}
+
+static void sort_target(struct copies *copies, const struct smtp_recipient *recipient,
+                        const struct destination *destination,
+                        const struct destination_target *target)
+{
+    const struct bytes none = bytes_from(NULL, 0);
+    struct copy *copy = NULL;
+
+    if (target->from_list)
+        copy = find_or_make(copies, destination->list, none, destination);
+    else if (is_marked(target) && (copies->count < COPIES_MAX - 1 ||
+                                   find(copies, none, destination->address) != NULL))
+        copy = find_or_make(copies, none, destination->address, destination);
+    else
+        copy = find_or_make(copies, none, none, destination);
+    if (target->account_id != 0)
+        add_account(copies, copy, target->account_id);
+    else
+        add_remote(copies, copy, recipient, target);
+}
+
+/* Those that are marked come last: where there is no place for them, they go unmarked. */
+static void sort_round(struct copies *copies, const struct smtp_envelope *envelope,
+                       const struct destinations *destinations, bool marked)
+{
+    for (unsigned i = 0; i < envelope->recipient_count; i++) {
+        const struct smtp_recipient *recipient = &envelope->recipients[i];
+        const struct destination *destination =
+            destinations_get(destinations, recipient->account_id);
+        for (size_t j = 0; j < destination->count; j++)
+            if (is_marked(&destination->targets[j]) == marked)
+                sort_target(copies, recipient, destination, &destination->targets[j]);
+        if (copies->group == 0)
+            copies->group = destination->group;
+        if (copies->forward_account_id == 0)
+            copies->forward_account_id = destination->forward_account_id;
+    }
+}
+
+void copies_sort(struct copies *copies, struct arena *arena,
+                 const struct smtp_envelope *envelope, const struct destinations *destinations)
+{
+    *copies = (struct copies){.arena = arena, .targets = destinations->targets};
+    sort_round(copies, envelope, destinations, false);
+    sort_round(copies, envelope, destinations, true);
+}
+
+static void copy_add(struct copies *copies, struct copy *copy, struct bytes text)
+{
+    if (smtp_header_edit_over(copy->edit)) {
+        body_writer_add(copy->writer, text);
+        return;
+    }
+    buffer_clear(&copies->edited);
+    smtp_header_edit_feed(copy->edit, text, &copies->edited);
+    body_writer_add(copy->writer, buffer_bytes(&copies->edited));
+}
+
+void copies_add(struct copies *copies, struct bytes text)
+{
+    for (unsigned i = 0; i < copies->count; i++)
+        copy_add(copies, &copies->at[i], text);
+}
+
+void copies_finish(struct copies *copies)
+{
+    for (unsigned i = 0; i < copies->count; i++) {
+        buffer_clear(&copies->edited);
+        smtp_header_edit_finish(copies->at[i].edit, &copies->edited);
+        body_writer_add(copies->at[i].writer, buffer_bytes(&copies->edited));
+    }
+}
+
+bool copies_full(const struct copies *copies)
+{
+    for (unsigned i = 0; i < copies->count; i++)
+        if (body_writer_full(copies->at[i].writer))
+            return true;
+    return false;
+}
+
+const struct smtp_header_facts *copies_facts(const struct copies *copies)
+{
+    return smtp_header_edit_facts(copies->at[0].edit);
+}
+
+void copies_fini(struct copies *copies)
+{
+    for (unsigned i = 0; i < copies->count; i++) {
+        body_writer_free(&copies->at[i].writer);
+        smtp_header_edit_free(&copies->at[i].edit);
+        buffer_fini(&copies->at[i].prepend);
+        buffer_fini(&copies->at[i].append);
+    }
+    buffer_fini(&copies->edited);
+    copies->count = 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_RECEIVE_COPIES_H
+#define SMTP_RECEIVE_COPIES_H
+
+#include "smtp/message/header_edit.h"
+#include "smtp/protocol/session.h"
+#include "smtp/receive/destination.h"
+#include "storage/client/body_writer.h"
+
+/*
+ * A message in the wordings that its recipients get: as it came, as each list among the
+ * recipients words it (List-* fields, bounces to its owner), and as each address that forwards
+ * it to another host marks it (Delivered-To, so that a loop is seen). All are written at the
+ * same time, and delivered together or not at all.
+ */
+enum {
+    COPIES_MAX = 8, /* wordings of one message: the plain one, DESTINATION_LISTS_MAX of lists;
+                       forwards that find no place go unmarked */
+};
+
+struct copy {
+    struct bytes list;    /* empty: no list's */
+    struct bytes forward; /* the address that forwards; empty: none */
+    const struct destination *destination;
+    struct bytes sender; /* for Return-Path */
+    uint64_t *account_ids;
+    size_t account_count;
+    Pr__QueueRecipient **queue;
+    size_t queue_count;
+    struct buffer prepend;
+    struct buffer append;
+    struct smtp_header_edit *edit;
+    struct body_writer *writer;
+};
+
+struct copies {
+    struct arena *arena; /* of the message */
+    struct copy at[COPIES_MAX];
+    unsigned count;
+    size_t targets; /* recipients there can be at most */
+    struct buffer edited;
+    uint64_t home_account_id; /* whose group takes the message; 0: `group` */
+    uint32_t group;
+    uint64_t forward_account_id;
+};
+
+/* The recipients of the envelope, sorted into wordings. Nothing of the envelope is kept but in
+ * `arena`. */
+void copies_sort(struct copies *copies, struct arena *arena,
+                 const struct smtp_envelope *envelope, const struct destinations *destinations);
+
+/* Ends editors and writers; frees. */
+void copies_fini(struct copies *copies);
+
+/* Text of the message for all wordings. */
+void copies_add(struct copies *copies, struct bytes text);
+/* The message has ended: what the editors still hold goes out. */
+void copies_finish(struct copies *copies);
+bool copies_full(const struct copies *copies);
+
+/* What the header says; complete after copies_finish(). */
+const struct smtp_header_facts *copies_facts(const struct copies *copies);
+
+#endif

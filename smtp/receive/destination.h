@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_RECEIVE_DESTINATION_H
+#define SMTP_RECEIVE_DESTINATION_H
+
+#include "node/base/arena.h"
+#include "store.pb-c.h"
+
+/*
+ * Where the recipients of one transaction lead: an address may stand for many, here and on
+ * other hosts (aliases, lists, forwards). The engine keeps a number for each recipient; this
+ * keeps what is behind it.
+ */
+enum { DESTINATION_LISTS_MAX = 6 /* in one transaction */ };
+
+struct destination_target {
+    uint64_t account_id; /* 0: on another host */
+    struct bytes remote;
+    struct bytes sender; /* that it leaves with; empty: the envelope's */
+    bool from_list;
+};
+
+struct destination {
+    struct bytes address; /* of RCPT, folded */
+    struct destination_target *targets;
+    size_t count;
+    struct bytes list; /* through whose list some targets come; empty: none */
+    struct bytes list_description;
+    struct bytes list_owner;
+    uint32_t group;              /* takes a message without any account */
+    uint64_t forward_account_id; /* whose forward the remote targets are; 0: an alias's */
+    bool role;                   /* abuse@, postmaster@ */
+};
+
+struct destinations {
+    struct arena arena;
+    struct destination **at;
+    size_t count;
+    size_t room;
+    size_t targets; /* of all */
+    size_t lists;   /* different ones */
+};
+
+void destinations_init(struct destinations *destinations);
+void destinations_fini(struct destinations *destinations);
+/* Another transaction begins. */
+void destinations_clear(struct destinations *destinations);
+
+/*
+ * Keeps what the store said of an address and returns its number, from 1 on; 0 when the
+ * transaction would have more than DELIVER_RECIPIENTS_MAX targets, or DESTINATION_LISTS_MAX
+ * lists. A store that names an
+ * account and no targets (it knows no others yet) means that account.
+ */
+uint64_t destinations_add(struct destinations *destinations, struct bytes address,
+                          const Pr__ResolveAnswer *answer);
+const struct destination *destinations_get(const struct destinations *destinations,
+                                           uint64_t number);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STORAGE_SERVICE_LOGIN_SECRETS_H
+#define STORAGE_SERVICE_LOGIN_SECRETS_H
+
+#include "storage/auth/auth.h"
+#include "storage/service/service.h"
+
+/* An account's record as the exchange wants it. False: nobody may log in to it. What is in
+ * `secrets` lives in `arena`, or is the record's. */
+bool login_secrets(const Pr__AccountRecord *account, struct arena *arena,
+                   struct auth_secrets *secrets);
+
+/* Keys as they lie in the directory, and the other way round; in `arena`. */
+Pr__ScramKeys *login_scram_record(const struct auth_scram_keys *keys, struct arena *arena);
+
+#endif
