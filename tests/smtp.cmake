@@ -27,3 +27,5 @@ add_test(NAME unit/smtp/clients COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/smtp/cl
 unit_test(smtp message_sanitize USES pr_smtp_message)
 unit_test(smtp message_header_edit USES pr_smtp_message)
 fuzz_target(smtp_header_edit USES pr_smtp_message)
+unit_test(smtp message_mime_guard USES pr_smtp_message)
+fuzz_target(smtp_mime USES pr_smtp_message)
