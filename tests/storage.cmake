@@ -112,3 +112,5 @@ set(auth_lab SOURCES tests/unit/storage/auth/auth_lab.c
 unit_test(storage/auth plain ${auth_lab})
 unit_test(storage/auth scram_vectors ${auth_lab})
 unit_test(storage/auth totp USES pr_auth)
+unit_test(storage/auth scram ${auth_lab} SOURCES tests/unit/storage/auth/scram_client.c)
+unit_test(storage/auth tampered ${auth_lab})

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/auth/base64.h"
 #include "storage/auth/oauth_internal.h"
 
 static const char *const token_texts[] = {
@@ -150,9 +151,7 @@ static bool decode(struct bytes text, uint8_t *room, size_t room_size, struct by
 {
     size_t len;
 
-    if (text.len == 0 ||
-        sodium_base642bin(room, room_size, (const char *)text.at, text.len, NULL, &len, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+    if (!auth_base64_decode(AUTH_BASE64_URL, text, room, room_size, &len))
         return false;
     *decoded = bytes_from(room, len);
     return true;

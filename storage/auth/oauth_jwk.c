@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "node/base/check.h"
+#include "storage/auth/base64.h"
 #include "storage/auth/oauth_internal.h"
 
 enum {
@@ -49,8 +50,7 @@ static bool member_bytes(const json_t *json, const char *name, uint8_t *bytes, s
                          size_t *len)
 {
     const char *text = member(json, name);
-    return text != NULL && sodium_base642bin(bytes, size, text, strlen(text), NULL, len, NULL,
-                                             sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+    return auth_base64_decode(AUTH_BASE64_URL, bytes_of(text), bytes, size, len);
 }
 
 /* The parameters are used up. */

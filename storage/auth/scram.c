@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/auth/base64.h"
 
 enum { BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
@@ -188,8 +189,7 @@ static enum auth_next client_final(struct auth_exchange *exchange, struct bytes 
     size_t proof_len;
 
     if (!scram_parse_final(message, &final) ||
-        sodium_base642bin(proof, sizeof(proof), (const char *) final.proof.at, final.proof.len,
-                          NULL, &proof_len, NULL, BASE64) != 0 ||
+        !auth_base64_decode(AUTH_BASE64, final.proof, proof, sizeof(proof), &proof_len) ||
         proof_len != scram->hash->size ||
         !bytes_equal(final.nonce, buffer_bytes(&scram->nonce)))
         return auth_refuse(exchange, AUTH_REFUSAL_MALFORMED);
