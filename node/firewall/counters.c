@@ -69,23 +69,11 @@ static unsigned levels_of(unsigned rule)
     return firewall_rules[rule].share_percent > 0 ? 2 : 1;
 }
 
-static uint32_t back(uint32_t tick, uint32_t by)
-{
-    return tick > by ? tick - by : 0;
-}
-
 void counters_touch(const struct counters *counters, enum firewall_keyed keyed,
                     struct table_slot *slot, uint32_t tick)
 {
-    if (tick == slot->tick)
+    if (tick == slot->tick || table_rewind(slot, tick))
         return;
-    if (tick < slot->tick) {
-        uint32_t by = slot->tick - tick;
-        slot->ban_until = back(slot->ban_until, by);
-        slot->credit_at = slot->credit_at == 0 ? 0 : back(slot->credit_at, by) | 1;
-        slot->tick = tick;
-        return;
-    }
     float elapsed = (float)(tick - slot->tick);
     for (const uint8_t *rule = counters->keyed_rules[keyed]; *rule != 0; rule++) {
         float *levels = &slot->levels[counters->level[*rule]];

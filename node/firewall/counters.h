@@ -28,10 +28,7 @@ struct counters {
 void counters_init(struct counters *counters, bool is_cluster, uint32_t ticks_per_s);
 void counters_set(struct counters *counters, const struct firewall_settings *settings);
 
-/*
- * Brings a slot to `tick`: its levels fade. Where the clock has gone back, the slot's times go
- * back with it, so that what was to last a while lasts no longer.
- */
+/* Brings a slot to `tick`: its levels fade, or its times go back with the clock. */
 void counters_touch(const struct counters *counters, enum firewall_keyed keyed,
                     struct table_slot *slot, uint32_t tick);
 

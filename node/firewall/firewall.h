@@ -25,8 +25,6 @@
  */
 struct firewall;
 
-#define FIREWALL_CREDIT_S (14u * 86400)
-
 struct firewall_config {
     struct firewall_key seed; /* random, of this process; not the digests' key */
     /* Entries of the tables: 64..16,777,216, rounded up to a power of two. */

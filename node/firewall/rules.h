@@ -137,6 +137,9 @@ const char *firewall_action_name(enum firewall_action action);
 const char *firewall_keyed_name(enum firewall_keyed keyed);
 const char *firewall_counted_name(enum firewall_counted counted);
 
+/* How long a successful log-in speaks for its address. */
+#define FIREWALL_CREDIT_S (14u * 86400)
+
 /* The limits in force: the table's, where the directory says nothing else. */
 struct firewall_settings {
     struct {

@@ -139,6 +139,22 @@ struct table_slot *table_put(struct table *table, const struct firewall_address 
     return slot;
 }
 
+static uint32_t back(uint32_t tick, uint32_t by)
+{
+    return tick > by ? tick - by : 0;
+}
+
+bool table_rewind(struct table_slot *slot, uint32_t tick)
+{
+    if (tick >= slot->tick)
+        return false;
+    uint32_t by = slot->tick - tick;
+    slot->ban_until = slot->ban_until == UINT32_MAX ? UINT32_MAX : back(slot->ban_until, by);
+    slot->credit_at = slot->credit_at == 0 ? 0 : back(slot->credit_at, by) | 1;
+    slot->tick = tick;
+    return true;
+}
+
 struct seen_mark {
     uint32_t mark; /* 0: free */
     uint32_t tick;

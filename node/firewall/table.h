@@ -24,6 +24,7 @@ struct table_slot {
     uint32_t network;
     uint32_t ban_until;          /* a tick */
     uint32_t credit_at;          /* a tick; 0: none */
+    uint32_t link;               /* for the table's owner */
     uint32_t known[TABLE_KNOWN]; /* accounts of the credit, newest first */
     uint8_t kind;                /* part of the key */
     uint8_t rule;                /* that banned */
@@ -65,6 +66,10 @@ void table_take(struct table *table, struct table_slot *slot,
 /* Both, if it is not there. The slot still has to be touched. */
 struct table_slot *table_put(struct table *table, const struct firewall_address *key,
                              uint8_t kind, uint32_t tick);
+
+/* Where the clock has gone back, the slot's times go back with it, so that what was to last a
+ * while lasts no longer. Returns whether it has. */
+bool table_rewind(struct table_slot *slot, uint32_t tick);
 
 /*
  * What was seen within a while: a set of 32-bit marks of fixed size, eight to a set, the oldest

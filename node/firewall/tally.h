@@ -129,11 +129,11 @@ const struct firewall_tally_counts *firewall_tally_counts(struct firewall_tally 
 
 /* In words, a line each: credit, bans past and present, and each rule that has counted the
  * address (also its net and network), with counter and limit. `network` may be 0. */
-void firewall_tally_explain(const struct firewall_tally *tally,
+void firewall_tally_explain(struct firewall_tally *tally,
                             const struct firewall_address *address, uint32_t network,
                             uint64_t now_s, struct buffer *text);
 /* The same of an account, by its digest. */
-void firewall_tally_explain_account(const struct firewall_tally *tally, uint64_t account,
+void firewall_tally_explain_account(struct firewall_tally *tally, uint64_t account,
                                     uint64_t now_s, struct buffer *text);
 
 #endif
