@@ -65,6 +65,12 @@ def missing():
     return None
 
 
+def free_port(address):
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
 class Servers:
     """Programs that stay in the foreground, each the first of a process namespace: what it starts ends with it."""
 
