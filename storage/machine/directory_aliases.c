@@ -55,13 +55,13 @@ static enum err list_addresses_check(struct apply *apply, struct bytes local,
     return ERR_OK;
 }
 
-/* Drops what is there twice; there is room for all of them. */
+/* Drops what is there twice. */
 static void targets_set(struct apply *apply, Pr__AliasRecord *alias, char *const *targets,
                         size_t count)
 {
     struct text_set known;
 
-    text_set_init(&known, apply->arena, count);
+    text_set_init(&known, apply->arena);
     alias->targets = arena_alloc(apply->arena, count * sizeof(*alias->targets));
     alias->n_targets = 0;
     for (size_t i = 0; i < count; i++)
@@ -164,7 +164,7 @@ enum err apply_alias_change(struct apply *apply)
     if ((err = alias_find(apply, call->address, &local, &domain, &alias)) != ERR_OK ||
         (err = change_check(apply, call, alias)) != ERR_OK)
         return err;
-    text_set_init(&gone, apply->arena, call->n_remove);
+    text_set_init(&gone, apply->arena);
     for (size_t i = 0; i < call->n_remove; i++)
         text_set_add(&gone, bytes_of(call->remove[i]));
     targets = arena_alloc(apply->arena, (alias->n_targets + call->n_add) * sizeof(*targets));

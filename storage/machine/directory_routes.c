@@ -130,14 +130,14 @@ static enum err rights_merge(struct apply *apply, const Pr__AccountAlter *call,
         if (!right_valid(bytes_of(add->texts[i])))
             return apply_refuse(apply, ERR_INVALID, "%s is no address and no @domain",
                                 add->texts[i]);
-    text_set_init(&known, apply->arena, account->n_send_as + add->n_texts + gone->n_texts);
+    text_set_init(&known, apply->arena);
     rights = arena_alloc(apply->arena, (account->n_send_as + add->n_texts) * sizeof(*rights));
     for (size_t i = 0; i < gone->n_texts; i++)
         text_set_add(&known, bytes_of(gone->texts[i]));
     for (size_t i = 0; i < account->n_send_as; i++)
         if (text_set_add(&known, bytes_of(account->send_as[i])))
             rights[count++] = account->send_as[i];
-    text_set_init(&known, apply->arena, count + add->n_texts);
+    text_set_init(&known, apply->arena);
     for (size_t i = 0; i < count; i++)
         text_set_add(&known, bytes_of(rights[i]));
     for (size_t i = 0; i < add->n_texts; i++)
@@ -158,7 +158,7 @@ static void forward_set(struct apply *apply, Pr__AccountRecord *account,
     size_t kept = 0;
 
     account->forward = forward->n_targets > 0 ? forward : NULL;
-    text_set_init(&known, apply->arena, forward->n_targets);
+    text_set_init(&known, apply->arena);
     for (size_t i = 0; i < forward->n_targets; i++)
         if (text_set_add(&known, bytes_of(forward->targets[i])))
             forward->targets[kept++] = forward->targets[i];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/schema/text_set.h"
 
-#include "node/base/check.h"
+enum { ROOM_FIRST = 16 };
 
-/* FNV-1a. Whoever makes texts collide makes `max` comparisons of each, and `max` is bounded. */
+/* FNV-1a. Whoever makes texts collide makes each look-up pass all of them: callers have a limit
+ * on their number. */
 static size_t slot_of(const struct text_set *set, struct bytes text)
 {
     uint64_t hash = 0xcbf29ce484222325u;
@@ -14,15 +15,13 @@ static size_t slot_of(const struct text_set *set, struct bytes text)
     return (size_t)hash & (set->room - 1);
 }
 
-void text_set_init(struct text_set *set, struct arena *arena, size_t max)
+void text_set_init(struct text_set *set, struct arena *arena)
 {
-    *set = (struct text_set){.room = 4, .max = max};
-    while (set->room <= 2 * max)
-        set->room *= 2;
+    *set = (struct text_set){.arena = arena, .room = ROOM_FIRST};
     set->at = arena_alloc(arena, set->room * sizeof(*set->at));
 }
 
-/* Where it is, or would be. A free slot has no bytes, not even an empty text's. */
+/* Where it is, or would be. A free slot has no memory, not even an empty text's. */
 static struct bytes *slot_find(const struct text_set *set, struct bytes text)
 {
     size_t slot = slot_of(set, text);
@@ -32,15 +31,26 @@ static struct bytes *slot_find(const struct text_set *set, struct bytes text)
     return &set->at[slot];
 }
 
+static void grow(struct text_set *set)
+{
+    struct text_set wider = {.arena = set->arena, .room = 4 * set->room, .count = set->count};
+
+    wider.at = arena_alloc(set->arena, wider.room * sizeof(*wider.at));
+    for (size_t i = 0; i < set->room; i++)
+        if (set->at[i].at != NULL)
+            *slot_find(&wider, set->at[i]) = set->at[i];
+    *set = wider;
+}
+
 bool text_set_add(struct text_set *set, struct bytes text)
 {
     struct bytes *slot = slot_find(set, text);
 
     if (slot->at != NULL)
         return false;
-    CHECK(set->count < set->max);
     *slot = text.at != NULL ? text : BYTES("");
-    set->count++;
+    if (2 * ++set->count >= set->room)
+        grow(set);
     return true;
 }
 

@@ -5,16 +5,16 @@
 #include "node/base/arena.h"
 #include "node/base/bytes.h"
 
-/* Texts, each once, of a known greatest number. Borrows them; its memory is the arena's. */
+/* Texts, each once. Borrows them; its memory, which grows with their number, is the arena's. */
 struct text_set {
+    struct arena *arena;
     struct bytes *at;
     size_t room; /* a power of two, more than twice the number */
     size_t count;
-    size_t max;
 };
 
-void text_set_init(struct text_set *set, struct arena *arena, size_t max);
-/* Returns false when it was there already. There must be room: CHECKed. */
+void text_set_init(struct text_set *set, struct arena *arena);
+/* Returns false when it was there already. */
 bool text_set_add(struct text_set *set, struct bytes text);
 bool text_set_has(const struct text_set *set, struct bytes text);
 
