@@ -88,6 +88,8 @@ static void sort_target(struct copies *copies, const struct smtp_recipient *reci
         copy = find_or_make(copies, none, destination->address, destination);
     else
         copy = find_or_make(copies, none, none, destination);
+    if (target->account_id != 0 && destination->count > 1)
+        copies->promised_ids[copies->promised_count++] = target->account_id;
     if (target->account_id != 0)
         add_account(copies, copy, target->account_id);
     else
@@ -115,7 +117,12 @@ static void sort_round(struct copies *copies, const struct smtp_envelope *envelo
 void copies_sort(struct copies *copies, struct arena *arena,
                  const struct smtp_envelope *envelope, const struct destinations *destinations)
 {
-    *copies = (struct copies){.arena = arena, .targets = destinations->targets};
+    *copies = (struct copies){
+        .arena = arena,
+        .targets = destinations->targets,
+        .promised_ids =
+            arena_alloc(arena, destinations->targets * sizeof(*copies->promised_ids)),
+    };
     sort_round(copies, envelope, destinations, false);
     sort_round(copies, envelope, destinations, true);
 }

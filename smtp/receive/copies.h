@@ -37,7 +37,9 @@ struct copies {
     struct arena *arena; /* of the message */
     struct copy at[COPIES_MAX];
     unsigned count;
-    size_t targets; /* recipients there can be at most */
+    size_t targets;         /* recipients there can be at most */
+    uint64_t *promised_ids; /* accounts behind addresses that stand for several */
+    size_t promised_count;
     struct buffer edited;
     uint64_t home_account_id; /* whose group takes the message; 0: `group` */
     uint32_t group;

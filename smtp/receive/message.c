@@ -225,6 +225,8 @@ static void deliver(struct message *message, unsigned left_ms)
     call.envelope = message->envelope;
     call.group = message->copies.group;
     call.queue_account_id = message->copies.forward_account_id;
+    call.promised_ids = message->copies.promised_ids;
+    call.n_promised_ids = message->copies.promised_count;
     call.parts = parts;
     call.n_parts = message->copies.count - 1;
     for (unsigned i = 1; i < message->copies.count; i++)

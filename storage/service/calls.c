@@ -5,6 +5,8 @@
 #include "storage/service/limits.h"
 #include "storage/service/login.h"
 #include "storage/service/operator.h"
+#include "storage/service/sending.h"
+#include "storage/service/settings_calls.h"
 #include "storage/service/smtp_calls.h"
 #include "storage/service/watch.h"
 
@@ -18,6 +20,9 @@ static const struct call_row rows[] = {
     {CALL(DELIVER), SMTP, false, true, smtp_deliver},
     {CALL(UPLOAD), SMTP | IMAP, false, true, smtp_upload},
     {CALL(UPLOAD_ABORT), SMTP | IMAP, false, true, smtp_upload_abort},
+
+    {CALL(MAY_SEND), SMTP, true, true, may_send_call},
+    {CALL(SETTINGS_READ), SMTP | IMAP, false, true, settings_read_call},
 
     {CALL(LOGIN), IMAP, false, true, login_call},
     {CALL(AUTH_STEP), SMTP | IMAP, false, true, auth_step_call},
@@ -85,6 +90,8 @@ static const struct call_row rows[] = {
     {CALL(APP_PASSWORD_MAKE), OPERATOR, false, true, operator_handle},
     {CALL(APP_PASSWORD_REMOVE), OPERATOR, false, true, operator_handle},
     {CALL(TOTP_MAKE), OPERATOR, false, true, operator_handle},
+    {CALL(SETTING_PUT), OPERATOR, false, true, operator_handle},
+    {CALL(SETTING_LIST), OPERATOR, false, true, operator_handle},
 };
 
 const struct call_row *call_find(Pr__Request__CallCase call)

@@ -11,6 +11,7 @@
 #include "storage/service/limits.h"
 #include "storage/service/members.h"
 #include "storage/service/recover.h"
+#include "storage/service/settings_calls.h"
 #include "storage/service/status.h"
 
 #define CALL(name) PR__REQUEST__CALL_##name
@@ -61,6 +62,8 @@ const struct operator_row operator_rows[] = {
     {CALL(APP_PASSWORD_MAKE), app_password_make_call, true},
     {CALL(APP_PASSWORD_REMOVE), app_password_remove_call, true},
     {CALL(TOTP_MAKE), totp_make_call, true},
+    {CALL(SETTING_PUT), setting_put_call, true},
+    {CALL(SETTING_LIST), setting_list_call, true},
 };
 
 const size_t operator_row_count = sizeof(operator_rows) / sizeof(operator_rows[0]);

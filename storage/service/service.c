@@ -22,6 +22,7 @@
 #include "storage/service/scopes.h"
 #include "storage/service/scrubs.h"
 #include "storage/service/sessions.h"
+#include "storage/service/settings_calls.h"
 #include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
 #include "storage/service/state_serve.h"
@@ -225,6 +226,7 @@ enum err service_start_cluster(struct service *service)
     service->scopes = scopes_new(service);
     service->logins = logins_new(service);
     service->verifiers = verifiers_new(service);
+    service->version_waits = version_waits_new(service);
     service->state_sessions = state_sessions_new(service);
     service->state_fetches = state_fetches_new(service);
     enum err err = replication_open(service);
@@ -333,6 +335,7 @@ void service_close(struct service *service)
     writes_free(&service->writes);
     scopes_free(&service->scopes);
     routes_free(&service->routes);
+    version_waits_free(&service->version_waits);
     verifiers_free(&service->verifiers);
     logins_free(&service->logins);
     watches_free(&service->watches);

@@ -89,6 +89,7 @@ struct service {
     struct scopes *scopes;
     struct logins *logins;
     struct verifiers *verifiers;
+    struct version_waits *version_waits;
     struct placement *placement;
     struct duties *duties;
     struct state_sessions *state_sessions; /* copies of groups' states that others make */

@@ -8,6 +8,7 @@
 #include "storage/service/limits.h"
 #include "storage/service/route.h"
 #include "storage/service/scopes.h"
+#include "storage/service/sending.h"
 #include "storage/service/sessions.h"
 #include "storage/service/smtp_calls.h"
 
@@ -39,6 +40,14 @@ static void add_handover(struct arena *arena, struct placed *placed, uint32_t gr
     handover->recipients[handover->n_recipients++] = recipient;
 }
 
+static bool is_promised(const Pr__DeliverCall *asked, uint64_t account_id)
+{
+    for (size_t i = 0; i < asked->n_promised_ids; i++)
+        if (asked->promised_ids[i] == account_id)
+            return true;
+    return false;
+}
+
 /* Every recipient with its group; false when an account is gone. */
 static bool place(struct service_call *call, struct db_txn *txn, uint32_t home,
                   const uint64_t *account_ids, size_t count, struct placed *placed)
@@ -59,9 +68,11 @@ static bool place(struct service_call *call, struct db_txn *txn, uint32_t home,
         if (!directory_account_by_id(txn, account_ids[i], arena, &address, &group))
             return false;
         if (group == home) {
-            recipient->quota = limits_quota_by_id(txn, account_ids[i], arena);
-            recipient->scopes =
-                scopes_of_command(call->service, txn, home, account_ids[i], arena);
+            if (!is_promised(call->request->deliver, account_ids[i])) {
+                recipient->quota = limits_quota_by_id(txn, account_ids[i], arena);
+                recipient->scopes =
+                    scopes_of_command(call->service, txn, home, account_ids[i], arena);
+            }
             placed->recipients[placed->count++] = recipient;
         } else {
             add_handover(arena, placed, group, recipient); /* accepted above limits, too */
@@ -115,7 +126,8 @@ static size_t count_recipients(const Pr__DeliverCall *asked, uint64_t *first_acc
     size_t count = asked->n_account_ids + asked->n_queue;
     bool queued = asked->n_queue > 0;
 
-    if (asked->body == NULL || count > DELIVER_RECIPIENTS_MAX)
+    if (asked->body == NULL || count > DELIVER_RECIPIENTS_MAX ||
+        asked->n_promised_ids > DELIVER_RECIPIENTS_MAX)
         return 0;
     *first_account = asked->n_account_ids > 0 ? asked->account_ids[0] : 0;
     for (size_t i = 0; i < asked->n_parts; i++) {
@@ -203,6 +215,8 @@ void smtp_deliver(struct service_call *call)
     if (call->session != NULL) {
         account_id = call->session->account_id;
         deliver->queue_account_id = account_id;
+        deliver->limits = sending_limits(call->service, account_id, asked->counted_recipients,
+                                         &call->call_arena);
     }
     command->call_case = PR__COMMAND__CALL_DELIVER;
     command->deliver = deliver;

@@ -1,49 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/smtp_calls.h"
 
-#include "storage/query/directory.h"
+#include "storage/query/addresses.h"
 #include "storage/query/limits.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/service/mail_read.h"
 
-/* A recipient that is there. */
+/* A recipient being resolved. */
 struct recipient {
     struct service_call *call;
-    Pr__ResolveAnswer answer;
-    uint32_t group;
-    Pr__AccountQuota *quota; /* NULL: no limit */
+    struct addresses_answer answer;
+    Pr__AccountQuota *quota; /* of the one account that it is; NULL: no limit, or several */
     bool permanent;          /* the policy: a full account refuses for good */
     Pr__Request ask;
     Pr__QuotaRead quota_read;
 };
 
-/* ERR_NOTFOUND, with the answer telling whether the domain is ours. */
 static enum err look_up(struct recipient *recipient)
 {
     struct service_call *call = recipient->call;
-    Pr__ResolveAnswer *answer = &recipient->answer;
-    struct bytes address = bytes_of(call->request->resolve->address);
-    struct bytes local;
-    struct bytes domain;
+    struct arena *arena = &call->call_arena;
+    const Pr__Resolve *asked = call->request->resolve;
+    const struct addresses_question question = {
+        .address = bytes_of(asked->address),
+        .sender = bytes_of(asked->sender),
+        .now_s = (int64_t)(clock_wall_ms() / 1000),
+    };
     struct db_txn *txn = service_directory_begin(call->service);
-    Pr__AccountRecord *account = directory_account(txn, address, &call->call_arena);
+    enum err err = addresses_resolve(txn, &question, arena, &recipient->answer);
 
-    if (account != NULL) {
-        answer->account_id = account->id;
-        recipient->group = account->group;
-        recipient->quota = limits_quota(txn, account, &call->call_arena);
+    /* What stands for many is accepted whatever room one of them has. */
+    if (err == ERR_OK && recipient->answer.account_count == 1 &&
+        recipient->answer.message.n_targets == 1) {
+        const Pr__AccountRecord *account = recipient->answer.accounts[0].record;
+        recipient->quota = limits_quota(txn, account, arena);
         if (recipient->quota != NULL)
-            recipient->permanent = limits_policy(txn, &call->call_arena)->over_quota_permanent;
+            recipient->permanent = addresses_full_permanent(txn, account, arena);
     }
-    answer->domain_local =
-        account != NULL || (address_split(address, &local, &domain) &&
-                            directory_domain(txn, domain, &call->call_arena) != NULL);
-    enum err err = db_error(txn);
     db_abort(&txn);
-    if (err != ERR_OK)
-        return err;
-    return account != NULL ? ERR_OK : ERR_NOTFOUND;
+    return err;
 }
 
 static void resolved(struct recipient *recipient, enum err err)
@@ -52,7 +48,7 @@ static void resolved(struct recipient *recipient, enum err err)
 
     reply.err = err;
     reply.answer_case = PR__REPLY__ANSWER_RESOLVE;
-    reply.resolve = &recipient->answer;
+    reply.resolve = &recipient->answer.message;
     call_reply(recipient->call, &reply);
 }
 
@@ -81,7 +77,7 @@ static void on_usage(void *context, enum err err, struct bytes packed, uint64_t 
     bool full = reply != NULL && reply->err == ERR_OK &&
                 reply->answer_case == PR__REPLY__ANSWER_QUOTA_READ &&
                 is_full(recipient, reply->quota_read);
-    recipient->answer.permanent = full && recipient->permanent;
+    recipient->answer.message.permanent = full && recipient->permanent;
     resolved(recipient, full ? ERR_QUOTA : ERR_OK);
 }
 
@@ -103,7 +99,8 @@ static void room_check(struct recipient *recipient)
     recipient->ask.call_case = PR__REQUEST__CALL_QUOTA_READ;
     recipient->ask.quota_read = &recipient->quota_read;
     const struct mail_read read = {
-        .account = {.group = recipient->group, .account_id = recipient->answer.account_id},
+        .account = {.group = recipient->answer.accounts[0].group,
+                    .account_id = recipient->answer.accounts[0].record->id},
         .deadline_ms = call->deadline_ms,
         .request = &recipient->ask,
     };
@@ -139,7 +136,7 @@ void smtp_resolve(struct service_call *call)
 
     memset(recipient, 0, sizeof(*recipient));
     recipient->call = call;
-    pr__resolve_answer__init(&recipient->answer);
+    pr__resolve_answer__init(&recipient->answer.message);
     err = look_up(recipient);
     if (err == ERR_NOTFOUND)
         replicator_read(call->service->replicator, DIRECTORY_GROUP, call->deadline_ms,

@@ -23,6 +23,7 @@
 #include "storage/service/passwords.h"
 #include "storage/service/recover.h"
 #include "storage/service/scopes_usage.h"
+#include "storage/service/settings_calls.h"
 #include "storage/service/status.h"
 
 /*
@@ -275,6 +276,8 @@ NOT_HERE(account_alter_call)
 NOT_HERE(app_password_make_call)
 NOT_HERE(app_password_remove_call)
 NOT_HERE(totp_make_call)
+NOT_HERE(setting_put_call)
+NOT_HERE(setting_list_call)
 NOT_HERE(storage_compact_call)
 
 /* ---- asking ---- */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/service/sending.h"
+
+#include "storage/query/addresses.h"
+#include "storage/query/directory.h"
+#include "storage/query/settings.h"
+#include "storage/schema/entry.h"
+#include "storage/service/sessions.h"
+
+enum { MAY_SEND_MAX = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
+
+static Pr__AccountRecord *account_of(struct db_txn *txn, uint64_t account_id,
+                                     struct arena *arena)
+{
+    struct bytes address;
+    uint32_t group;
+
+    return directory_account_by_id(txn, account_id, arena, &address, &group)
+               ? directory_account(txn, address, arena)
+               : NULL;
+}
+
+static bool is_new(const struct settings *settings, const Pr__AccountRecord *account)
+{
+    uint64_t days = (uint64_t)setting_number(settings, SETTING_SENDING_NEW_DAYS);
+
+    return clock_wall_ms() < account->created_ms + days * DAY_MS;
+}
+
+static void fill(const struct settings *settings, const Pr__AccountRecord *account,
+                 Pr__SendingLimits *limits)
+{
+    enum setting_id hour = SETTING_COUNT;
+    enum setting_id day = SETTING_SENDING_NORMAL_DAY;
+
+    switch (setting_number(settings, SETTING_SENDING_CLASS)) {
+    case SENDING_CLASS_MASS:
+        day = SETTING_SENDING_MASS_DAY;
+        break;
+    case SENDING_CLASS_CUSTOM:
+        hour = SETTING_SENDING_HOUR;
+        day = SETTING_SENDING_DAY;
+        break;
+    case SENDING_CLASS_NEW:
+        hour = SETTING_SENDING_NEW_HOUR;
+        day = SETTING_SENDING_NEW_DAY;
+        break;
+    default:
+        hour = SETTING_SENDING_NORMAL_HOUR;
+        if (is_new(settings, account)) {
+            hour = SETTING_SENDING_NEW_HOUR;
+            day = SETTING_SENDING_NEW_DAY;
+        }
+        break;
+    }
+    limits->hour_max = hour != SETTING_COUNT ? (uint32_t)setting_number(settings, hour) : 0;
+    limits->day_max = (uint32_t)setting_number(settings, day);
+}
+
+Pr__SendingLimits *sending_limits(struct service *service, uint64_t account_id,
+                                  uint32_t recipients, struct arena *arena)
+{
+    struct db_txn *txn = service_directory_begin(service);
+    const Pr__AccountRecord *account = account_of(txn, account_id, arena);
+    Pr__SendingLimits *limits = NULL;
+    struct settings settings;
+
+    if (account != NULL) {
+        struct settings_place place = settings_place_account(txn, account, arena);
+        settings_load(txn, place, arena, &settings);
+        limits = arena_alloc(arena, sizeof(*limits));
+        pr__sending_limits__init(limits);
+        limits->account_id = account_id;
+        limits->recipients = recipients;
+        limits->tenant_id = place.tenant_id;
+        fill(&settings, account, limits);
+    }
+    db_abort(&txn);
+    return limits;
+}
+
+void may_send_call(struct service_call *call)
+{
+    const Pr__MaySend *asked = call->request->may_send;
+    Pr__Reply reply = PR__REPLY__INIT;
+    Pr__MaySendAnswer answer = PR__MAY_SEND_ANSWER__INIT;
+
+    if (asked->n_addresses > MAY_SEND_MAX) {
+        call_fail(call, ERR_TOOBIG, NULL);
+        return;
+    }
+    struct db_txn *txn = service_directory_begin(call->service);
+    const Pr__AccountRecord *account =
+        account_of(txn, call->session->account_id, &call->call_arena);
+    answer.n_allowed = asked->n_addresses;
+    answer.allowed =
+        arena_alloc(&call->call_arena, asked->n_addresses * sizeof(*answer.allowed));
+    for (size_t i = 0; i < asked->n_addresses; i++)
+        answer.allowed[i] =
+            account != NULL &&
+            addresses_may_send(txn, account, bytes_of(asked->addresses[i]), &call->call_arena);
+    db_abort(&txn);
+    reply.answer_case = PR__REPLY__ANSWER_MAY_SEND;
+    reply.may_send = &answer;
+    call_reply(call, &reply);
+}
