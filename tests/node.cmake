@@ -20,7 +20,7 @@ unit_test(node/runtime conn USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime config USES pr_runtime)
 unit_test(node/supervisor supervisor SOURCES tests/unit/node/supervisor/node_lab.c USES pr_runtime)
 unit_test(node/supervisor reload SOURCES tests/unit/node/supervisor/node_lab.c
-          USES pr_runtime PkgConfig::OPENSSL)
+          USES pr_runtime PkgConfig::OPENSSL PkgConfig::LOC)
 add_executable(fake_child unit/node/supervisor/fake_child.c) # for node/supervisor
 target_link_libraries(fake_child PRIVATE pr_runtime) # for node/supervisor
 set_target_properties(fake_child PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests) # for node/supervisor
@@ -51,3 +51,6 @@ unit_test(node/firewall list USES pr_firewall)
 unit_test(node/firewall batch USES pr_firewall)
 fuzz_target(firewall_batch USES pr_firewall)
 fuzz_target(firewall_place USES pr_firewall)
+unit_test(node/runtime network_map USES pr_runtime PkgConfig::LOC)
+unit_test(node/firewall process USES pr_firewall)
+unit_test(node/firewall tally USES pr_firewall)

@@ -21,6 +21,12 @@
  * network maps, come as descriptors), POSTRAFT_INDEX (which of several). Started by hand
  * without these, a program says so and exits with 2.
  */
+/* What a file is that the supervisor hands over later: a byte beside the descriptor. */
+enum {
+    PROCESS_FILE_KEYS = 'K',
+    PROCESS_FILE_MAP = 'M',
+};
+
 struct process {
     const char *name;
     struct arena arena; /* lives as long as the process */

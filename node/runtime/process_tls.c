@@ -9,6 +9,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/network_map.h"
 
 enum { PEM_SIZE_MAX = 1024 * 1024 };
 
@@ -60,16 +61,15 @@ void process_tls_read(struct process *process)
     buffer_fini(&text);
 }
 
-/* The descriptor that came, -1 when there is none to be had, -2 when none will come any more.
- */
-static int receive_file(int fd)
+/* The descriptor that came, and what it is; -1 when there is none to be had, -2 when none will
+ * come any more. */
+static int receive_file(int fd, char *kind)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
-    char byte;
-    struct iovec part = {&byte, 1};
+    struct iovec part = {kind, 1};
     struct msghdr message = {
         .msg_iov = &part,
         .msg_iovlen = 1,
@@ -89,7 +89,7 @@ static int receive_file(int fd)
     return received;
 }
 
-static void replace(struct process *process, int fd)
+static void replace_pair(struct process *process, int fd)
 {
     struct buffer text = BUFFER_EMPTY;
     struct bytes certificate, key;
@@ -106,15 +106,37 @@ static void replace(struct process *process, int fd)
         log_error(NULL, "the new certificate cannot be used, the old one stays", NULL);
 }
 
-static void on_keys(void *context)
+static void on_file(void *context)
 {
     struct process *process = context;
-    int fd = receive_file(process->keys_fd);
+    char kind = 0;
+    int fd = receive_file(process->keys_fd, &kind);
 
-    if (fd >= 0)
-        replace(process, fd);
-    else if (fd == -2)
+    if (fd == -2)
         loop_watch_stop(&process->keys_watch); /* the supervisor is gone */
+    if (fd < 0)
+        return;
+    if (kind == PROCESS_FILE_KEYS && process->tls != NULL)
+        replace_pair(process, fd);
+    else if (kind != PROCESS_FILE_MAP || process->network_map == NULL)
+        close(fd); /* nothing of ours */
+    else if (network_map_replace(process->network_map, fd) != ERR_OK)
+        return; /* which has been said */
+}
+
+static void watch_files(struct process *process)
+{
+    if (process->keys_fd >= 0 && process->keys_watch == NULL)
+        process->keys_watch =
+            loop_watch_start(process->loop, process->keys_fd, on_file, process);
+}
+
+struct network_map *process_network_map(struct process *process)
+{
+    if (process->network_map == NULL)
+        process->network_map = network_map_open(process->config.network_map_file);
+    watch_files(process);
+    return process->network_map;
 }
 
 enum err process_tls(struct process *process, struct tls_context **tls)
@@ -126,9 +148,7 @@ enum err process_tls(struct process *process, struct tls_context **tls)
     if (err != ERR_OK)
         return err;
     process->tls = *tls;
-    if (process->keys_fd >= 0)
-        process->keys_watch =
-            loop_watch_start(process->loop, process->keys_fd, on_keys, process);
+    watch_files(process);
     return ERR_OK;
 }
 
@@ -138,4 +158,5 @@ void process_tls_end(struct process *process)
     if (process->keys_fd >= 0)
         close(process->keys_fd);
     process->keys_fd = -1;
+    network_map_free(&process->network_map);
 }

@@ -260,14 +260,15 @@ void children_reap(struct supervisor *supervisor)
     }
 }
 
-unsigned children_send_keys(struct supervisor *supervisor)
+unsigned children_send(struct supervisor *supervisor,
+                       bool (*send)(const struct supervisor *supervisor, int keys_fd))
 {
     unsigned sent = 0;
 
     for (unsigned i = 0; i < supervisor->children_count; i++) {
         const struct child *child = &supervisor->children[i];
         if (child->pid != 0 && child->spawn.role->front_end)
-            sent += spawn_send_keys(supervisor, child->ends.keys_fd);
+            sent += send(supervisor, child->ends.keys_fd);
     }
     return sent;
 }

@@ -22,7 +22,8 @@ static const char usage[] =
     "  -h, --help          prints this\n"
     "      --version       prints the version\n"
     "\n"
-    "SIGHUP: the certificate and its key are read again; nobody is disconnected.\n"
+    "SIGHUP: the certificate and its key, and the network map, are read again; nobody is\n"
+    "disconnected.\n"
     "\n"
     "Exit status: 0 after a stop that was asked for, 2 when the configuration is wrong, 1 for\n"
     "everything else.\n";
@@ -81,6 +82,18 @@ static bool read_options(int argc, char **argv, struct options *options, int *st
     return false;
 }
 
+/* The front ends map it; it is not looked at here. */
+static void reload_map(struct supervisor *supervisor)
+{
+    const char *path = supervisor->config.network_map_file;
+
+    if (path[0] == '\0' || access(path, R_OK) != 0)
+        return;
+    unsigned programs = children_send(supervisor, spawn_send_map);
+    log_info(NULL, "the network map was handed over again",
+             LOG_FIELDS(LOG_TEXT("file", path), LOG_U64("programs", programs)));
+}
+
 static void on_signal(void *context, int signal_number)
 {
     struct supervisor *supervisor = context;
@@ -92,6 +105,7 @@ static void on_signal(void *context, int signal_number)
     } else if (!supervisor->stopping) {
         notify_reloading();
         tls_files_reload(supervisor);
+        reload_map(supervisor);
         notify("READY=1");
     }
 }

@@ -14,6 +14,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/process.h"
 #include "node/supervisor/supervisor.h"
 
 enum { STATUS_CANNOT_RUN = 127, INHERITED_MAX = LISTENERS_MAX + 3 };
@@ -209,14 +210,13 @@ pid_t spawn_program(const struct supervisor *supervisor, const struct spawn *spa
     return pid;
 }
 
-bool spawn_send_keys(const struct supervisor *supervisor, int keys_fd)
+static bool send_file(int keys_fd, char kind, int fd)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control = {.bytes = {0}};
-    char byte = 'K';
-    struct iovec part = {&byte, 1};
+    struct iovec part = {&kind, 1};
     struct msghdr message = {
         .msg_iov = &part,
         .msg_iovlen = 1,
@@ -224,18 +224,32 @@ bool spawn_send_keys(const struct supervisor *supervisor, int keys_fd)
         .msg_controllen = sizeof(control.bytes),
     };
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    int fd = make_keys_file(supervisor);
 
-    if (fd < 0)
-        return false;
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
     head->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(head), &fd, sizeof(fd));
     bool sent = sendmsg(keys_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
     if (!sent)
-        log_error(NULL, "a program does not take the new certificate",
-                  LOG_FIELDS(LOG_TEXT("reason", strerror(errno))));
+        log_error(
+            NULL, "a program does not take a new file",
+            LOG_FIELDS(LOG_TEXT("file", kind == PROCESS_FILE_KEYS ? "keys" : "network map"),
+                       LOG_TEXT("reason", strerror(errno))));
     close(fd);
     return sent;
+}
+
+bool spawn_send_keys(const struct supervisor *supervisor, int keys_fd)
+{
+    int fd = make_keys_file(supervisor);
+
+    return fd >= 0 && send_file(keys_fd, PROCESS_FILE_KEYS, fd);
+}
+
+/* Opened for each anew: a descriptor's position is shared. */
+bool spawn_send_map(const struct supervisor *supervisor, int keys_fd)
+{
+    int fd = open(supervisor->config.network_map_file, O_RDONLY | O_CLOEXEC);
+
+    return fd >= 0 && send_file(keys_fd, PROCESS_FILE_MAP, fd);
 }

@@ -110,13 +110,15 @@ struct spawn {
 /* Our ends of what a program was given: each is the caller's. */
 struct spawn_ends {
     int ready_fd; /* gets a byte when the program serves */
-    int keys_fd;  /* takes further pairs for mail clients; -1: it has no use for them */
+    int keys_fd;  /* takes further files (process.h); -1: it has no use for them */
 };
 /* Returns the process id; -1 when the machine has no room for another process. */
 pid_t spawn_program(const struct supervisor *supervisor, const struct spawn *spawn,
                     struct spawn_ends *ends);
 /* False when the program has ended or does not listen. */
 bool spawn_send_keys(const struct supervisor *supervisor, int keys_fd);
+/* The network map of the configuration, likewise; false also when there is none. */
+bool spawn_send_map(const struct supervisor *supervisor, int keys_fd);
 
 /* children.c */
 /* Makes the children that the configuration wants. False, with the reason logged, when one of
@@ -126,8 +128,9 @@ bool children_make(struct supervisor *supervisor);
 void children_start(struct supervisor *supervisor);
 /* Stops all, front ends first; the loop is stopped when the last is gone. */
 void children_stop(struct supervisor *supervisor, int status);
-/* Sends the pair to all front ends that run; returns how many. */
-unsigned children_send_keys(struct supervisor *supervisor);
+/* Sends a file to all front ends that run; returns how many took it. */
+unsigned children_send(struct supervisor *supervisor,
+                       bool (*send)(const struct supervisor *supervisor, int keys_fd));
 /* How many programs run as somebody else than postraftd. */
 unsigned children_with_users(const struct supervisor *supervisor);
 /* After SIGCHLD. */

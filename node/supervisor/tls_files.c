@@ -140,7 +140,7 @@ void tls_files_reload(struct supervisor *supervisor)
     tls_files_forget(supervisor);
     supervisor->tls_arena = arena;
     supervisor->tls_pem = pair;
-    unsigned programs = children_send_keys(supervisor);
+    unsigned programs = children_send(supervisor, spawn_send_keys);
     log_info(NULL, "certificate and key were read again",
              LOG_FIELDS(LOG_TEXT("certificate", config->tls_certificate),
                         LOG_U64("programs", programs)));

@@ -12,6 +12,7 @@
 
 #include "node/base/log.h"
 #include "node/runtime/conn.h"
+#include "node/runtime/network_map.h"
 #include "node/runtime/process.h"
 
 struct fake {
@@ -88,11 +89,15 @@ int main(int argc, char **argv)
         return asked("FAKE_REFUSES", name) ? 2 : 3;
     }
     bool tls = process_tls(&fake.process, &fake.tls) == ERR_OK && fake.tls != NULL;
+    struct network_map *map = process_network_map(&fake.process);
     unsigned listeners = listen_all(&fake);
     log_info(NULL, "fake facts",
              LOG_FIELDS(LOG_TEXT("name", name), LOG_U64("listeners", listeners),
-                        LOG_U64("tls", tls), LOG_U64("uid", getuid()), LOG_U64("gid", getgid()),
+                        LOG_U64("tls", tls), LOG_U64("map_made_s", network_map_made_s(map)),
+                        LOG_U64("uid", getuid()), LOG_U64("gid", getgid()),
                         LOG_U64("groups", (uint64_t)getgroups(0, NULL))));
+    if (listeners > 0) /* what it is sent later has to be of use behind the fences */
+        process_sandbox_dns(&fake.process);
     process_ready(&fake.process, on_stop, &fake);
     loop_run(fake.process.loop);
     for (unsigned i = 0; i < listeners; i++)

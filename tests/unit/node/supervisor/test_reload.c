@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "node/runtime/tls.h"
+#include "tests/unit/node/runtime/map_writer.h"
 
 static void file_write(const struct node *node, const char *name, struct bytes text)
 {
@@ -118,6 +119,32 @@ static void new_connections_get_the_new_certificate(void **state)
     reload(node, "event=\"certificate and key were read again\"", 2);
     node_wait(node, "program=postraft-imap", "get the new certificate", 4);
     expect_name(node->imaps_port, "three.test");
+    node_stop(node);
+}
+
+/* In a place that the programs may not read but as they were told; the second time one that is
+ * none. */
+static void the_network_map_is_read_again(void **state)
+{
+    static const struct map_row rows[] = {{"192.0.2.0/24", "DE", 64500, 0}};
+    struct node *node = *state;
+    char path[128], text[256];
+
+    snprintf(path, sizeof(path), "%s/map.db", node->folder);
+    snprintf(text, sizeof(text), "network_map { file = \"%s\" }\n", path);
+    node_config(node, text);
+    node_start(node);
+    node_wait(node, "program=postraftd", "event=ready", 1);
+    assert_int_equal(node_count(node, "no network map", ""), 3);
+    reload(node, "nothing to read again", 1); /* there is no map */
+    assert_int_equal(node_count(node, "the network map was handed over", ""), 0);
+    map_write(path, rows, 1);
+    reload(node, "the network map was handed over", 1);
+    node_wait(node, "program=postraft-smtp", "network map was read again", 1);
+    node_wait(node, "program=postraft-imap", "network map was read again", 1);
+    file_write(node, "map.db", BYTES("no map"));
+    reload(node, "the network map was handed over", 2);
+    node_wait(node, "program=postraft-smtp", "map cannot be used, the old one stays", 1);
     node_stop(node);
 }
 
@@ -278,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(new_connections_get_the_new_certificate),
+        TEST(the_network_map_is_read_again),
         TEST(what_cannot_be_used_changes_nothing),
         TEST(without_a_certificate_there_is_nothing_to_read),
         TEST(programs_do_not_mind_the_signal),
