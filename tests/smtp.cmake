@@ -9,6 +9,7 @@ unit_test(smtp chunks USES smtp_play)
 unit_test(smtp parameters USES smtp_play)
 unit_test(smtp auth USES smtp_play)
 unit_test(smtp policy USES smtp_play)
+unit_test(smtp lmtp USES smtp_play)
 unit_test(smtp trace USES pr_smtp)
 fuzz_target(smtp_session USES pr_smtp)
 

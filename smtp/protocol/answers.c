@@ -29,7 +29,6 @@ static void refuse_begin(struct smtp_session *session, const struct smtp_verdict
 {
     bool last = session->chunk.active && session->chunk.last;
 
-    session->chunks_failed = session->chunk.active && !last;
     smtp_session_finish(session, verdict, last);
 }
 
@@ -99,6 +98,42 @@ static void close_without_reply(struct smtp_session *session)
     session->ticket = 0;
     session->close_pending = true;
     smtp_session_move(session, SMTP_STATE_CLOSED);
+}
+
+/* One reply for each; behind an outcome that nobody knows the client hears no more. */
+static unsigned write_outcomes(struct smtp_session *session,
+                               const struct smtp_outcome *outcomes, unsigned count,
+                               struct buffer *replies, bool *accepted)
+{
+    unsigned flags = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct buffer line = BUFFER_EMPTY;
+        struct smtp_verdict verdict = {.reply = smtp_reply_of_commit(outcomes[i].result)};
+        if (outcomes[i].refusal != NULL)
+            verdict = smtp_refusal_verdict(outcomes[i].refusal, session->trace_id, &line);
+        else if (outcomes[i].result == ERR_UNKNOWN)
+            return flags | SMTP_REPLY_CLOSE;
+        smtp_verdict_write(session, &verdict, replies);
+        flags |= smtp_verdict_flags(&verdict);
+        *accepted |= verdict.line.len == 0 && verdict.reply == SMTP_REPLY_ACCEPTED;
+        buffer_fini(&line);
+    }
+    return flags;
+}
+
+void smtp_session_committed_each(struct smtp_session *session, uint64_t ticket,
+                                 const struct smtp_outcome *outcomes, unsigned count)
+{
+    struct buffer replies = BUFFER_EMPTY;
+    bool accepted = false;
+
+    if (!smtp_session_takes_answer(session, SMTP_STATE_COMMIT, ticket))
+        return;
+    CHECK(session->config->service == SMTP_SERVICE_LMTP);
+    CHECK(count == session->envelope.recipient_count);
+    unsigned flags = write_outcomes(session, outcomes, count, &replies, &accepted);
+    smtp_session_finish_each(session, &replies, flags, accepted);
 }
 
 void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result)

@@ -21,15 +21,31 @@ static bool parse(struct bytes args, struct smtp_chunk *chunk)
            chunk->left <= SMTP_CHUNK_SIZE_MAX;
 }
 
+/* How many replies a chunk gets that was not expected. LMTP has one for each recipient that was
+ * accepted, and so maybe none, when it is the last (RFC 2033 section 4.3). */
+static unsigned reply_count(const struct smtp_session *session, const struct smtp_chunk *chunk)
+{
+    bool lmtp = session->config->service == SMTP_SERVICE_LMTP;
+
+    if (!lmtp || !chunk->last)
+        return 1;
+    if (session->chunks_failed)
+        return session->chunks_failed_count;
+    return session->state == SMTP_STATE_MAIL ? 0 : 1;
+}
+
 static void refuse(struct smtp_session *session, const struct smtp_chunk *chunk)
 {
     bool expected = session->chunks_failed;
+    unsigned count = reply_count(session, chunk);
     const struct smtp_verdict verdict = {
         .reply = expected ? SMTP_REPLY_CHUNK_FAILED : smtp_command_bad_sequence(session),
     };
 
+    if (!expected)
+        session->chunks_failed_count = session->state == SMTP_STATE_MAIL ? 0 : 1;
     session->chunks_failed = !chunk->last;
-    smtp_session_skip(session, chunk->left, &verdict);
+    smtp_session_skip(session, chunk->left, &verdict, count);
 }
 
 /* The bytes of a chunk are here. */
@@ -43,7 +59,6 @@ static void end_chunk(struct smtp_session *session)
     if (session->body.refusal != SMTP_REPLY_ACCEPTED) {
         smtp_session_abort_body(session, session->body.refusal);
         verdict.reply = session->body.refusal;
-        session->chunks_failed = !last;
         smtp_session_finish(session, &verdict, last);
     } else if (last) {
         smtp_session_ask(session, SMTP_STATE_COMMIT);

@@ -104,6 +104,7 @@ static const struct command {
     void (*run)(struct smtp_session *session, struct bytes args);
 } commands[] = {
     {BYTES_INIT("EHLO"), SMTP, ANY, SIZE_MAX_PLAIN, SYNC, smtp_command_ehlo},
+    {BYTES_INIT("LHLO"), FOR(LMTP), ANY, SIZE_MAX_PLAIN, SYNC, smtp_command_ehlo},
     {BYTES_INIT("HELO"), SMTP, ANY, SIZE_MAX_PLAIN, SYNC, smtp_command_helo},
     {BYTES_INIT("MAIL"), ALL, IN(READY), SIZE_MAX_LONG, 0, smtp_command_mail},
     {BYTES_INIT("RCPT"), ALL, IN(MAIL) | IN(RCPT), SIZE_MAX_LONG, PIPELINED, smtp_command_rcpt},
@@ -143,16 +144,19 @@ static const struct command *find(struct bytes line)
 
 enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session)
 {
+    bool lmtp = session->config->service == SMTP_SERVICE_LMTP;
+
     switch (session->state) {
     case SMTP_STATE_CONNECTED:
-        return SMTP_REPLY_HELO_FIRST;
+        return lmtp ? SMTP_REPLY_LHLO_FIRST : SMTP_REPLY_HELO_FIRST;
     case SMTP_STATE_READY:
         return SMTP_REPLY_MAIL_FIRST;
     case SMTP_STATE_CHUNKS:
         return SMTP_REPLY_CHUNKS_ONLY;
     default:
-        return session->recipients_refused > 0 ? SMTP_REPLY_NO_VALID_RCPT
-                                               : SMTP_REPLY_RCPT_FIRST;
+        /* RFC 2033 section 4.2 has 503 for both. */
+        return session->recipients_refused > 0 && !lmtp ? SMTP_REPLY_NO_VALID_RCPT
+                                                        : SMTP_REPLY_RCPT_FIRST;
     }
 }
 

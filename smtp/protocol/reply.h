@@ -61,6 +61,7 @@ enum {
     X(SYNC, 554, "5.5.0", "Wait for the reply before you go on (RFC 2920)", SMTP_REPLY_CLOSE)  \
     X(EARLY, 554, "5.5.0", "Wait for the greeting before you speak", SMTP_REPLY_CLOSE)         \
     X(HELO_FIRST, 503, "5.5.1", "Send EHLO first", SMTP_REPLY_ERROR)                           \
+    X(LHLO_FIRST, 503, "5.5.1", "Send LHLO first", SMTP_REPLY_ERROR)                           \
     X(MAIL_FIRST, 503, "5.5.1", "Send MAIL first", SMTP_REPLY_ERROR)                           \
     X(RCPT_FIRST, 503, "5.5.1", "Send RCPT first", SMTP_REPLY_ERROR)                           \
     X(NO_VALID_RCPT, 554, "5.5.1", "No valid recipients", SMTP_REPLY_ERROR)                    \

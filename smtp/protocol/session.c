@@ -77,13 +77,13 @@ void smtp_session_close(struct smtp_session *session, enum smtp_reply reply)
     end_session(session);
 }
 
-static unsigned verdict_flags(const struct smtp_verdict *verdict)
+unsigned smtp_verdict_flags(const struct smtp_verdict *verdict)
 {
     return verdict->line.len > 0 ? verdict->flags : smtp_reply_flags(verdict->reply);
 }
 
-static void verdict_write(const struct smtp_session *session,
-                          const struct smtp_verdict *verdict, struct buffer *output)
+void smtp_verdict_write(const struct smtp_session *session, const struct smtp_verdict *verdict,
+                        struct buffer *output)
 {
     if (verdict->line.len > 0)
         buffer_add(output, verdict->line);
@@ -127,15 +127,15 @@ static void prepare_skip(struct smtp_session *session, uint64_t left,
 {
     CHECK(session->skip.left == 0);
     session->skip.left = left;
-    session->skip.flags = verdict_flags(verdict);
+    session->skip.flags = smtp_verdict_flags(verdict);
     for (unsigned i = 0; i < count; i++)
-        verdict_write(session, verdict, &session->skip.reply);
+        smtp_verdict_write(session, verdict, &session->skip.reply);
 }
 
 void smtp_session_skip(struct smtp_session *session, uint64_t left,
-                       const struct smtp_verdict *verdict)
+                       const struct smtp_verdict *verdict, unsigned count)
 {
-    prepare_skip(session, left, verdict, 1);
+    prepare_skip(session, left, verdict, count);
     if (left == 0)
         smtp_session_skipped(session);
 }
@@ -156,6 +156,7 @@ void smtp_session_forget_transaction(struct smtp_session *session)
         .helo = session->envelope.helo,
         .extended = session->envelope.extended,
         .tls = session->tls,
+        .service = session->config->service,
         .authenticated = session->authenticated,
         .account_id = session->account_id,
         .login = buffer_bytes(&session->login),
@@ -171,21 +172,41 @@ void smtp_session_forget_transaction(struct smtp_session *session)
     arena_init(&session->transaction_arena);
 }
 
+/* What was prepared is said when the rest of a chunk is read. */
+static void end_transaction(struct smtp_session *session)
+{
+    smtp_session_forget_transaction(session);
+    smtp_session_move(session, SMTP_STATE_READY);
+    session->trace_id[0] = '\0';
+    if (session->skip.left == 0)
+        smtp_session_skipped(session);
+}
+
 void smtp_session_finish(struct smtp_session *session, const struct smtp_verdict *verdict,
                          bool each)
 {
     bool lmtp = session->config->service == SMTP_SERVICE_LMTP;
-    unsigned count = each && lmtp ? session->envelope.recipient_count : 1;
-    uint64_t left = session->chunk.left;
+    unsigned count = session->envelope.recipient_count;
 
+    if (session->chunk.active && !session->chunk.last) {
+        session->chunks_failed = true;
+        session->chunks_failed_count = lmtp ? count : 1;
+    }
     if (verdict->reply == SMTP_REPLY_ACCEPTED && verdict->line.len == 0)
         session->errors = 0;
-    prepare_skip(session, left, verdict, count);
-    smtp_session_forget_transaction(session);
-    smtp_session_move(session, SMTP_STATE_READY);
-    session->trace_id[0] = '\0';
-    if (left == 0)
-        smtp_session_skipped(session);
+    prepare_skip(session, session->chunk.left, verdict, each && lmtp ? count : 1);
+    end_transaction(session);
+}
+
+void smtp_session_finish_each(struct smtp_session *session, struct buffer *replies,
+                              unsigned flags, bool accepted)
+{
+    CHECK(session->chunk.left == 0);
+    if (accepted)
+        session->errors = 0;
+    session->skip.reply = *replies;
+    session->skip.flags = flags;
+    end_transaction(session);
 }
 
 void smtp_session_abandon(struct smtp_session *session)
@@ -206,7 +227,8 @@ void smtp_session_restart(struct smtp_session *session, enum smtp_state state)
 void smtp_session_greet(struct smtp_session *session)
 {
     session->greeted = true;
-    buffer_printf(&session->output, "220 %s ESMTP\r\n", session->config->hostname);
+    buffer_printf(&session->output, "220 %s %s\r\n", session->config->hostname,
+                  session->config->service == SMTP_SERVICE_LMTP ? "LMTP" : "ESMTP");
     smtp_session_move(session, SMTP_STATE_CONNECTED);
 }
 
@@ -276,6 +298,7 @@ struct smtp_session *smtp_session_new(const struct smtp_config *config,
     session->tls = connection->tls;
     session->trusted = connection->trusted;
     session->envelope.tls = connection->tls;
+    session->envelope.service = config->service;
     arena_init(&session->transaction_arena);
     session->state = SMTP_STATE_GREET;
     if (!config->ask_greet) {

@@ -7,8 +7,8 @@
 #include "smtp/protocol/reply.h"
 
 /*
- * One SMTP conversation, the server's side (RFC 5321, with 1870, 2034, 2920, 3030, 3207 and
- * 6152): no socket, clock or disk in it.
+ * One SMTP conversation, the server's side (RFC 5321, with 1870, 2033, 2034, 2920, 3030, 3207
+ * and 6152): no socket, clock or disk in it.
  *
  * Bytes go in through feed(); what must happen next comes out of next(). Whoever owns the
  * session performs the actions in order and answers those that have a ticket, in any order and
@@ -110,7 +110,8 @@ enum smtp_return { SMTP_RETURN_UNSAID, SMTP_RETURN_FULL, SMTP_RETURN_HEADERS };
 /* Valid from BEGIN until the answer to COMMIT, or until ABORT was handed out. */
 struct smtp_envelope {
     struct bytes helo; /* checked: letters, digits and "-._:[]" only */
-    bool extended;     /* EHLO */
+    enum smtp_service service;
+    bool extended; /* EHLO or LHLO */
     bool tls;
     bool authenticated;
     uint64_t account_id; /* of who is authenticated */
@@ -159,8 +160,16 @@ const struct smtp_envelope *smtp_session_envelope(const struct smtp_session *ses
  * begun(): ERR_OK, with a trace id of at most SMTP_TRACE_ID_SIZE_MAX - 1 characters that the
  * client is told; or why no message can be taken now.
  * committed(): ERR_OK is the promise that the message is durable. ERR_UNKNOWN, when it may or
- * may not come to be, closes the connection without a reply. Anything else is a refusal.
+ * may not come to be, closes the connection without a reply. Anything else is a refusal. With
+ * LMTP the client hears it once for each recipient. committed_each(): LMTP; what becomes of
+ * each recipient of the envelope, in its order. Those before one with ERR_UNKNOWN hear theirs,
+ * then the connection is closed.
  */
+struct smtp_outcome {
+    enum err result;
+    const struct smtp_refusal *refusal; /* instead of `result`, unless it is NULL */
+};
+
 void smtp_session_refused(struct smtp_session *session, uint64_t ticket,
                           const struct smtp_refusal *refusal);
 void smtp_session_allowed(struct smtp_session *session, uint64_t ticket);
@@ -169,6 +178,8 @@ void smtp_session_resolved(struct smtp_session *session, uint64_t ticket, enum e
 void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err result,
                         const char *trace_id);
 void smtp_session_committed(struct smtp_session *session, uint64_t ticket, enum err result);
+void smtp_session_committed_each(struct smtp_session *session, uint64_t ticket,
+                                 const struct smtp_outcome *outcomes, unsigned count);
 
 /* What becomes of an exchange. DONE logs the client in; its bytes, if there are any, are sent
  * as a last challenge, and the client is logged in when it has taken it (RFC 4954 section 4).

@@ -98,6 +98,7 @@ struct smtp_session {
     bool held;                    /* `line` is complete, and waits for look-ups (invariant 1) */
     enum smtp_reply held_refusal; /* OK: `line` is to be run */
     struct smtp_skip skip;
+    unsigned chunks_failed_count; /* replies that the last one of them gets */
     bool chunks_failed; /* a chunk was refused that was not the last one, and BDAT goes on */
     bool held_early;    /* more input came before the command was answered */
 
@@ -137,6 +138,9 @@ struct smtp_session {
 /* session.c */
 void smtp_session_move(struct smtp_session *session, enum smtp_state state);
 void smtp_session_reply(struct smtp_session *session, enum smtp_reply reply);
+unsigned smtp_verdict_flags(const struct smtp_verdict *verdict);
+void smtp_verdict_write(const struct smtp_session *session, const struct smtp_verdict *verdict,
+                        struct buffer *output);
 void smtp_session_say(struct smtp_session *session, const struct smtp_verdict *verdict);
 void smtp_session_forget_transaction(struct smtp_session *session);
 /* All that was learnt is forgotten; `state` is CONNECTED or GREET. */
@@ -151,11 +155,14 @@ uint64_t smtp_session_ticket(struct smtp_session *session);
  */
 void smtp_session_finish(struct smtp_session *session, const struct smtp_verdict *verdict,
                          bool each);
+/* LMTP: with one reply for each recipient. Takes `replies` over. */
+void smtp_session_finish_each(struct smtp_session *session, struct buffer *replies,
+                              unsigned flags, bool accepted);
 /* The transaction is over at the client's wish. */
 void smtp_session_abandon(struct smtp_session *session);
-/* Throws `left` bytes of input away, then replies. */
+/* Throws `left` bytes of input away, then replies `count` times. */
 void smtp_session_skip(struct smtp_session *session, uint64_t left,
-                       const struct smtp_verdict *verdict);
+                       const struct smtp_verdict *verdict, unsigned count);
 void smtp_session_skipped(struct smtp_session *session);
 /* The body is not wanted any more: ABORT, if it was begun. */
 void smtp_session_abort_body(struct smtp_session *session, enum smtp_reply refusal);

@@ -17,12 +17,21 @@ static void add_text(struct buffer *header, const char *text)
     add(header, bytes_of(text));
 }
 
-static const char *protocol(const struct smtp_envelope *envelope)
+/* RFC 3848; with "UTF8" before it when SMTPUTF8 was said (RFC 6531 section 4.3). */
+static void add_protocol(const struct smtp_envelope *envelope, struct buffer *header)
 {
-    /* RFC 3848 has no name for HELO over TLS. */
+    bool lmtp = envelope->service == SMTP_SERVICE_LMTP;
+    /* There is no name for HELO over TLS. */
+    bool extended = envelope->extended || envelope->tls;
+
+    if (envelope->utf8)
+        add_text(header, lmtp ? "UTF8LMTP" : "UTF8SMTP");
+    else
+        add_text(header, lmtp ? "LMTP" : extended ? "ESMTP" : "SMTP");
     if (envelope->tls)
-        return "ESMTPS";
-    return envelope->extended ? "ESMTP" : "SMTP";
+        add_text(header, "S");
+    if (envelope->authenticated)
+        add_text(header, "A");
 }
 
 void smtp_trace_write(const struct smtp_trace *trace, struct buffer *header)
@@ -42,7 +51,7 @@ void smtp_trace_write(const struct smtp_trace *trace, struct buffer *header)
     buffer_add_string(header, "])\r\n\tby ");
     add_text(header, trace->hostname);
     add_text(header, " with ");
-    add_text(header, protocol(envelope));
+    add_protocol(envelope, header);
     add_text(header, " id ");
     add_text(header, trace->trace_id);
     if (trace->tls_text[0] != '\0') {

@@ -113,12 +113,34 @@ static void answer_begin(struct play *play, uint64_t ticket)
         smtp_session_begun(play->session, ticket, play->begin, trace_id);
 }
 
+static void answer_each(struct play *play, uint64_t ticket)
+{
+    static const struct smtp_refusal refusal = {550, "5.7.1", "Not you", false};
+    const struct smtp_envelope *envelope = smtp_session_envelope(play->session);
+    struct smtp_outcome outcomes[8];
+
+    CHECK(envelope->recipient_count <= sizeof(outcomes) / sizeof(outcomes[0]));
+    for (unsigned i = 0; i < envelope->recipient_count; i++) {
+        uint64_t account = envelope->recipients[i].account_id;
+        outcomes[i] = (struct smtp_outcome){.result = ERR_OK};
+        if (account == 102)
+            outcomes[i].refusal = &refusal;
+        else if (account == 103)
+            outcomes[i].result = ERR_QUOTA;
+        else if (account == 104)
+            outcomes[i].result = ERR_UNKNOWN;
+    }
+    smtp_session_committed_each(play->session, ticket, outcomes, envelope->recipient_count);
+}
+
 static void answer_commit(struct play *play, uint64_t ticket)
 {
     static const struct smtp_refusal virus = {554, "5.7.1", "Virus found", false};
     struct bytes sender = smtp_session_envelope(play->session)->sender;
 
-    if (bytes_start_nocase(sender, BYTES("virus@")))
+    if (bytes_start_nocase(sender, BYTES("each@")))
+        answer_each(play, ticket);
+    else if (bytes_start_nocase(sender, BYTES("virus@")))
         smtp_session_refused(play->session, ticket, &virus);
     else
         smtp_session_committed(play->session, ticket, play->commit);

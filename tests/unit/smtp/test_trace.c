@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "smtp/protocol/header.h"
 #include "smtp/protocol/trace.h"
 
@@ -67,6 +69,57 @@ static void test_trace_headers(void **state)
                          "\tSun, 06 Nov 1994 08:49:37 +0000\r\n");
 }
 
+static void expect_protocol(const struct smtp_envelope *envelope, const char *want)
+{
+    const struct smtp_trace trace = {
+        .envelope = envelope,
+        .hostname = "mx.test",
+        .peer_address = "192.0.2.7",
+        .tls_text = "",
+        .trace_id = "1",
+    };
+    struct buffer header = BUFFER_EMPTY;
+    char with[40];
+
+    snprintf(with, sizeof(with), " with %s id ", want);
+    smtp_trace_write(&trace, &header);
+    buffer_add_byte(&header, '\0');
+    if (strstr((const char *)buffer_bytes(&header).at, with) == NULL)
+        print_error("%s", (const char *)buffer_bytes(&header).at);
+    assert_non_null(strstr((const char *)buffer_bytes(&header).at, with));
+    buffer_fini(&header);
+}
+
+/* RFC 3848 and RFC 6531 section 4.3. */
+static void test_names_of_protocols(void **state)
+{
+    static const struct {
+        struct smtp_envelope envelope;
+        const char *want;
+    } cases[] = {
+        {{.service = SMTP_SERVICE_MX}, "SMTP"},
+        {{.service = SMTP_SERVICE_MX, .extended = true}, "ESMTP"},
+        {{.service = SMTP_SERVICE_MX, .tls = true}, "ESMTPS"},
+        {{.service = SMTP_SERVICE_MX, .extended = true, .utf8 = true}, "UTF8SMTP"},
+        {{.service = SMTP_SERVICE_SUBMISSION, .extended = true, .authenticated = true},
+         "ESMTPA"},
+        {{.service = SMTP_SERVICE_SUBMISSION,
+          .extended = true,
+          .tls = true,
+          .authenticated = true},
+         "ESMTPSA"},
+        {{.service = SMTP_SERVICE_SUBMISSION, .tls = true, .authenticated = true, .utf8 = true},
+         "UTF8SMTPSA"},
+        {{.service = SMTP_SERVICE_LMTP, .extended = true}, "LMTP"},
+        {{.service = SMTP_SERVICE_LMTP, .extended = true, .tls = true}, "LMTPS"},
+        {{.service = SMTP_SERVICE_LMTP, .extended = true, .utf8 = true}, "UTF8LMTP"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        expect_protocol(&cases[i].envelope, cases[i].want);
+}
+
 /* A header that comes in is passed on but for Return-Path, wherever it is cut. */
 static void test_return_path_is_left_out(void **state)
 {
@@ -108,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trace_headers),
+        cmocka_unit_test(test_names_of_protocols),
         cmocka_unit_test(test_return_path_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
