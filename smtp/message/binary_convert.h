@@ -19,6 +19,8 @@
  * IMAP client can be given it as it is, so the caller refuses it (554 5.6.3 for the former,
  * 550 5.6.0 for the latter).
  *
+ * Signatures over the whole message (DKIM) have to be checked before, and made after.
+ *
  * Linear time; what comes out is less than half as much again as what went in, plus a line an
  * entity. Memory: one header, the open boundaries, one text part up to its limit.
  */
@@ -28,14 +30,15 @@ enum {
 };
 
 struct smtp_convert_report {
-    unsigned mime_faults; /* enum smtp_mime_fault_bit; behind one of the first four nothing is
-                             converted */
-    size_t converted;     /* entities */
-    bool is_signed_left;  /* a binary entity in a multipart/signed was left as it is */
-    bool is_stray;  /* NUL, or CR or LF on its own, in a header or in what is not binary */
-    bool is_8bit;   /* what came out has a byte over 127 */
-    bool is_binary; /* what came out is no message of lines: one of the two above, or a
-                       binary entity that a limit left as it is */
+    unsigned
+        mime_faults;     /* enum smtp_mime_fault_bit; what a limit keeps closed is not converted
+                          */
+    size_t converted;    /* entities */
+    bool is_signed_left; /* a binary entity in a multipart/signed was left as it is */
+    bool is_stray;       /* NUL, or CR or LF on its own, in a header or in what is not binary */
+    bool is_8bit;        /* what came out has a byte over 127 */
+    bool is_binary;      /* what came out is no message of lines: one of the two above, or a
+                            binary entity that a limit left as it is */
 };
 
 struct smtp_convert;
