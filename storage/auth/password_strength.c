@@ -26,13 +26,25 @@ struct own_words {
     size_t count;
 };
 
+/* Figures and signs that people write for letters; "l" goes along with "1". */
+static uint8_t undisguise(uint8_t byte)
+{
+    static const char from[] = "013457!|@$l";
+    static const char to[] = "oieastiiasi";
+    const char *at = byte != 0 ? strchr(from, byte) : NULL;
+
+    return at != NULL ? (uint8_t)to[at - from] : byte;
+}
+
 /* Lower case, without anything but letters and digits; what is not ASCII counts as letters. */
-static size_t simplify(struct bytes text, char *simple, size_t size)
+static size_t simplify(struct bytes text, bool disguised, char *simple, size_t size)
 {
     size_t len = 0;
 
     for (size_t i = 0; i < text.len && len + 1 < size; i++) {
         uint8_t byte = byte_lower(text.at[i]);
+        if (disguised)
+            byte = undisguise(byte);
         if ((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte >= 0x80)
             simple[len++] = (char)byte;
     }
@@ -44,7 +56,8 @@ static void own_add(struct own_words *own, struct bytes text)
 {
     char word[OWN_WORD_SIZE_MAX + 1];
 
-    if (simplify(text, word, sizeof(word)) < OWN_WORD_SIZE_MIN || own->count == OWN_WORDS_MAX)
+    if (simplify(text, false, word, sizeof(word)) < OWN_WORD_SIZE_MIN ||
+        own->count == OWN_WORDS_MAX)
         return;
     memcpy(own->words[own->count++], word, sizeof(word));
 }
@@ -79,14 +92,18 @@ static bool take_out(char *text, const char *word)
     return found;
 }
 
-static bool is_own_name(const struct own_words *own, struct bytes password)
+/* Whether little is left of it without one's own names: "Meyer-2026!", or "m3y3r" disguised. */
+static bool is_own_name(const struct own_words *own, struct bytes password, bool disguised)
 {
     char rest[AUTH_PASSWORD_SIZE_MAX + 1];
+    char word[OWN_WORD_SIZE_MAX + 1];
     bool found = false;
 
-    simplify(password, rest, sizeof(rest));
-    for (size_t i = 0; i < own->count; i++)
-        found |= take_out(rest, own->words[i]);
+    simplify(password, disguised, rest, sizeof(rest));
+    for (size_t i = 0; i < own->count; i++) {
+        simplify(bytes_of(own->words[i]), disguised, word, sizeof(word));
+        found |= take_out(rest, word);
+    }
     bool own_name = found && strlen(rest) < OWN_REST_MIN;
     sodium_memzero(rest, sizeof(rest));
     return own_name;
@@ -140,7 +157,7 @@ static enum password_verdict judge(const struct password_rule *rule,
     if (count < rule->characters_min || count == 0)
         return PASSWORD_SHORT;
     own_words_init(&own, owner);
-    if (is_own_name(&own, password))
+    if (is_own_name(&own, password, false) || is_own_name(&own, password, true))
         return PASSWORD_OWN_NAME;
     if (rule->breached != NULL) {
         enum err err = password_breached_find(rule->breached, password);
