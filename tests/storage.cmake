@@ -122,3 +122,4 @@ set(token_lab ${auth_lab} PkgConfig::JANSSON SOURCES tests/unit/storage/auth/tok
 unit_test(storage/auth oauth ${token_lab})
 unit_test(storage/auth oauthbearer ${token_lab})
 unit_test(storage/auth password_strength USES pr_auth PkgConfig::OPENSSL)
+fuzz_target(auth_exchange USES pr_auth PkgConfig::SODIUM PkgConfig::OPENSSL)
