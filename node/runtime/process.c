@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -204,13 +205,25 @@ void process_sandbox_dns(struct process *process)
 #endif
 }
 
+/* Without the keys a node goes on, believing no signature: mail would otherwise stop for want
+ * of a package. */
+static const char *trust_anchor(const struct config *config)
+{
+    if (config->dns_trust_anchor[0] == '\0' || access(config->dns_trust_anchor, R_OK) == 0)
+        return config->dns_trust_anchor;
+    log_error(NULL, "THE KEYS OF THE DNS ROOT ARE NOT THERE: no signature can be checked",
+              LOG_FIELDS(LOG_TEXT("path", config->dns_trust_anchor),
+                         LOG_TEXT("reason", strerror(errno))));
+    return "";
+}
+
 struct dns *process_dns(struct process *process)
 {
     const struct config *config = &process->config;
     const struct dns_config dns_config = {
         .servers = config->dns_servers.at,
         .servers_count = config->dns_servers.count,
-        .trust_anchor = config->dns_trust_anchor,
+        .trust_anchor = trust_anchor(config),
         .timeout_ms = config->dns_timeout_ms,
     };
 
