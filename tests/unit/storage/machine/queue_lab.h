@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_UNIT_STORAGE_MACHINE_QUEUE_LAB_H
+#define TESTS_UNIT_STORAGE_MACHINE_QUEUE_LAB_H
+
+#include "storage/query/queue.h"
+#include "storage/schema/entry.h"
+#include "storage/schema/format.h"
+#include "tests/unit/storage/lab.h"
+
+/* Deliveries in parts and with recipients on other hosts, to one group of a lab. */
+enum { QUEUE_GROUP = 3 };
+
+/* A state whose group has that format. */
+void queue_lab_open(struct lab *lab, unsigned format);
+
+/* A delivery in the making; its envelope is from ann@acme.example, its command has a fresh
+ * request id. */
+struct queue_lab_message {
+    struct lab *lab;
+    Pr__Command *command;
+    Pr__Deliver *deliver;
+};
+void queue_lab_begin(struct queue_lab_message *message, struct lab *lab, const char *text);
+/* Another part; those below say which one they mean (0: the first). */
+Pr__DeliverPart *queue_lab_part(struct queue_lab_message *message, const char *text);
+Pr__Recipient *queue_lab_to(struct queue_lab_message *message, unsigned part,
+                            uint64_t account_id);
+void queue_lab_handover(struct queue_lab_message *message, unsigned part, uint32_t group,
+                        uint64_t account_id);
+Pr__QueueRecipient *queue_lab_out(struct queue_lab_message *message, unsigned part,
+                                  const char *address);
+/* Many recipients on other hosts, all of domain many.example. */
+void queue_lab_out_many(struct queue_lab_message *message, unsigned part, unsigned count);
+Pr__SendingLimits *queue_lab_limits(struct queue_lab_message *message, uint64_t account_id,
+                                    uint32_t recipients, uint32_t hour_max, uint32_t day_max);
+Pr__Outcome *queue_lab_send(struct queue_lab_message *message);
+
+/* A message to one address, from begin to end; its id. */
+uint64_t queue_lab_queue(struct lab *lab, const char *address);
+Pr__Outcome *queue_lab_change(struct lab *lab, Pr__QueueChange__Action action, size_t count,
+                              const uint64_t *ids);
+Pr__Outcome *queue_lab_seen(struct lab *lab, uint64_t key, uint64_t wait_ms, uint64_t keep_ms,
+                            uint64_t passed_keep_ms);
+
+/* NULL when it is gone. */
+Pr__QueueRecord *queue_lab_record(struct lab *lab, uint64_t id);
+struct queue_counts queue_lab_counts(struct lab *lab);
+/* Those due until then, in order, at most `room`. */
+size_t queue_lab_due(struct lab *lab, uint64_t until_ms, struct queue_due *rows, size_t room);
+struct greylist_view queue_lab_view(struct lab *lab, uint64_t key);
+void queue_lab_sent(struct lab *lab, uint64_t account_id, uint64_t *in_hour, uint64_t *in_day);
+uint64_t queue_lab_messages(struct lab *lab, uint64_t account_id);
+unsigned queue_lab_rows(struct lab *lab, enum db_table table);
+/* Of the whole group. */
+void queue_lab_digest(struct lab *lab, uint8_t digest[32]);
+
+#endif
