@@ -50,22 +50,19 @@ void conn_proxy_received(struct conn *conn, struct bytes bytes)
     buffer_init(&conn->input);
     buffer_add(&whole, bytes);
     enum proxy_outcome outcome = proxy_header_parse(buffer_bytes(&whole), &header);
-    switch (outcome) {
-    case PROXY_MORE:
+    if (outcome == PROXY_MORE) {
         conn->input = whole;
         return;
-    case PROXY_MALFORMED:
+    }
+    if (outcome == PROXY_MALFORMED) {
         cut(conn);
-        break;
-    case PROXY_CLIENT:
-        name_client(conn, &header);
-        /* fall through */
-    case PROXY_LOCAL:
+    } else {
+        if (outcome == PROXY_CLIENT)
+            name_client(conn, &header);
         conn->proxying = false;
         conn_wheel_set(conn, conn_now_ms(conn) + conn->idle_ms);
         conn_listener_admit(conn);
         pass_on(conn, bytes_skip(buffer_bytes(&whole), header.len));
-        break;
     }
     buffer_fini(&whole);
 }
