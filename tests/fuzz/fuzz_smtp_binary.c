@@ -31,8 +31,9 @@ static bool scan(struct bytes text, struct arena *arena, struct mail_summary *su
 
 static void decode(struct bytes text, const struct mail_part *part, struct buffer *decoded)
 {
-    struct bytes body = bytes_from(text.at + part->body_at, (size_t)part->body_len);
+    struct bytes body = bytes_skip(text, (size_t)part->body_at);
 
+    body.len = (size_t)part->body_len;
     buffer_clear(decoded);
     mail_decode_transfer(part->encoding, body, decoded);
 }
