@@ -218,8 +218,11 @@ static void allow_dns(scmp_filter_ctx filter)
     for (size_t i = 0; i < COUNT(families); i++)
         for (size_t j = 0; j < COUNT(types); j++) {
             const struct scmp_arg_cmp compare[] = {
-                SCMP_A0(SCMP_CMP_EQ, (uint64_t)families[i]),
-                SCMP_A1(SCMP_CMP_MASKED_EQ, kinds, (uint64_t)types[j]),
+                {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (uint64_t)families[i]},
+                {.arg = 1,
+                 .op = SCMP_CMP_MASKED_EQ,
+                 .datum_a = kinds,
+                 .datum_b = (uint64_t)types[j]},
             };
             CHECK(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
                                          compare) == 0);
