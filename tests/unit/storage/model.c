@@ -151,6 +151,33 @@ static Pr__Body *body_make(struct model *model, unsigned *size)
     return lab_body(&model->lab, bytes_from(body, *size), *size);
 }
 
+/* A delivery is the account's own submission, and may go to another host too. */
+static void submission_make(struct model *model, struct model_account *account,
+                            Pr__Command *command)
+{
+    Pr__Deliver *deliver = command->deliver;
+    Pr__SendingLimits *limits = arena_alloc(&model->lab.arena, sizeof(*limits));
+    Pr__Envelope *envelope = arena_alloc(&model->lab.arena, sizeof(*envelope));
+    Pr__QueueRecipient *recipient = arena_alloc(&model->lab.arena, sizeof(*recipient));
+
+    if (!model->lab.scopes || account->gone || model_below(model, 3) == 0)
+        return;
+    pr__sending_limits__init(limits);
+    limits->account_id = account->id;
+    limits->recipients = 1 + model_below(model, 5);
+    deliver->limits = limits;
+    if (model_below(model, 2) == 0)
+        return;
+    pr__envelope__init(envelope);
+    pr__queue_recipient__init(recipient);
+    recipient->address = arena_string(&model->lab.arena, BYTES("a@other.example"));
+    deliver->envelope = envelope;
+    deliver->queue = arena_alloc(&model->lab.arena, sizeof(*deliver->queue));
+    deliver->queue[deliver->n_queue++] = recipient;
+    deliver->queue_account_id = account->id;
+    command->request_id = lab_id(&model->lab);
+}
+
 static void step_deliver(struct model *model, struct model_account *account)
 {
     struct model_account *other = &model->accounts[model_below(model, MODEL_ACCOUNTS)];
@@ -184,6 +211,7 @@ static void step_deliver(struct model *model, struct model_account *account)
         deliver.n_handovers = 1;
         command->request_id = lab_id(&model->lab);
     }
+    submission_make(model, account, command);
     for (unsigned i = 0; i < deliver.n_recipients; i++) {
         if (to[i]->gone || (i > 0 && other == account))
             continue;

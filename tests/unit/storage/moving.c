@@ -420,7 +420,7 @@ void moving_rows_equal(struct model *model, uint64_t account_id, uint32_t from, 
 {
     static const enum db_table tables[] = {TABLE_MAILBOX, TABLE_MAILBOX_NAME, TABLE_KEYWORD,
                                            TABLE_MESSAGE, TABLE_UID_RANGE,    TABLE_DELETED,
-                                           TABLE_CHANGE,  TABLE_EXPUNGED};
+                                           TABLE_CHANGE,  TABLE_EXPUNGED,     TABLE_SENDING};
     struct db_txn *txn = db_read_begin(model->lab.db);
 
     for (unsigned i = 0; i < sizeof(tables) / sizeof(*tables); i++)

@@ -58,7 +58,8 @@ static uint32_t other_group(struct model *model, const struct model_account *acc
 static unsigned rows_left(struct model *model, uint32_t group, uint64_t account_id)
 {
     static const enum db_table tables[] = {TABLE_MAILBOX_NAME, TABLE_MESSAGE,  TABLE_CHANGE,
-                                           TABLE_IMPORT,       TABLE_EXPUNGED, TABLE_MOVING};
+                                           TABLE_IMPORT,       TABLE_EXPUNGED, TABLE_MOVING,
+                                           TABLE_SENDING};
     struct db_txn *txn = db_read_begin(model->lab.db);
     unsigned count = 0;
 
