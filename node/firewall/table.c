@@ -150,7 +150,8 @@ bool table_rewind(struct table_slot *slot, uint32_t tick)
         return false;
     uint32_t by = slot->tick - tick;
     slot->ban_until = slot->ban_until == UINT32_MAX ? UINT32_MAX : back(slot->ban_until, by);
-    slot->credit_at = slot->credit_at == 0 ? 0 : back(slot->credit_at, by) | 1;
+    if (slot->credit_at != 0)
+        slot->credit_at = slot->credit_at > by ? slot->credit_at - by : 1;
     slot->tick = tick;
     return true;
 }

@@ -80,8 +80,9 @@ void firewall_tally_set_list(struct firewall_tally *tally, const struct firewall
 
 void tally_set_time(struct firewall_tally *tally, uint64_t now_s)
 {
-    /* 0 stands for never, and the last one for good. */
-    tally->tick = now_s < 1 ? 1 : now_s < UINT32_MAX - 1 ? (uint32_t)now_s : UINT32_MAX - 1;
+    uint32_t most = UINT32_MAX - FIREWALL_LADDER_MEMORY_S; /* the longest ban can be added */
+
+    tally->tick = now_s < 1 ? 1 : now_s < most ? (uint32_t)now_s : most;
 }
 
 bool firewall_tally_credit_next(const struct firewall_tally *tally, size_t *cursor,

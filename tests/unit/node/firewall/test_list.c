@@ -62,98 +62,97 @@ static const char *find(const struct firewall_entry *entries, size_t count, cons
     return text;
 }
 
+static const struct {
+    struct {
+        const char *place;
+        enum firewall_entry_kind kind;
+    } entries[4];
+    const char *address;
+    unsigned kind;
+    const char *place;
+} order_cases[] = {
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}}, "192.0.2.9", FIREWALL_ENTRY_BAN, "192.0.2.0/24"},
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}}, "192.0.3.9", 0, ""},
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}, {"192.0.2.9", FIREWALL_ENTRY_BAN}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_BAN,
+     "192.0.2.9"},
+    /* the operator's: the longest */
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_DENY}, {"192.0.2.9", FIREWALL_ENTRY_ALLOW}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_ALLOW,
+     "192.0.2.9"},
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_ALLOW}, {"192.0.2.9", FIREWALL_ENTRY_DENY}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_DENY,
+     "192.0.2.9"},
+    {{{"192.0.2.9", FIREWALL_ENTRY_DENY}, {"192.0.2.9", FIREWALL_ENTRY_ALLOW}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_ALLOW,
+     "192.0.2.9"},
+    {{{"AS64500", FIREWALL_ENTRY_DENY}, {"0.0.0.0/0", FIREWALL_ENTRY_ALLOW}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_ALLOW,
+     "0.0.0.0/0"},
+    {{{"AS64500", FIREWALL_ENTRY_DENY}, {"AS64501", FIREWALL_ENTRY_ALLOW}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_DENY,
+     "AS64500"},
+    /* ALLOW of any length wins over a ban */
+    {{{"192.0.2.9", FIREWALL_ENTRY_BAN}, {"192.0.2.0/24", FIREWALL_ENTRY_ALLOW}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_ALLOW,
+     "192.0.2.0/24"},
+    {{{"192.0.2.9", FIREWALL_ENTRY_BAN}, {"AS64500", FIREWALL_ENTRY_ALLOW}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_ALLOW,
+     "AS64500"},
+    /* EXEMPT: over what is wider, not over the address's own */
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}, {"192.0.2.9", FIREWALL_ENTRY_EXEMPT}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_EXEMPT,
+     "192.0.2.9"},
+    {{{"AS64500", FIREWALL_ENTRY_BAN}, {"192.0.2.9", FIREWALL_ENTRY_EXEMPT}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_EXEMPT,
+     "192.0.2.9"},
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN},
+      {"192.0.2.9", FIREWALL_ENTRY_EXEMPT},
+      {"192.0.2.9", FIREWALL_ENTRY_BAN}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_BAN,
+     "192.0.2.9"},
+    {{{"192.0.2.0/24", FIREWALL_ENTRY_DENY}, {"192.0.2.9", FIREWALL_ENTRY_EXEMPT}},
+     "192.0.2.9",
+     FIREWALL_ENTRY_DENY,
+     "192.0.2.0/24"},
+    /* families */
+    {{{"::/0", FIREWALL_ENTRY_DENY}}, "192.0.2.9", 0, ""},
+    {{{"::/0", FIREWALL_ENTRY_DENY}, {"192.0.2.0/24", FIREWALL_ENTRY_BAN}},
+     "::ffff:192.0.2.9",
+     FIREWALL_ENTRY_BAN,
+     "192.0.2.0/24"},
+    {{{"2001:db8::/32", FIREWALL_ENTRY_DENY}, {"2001:db8:1::/48", FIREWALL_ENTRY_ALLOW}},
+     "2001:db8:2::1",
+     FIREWALL_ENTRY_DENY,
+     "2001:db8::/32"},
+};
+
 static void entries_decide_in_order(void **state)
 {
-    static const struct {
-        struct {
-            const char *place;
-            enum firewall_entry_kind kind;
-        } entries[4];
-        const char *address;
-        unsigned kind;
-        const char *place;
-    } cases[] = {
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_BAN,
-         "192.0.2.0/24"},
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}}, "192.0.3.9", 0, ""},
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}, {"192.0.2.9", FIREWALL_ENTRY_BAN}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_BAN,
-         "192.0.2.9"},
-        /* the operator's: the longest */
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_DENY}, {"192.0.2.9", FIREWALL_ENTRY_ALLOW}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_ALLOW,
-         "192.0.2.9"},
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_ALLOW}, {"192.0.2.9", FIREWALL_ENTRY_DENY}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_DENY,
-         "192.0.2.9"},
-        {{{"192.0.2.9", FIREWALL_ENTRY_DENY}, {"192.0.2.9", FIREWALL_ENTRY_ALLOW}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_ALLOW,
-         "192.0.2.9"},
-        {{{"AS64500", FIREWALL_ENTRY_DENY}, {"0.0.0.0/0", FIREWALL_ENTRY_ALLOW}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_ALLOW,
-         "0.0.0.0/0"},
-        {{{"AS64500", FIREWALL_ENTRY_DENY}, {"AS64501", FIREWALL_ENTRY_ALLOW}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_DENY,
-         "AS64500"},
-        /* ALLOW of any length wins over a ban */
-        {{{"192.0.2.9", FIREWALL_ENTRY_BAN}, {"192.0.2.0/24", FIREWALL_ENTRY_ALLOW}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_ALLOW,
-         "192.0.2.0/24"},
-        {{{"192.0.2.9", FIREWALL_ENTRY_BAN}, {"AS64500", FIREWALL_ENTRY_ALLOW}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_ALLOW,
-         "AS64500"},
-        /* EXEMPT: over what is wider, not over the address's own */
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN}, {"192.0.2.9", FIREWALL_ENTRY_EXEMPT}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_EXEMPT,
-         "192.0.2.9"},
-        {{{"AS64500", FIREWALL_ENTRY_BAN}, {"192.0.2.9", FIREWALL_ENTRY_EXEMPT}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_EXEMPT,
-         "192.0.2.9"},
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_BAN},
-          {"192.0.2.9", FIREWALL_ENTRY_EXEMPT},
-          {"192.0.2.9", FIREWALL_ENTRY_BAN}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_BAN,
-         "192.0.2.9"},
-        {{{"192.0.2.0/24", FIREWALL_ENTRY_DENY}, {"192.0.2.9", FIREWALL_ENTRY_EXEMPT}},
-         "192.0.2.9",
-         FIREWALL_ENTRY_DENY,
-         "192.0.2.0/24"},
-        /* families */
-        {{{"::/0", FIREWALL_ENTRY_DENY}}, "192.0.2.9", 0, ""},
-        {{{"::/0", FIREWALL_ENTRY_DENY}, {"192.0.2.0/24", FIREWALL_ENTRY_BAN}},
-         "::ffff:192.0.2.9",
-         FIREWALL_ENTRY_BAN,
-         "192.0.2.0/24"},
-        {{{"2001:db8::/32", FIREWALL_ENTRY_DENY}, {"2001:db8:1::/48", FIREWALL_ENTRY_ALLOW}},
-         "2001:db8:2::1",
-         FIREWALL_ENTRY_DENY,
-         "2001:db8::/32"},
-    };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(order_cases) / sizeof(order_cases[0]); i++) {
         struct firewall_entry entries[4];
         size_t count = 0;
         unsigned kind;
-        for (; count < 4 && cases[i].entries[count].place != NULL; count++)
-            entries[count] =
-                entry_of(cases[i].entries[count].place, cases[i].entries[count].kind);
+        for (; count < 4 && order_cases[i].entries[count].place != NULL; count++)
+            entries[count] = entry_of(order_cases[i].entries[count].place,
+                                      order_cases[i].entries[count].kind);
         print_message("case %zu\n", i);
-        assert_string_equal(find(entries, count, cases[i].address, &kind), cases[i].place);
-        assert_int_equal(kind, cases[i].kind);
+        assert_string_equal(find(entries, count, order_cases[i].address, &kind),
+                            order_cases[i].place);
+        assert_int_equal(kind, order_cases[i].kind);
     }
 }
 
