@@ -19,11 +19,13 @@ _Static_assert(ROWS == AUTH_MECHANISM_COUNT - 1, "a row for each mechanism");
 
 const struct auth_mechanism_row *auth_mechanism_row(enum auth_mechanism mechanism)
 {
-    for (size_t i = 0; i < ROWS; i++)
+    const struct auth_mechanism_row *found = NULL;
+
+    for (size_t i = 0; i < ROWS && found == NULL; i++)
         if (rows[i].mechanism == mechanism)
-            return &rows[i];
-    CHECK(!"no such mechanism");
-    return NULL;
+            found = &rows[i];
+    CHECK(found != NULL);
+    return found;
 }
 
 enum auth_mechanism auth_mechanism_find(struct bytes name, unsigned offered)
