@@ -39,6 +39,9 @@ static void refuse(struct smtp_session *session, struct smtp_verdict *verdict)
         verdict->flags |= SMTP_REPLY_CLOSE;
         smtp_session_say(session, verdict);
         break;
+    case SMTP_STATE_XCLIENT:
+        smtp_xclient_refused(session, verdict);
+        break;
     case SMTP_STATE_AUTH:
         smtp_auth_end(session, verdict);
         break;

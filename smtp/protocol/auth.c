@@ -119,7 +119,15 @@ static void log_in(struct smtp_session *session)
     session->envelope.authenticated = true;
     session->envelope.account_id = session->account_id;
     session->envelope.login = buffer_bytes(&session->login);
-    end_with(session, SMTP_REPLY_AUTH_OK);
+}
+
+void smtp_session_set_account(struct smtp_session *session, uint64_t account_id,
+                              struct bytes login)
+{
+    session->account_id = account_id;
+    buffer_clear(&session->login);
+    buffer_add(&session->login, login);
+    log_in(session);
 }
 
 void smtp_auth_line(struct smtp_session *session, struct bytes line)
@@ -138,6 +146,7 @@ void smtp_auth_line(struct smtp_session *session, struct bytes line)
         end_with(session, SMTP_REPLY_AUTH_SYNTAX);
     } else {
         log_in(session);
+        end_with(session, SMTP_REPLY_AUTH_OK);
     }
 }
 
@@ -155,7 +164,8 @@ void smtp_session_authenticated(struct smtp_session *session, uint64_t ticket,
         return;
     CHECK(answer->bytes.len <= SMTP_AUTH_BYTES_MAX);
     CHECK(answer->login.len <= SMTP_LOGIN_SIZE_MAX);
-    smtp_secret_fini(&session->auth.response);
+    struct buffer response = session->auth.response; /* the answer may be a part of it */
+    buffer_init(&session->auth.response);
     if (answer->result == SMTP_AUTH_DONE) {
         session->account_id = answer->account_id;
         buffer_clear(&session->login);
@@ -169,9 +179,11 @@ void smtp_session_authenticated(struct smtp_session *session, uint64_t ticket,
         challenge(session, answer->bytes);
     } else if (answer->result == SMTP_AUTH_DONE) {
         log_in(session);
+        end_with(session, SMTP_REPLY_AUTH_OK);
     } else {
         end_with(session, reply_of(answer->result));
     }
+    smtp_secret_fini(&response);
 }
 
 void smtp_auth_forget(struct smtp_session *session)

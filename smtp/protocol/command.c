@@ -116,6 +116,8 @@ static const struct command {
     {BYTES_INIT("HELP"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_help},
     {BYTES_INIT("STARTTLS"), ALL, IN(READY), SIZE_MAX_PLAIN, BARE, command_starttls},
     {BYTES_INIT("BDAT"), ALL, ANY, SIZE_MAX_PLAIN, FRAMING, smtp_command_bdat},
+    {BYTES_INIT("XCLIENT"), ALL, IN(CONNECTED) | IN(READY), SIZE_MAX_LONG, SYNC,
+     smtp_command_xclient},
     {BYTES_INIT("EXPN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
     {BYTES_INIT("ETRN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
     {BYTES_INIT("TURN"), 0, ANY, SIZE_MAX_PLAIN, 0, NULL},
@@ -163,8 +165,8 @@ enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session)
 static enum smtp_reply bad_sequence(const struct smtp_session *session,
                                     const struct command *command)
 {
-    /* MAIL, AUTH and STARTTLS come too late, everything else too early. */
-    bool late = command->allowed == IN(READY);
+    /* MAIL, AUTH, STARTTLS and XCLIENT come too late, everything else too early. */
+    bool late = (command->allowed & IN(READY)) && !(command->allowed & IN(MAIL));
     bool in_transaction = (IN(MAIL) | IN(RCPT)) & SMTP_IN(session->state);
 
     return late && in_transaction ? SMTP_REPLY_IN_TRANSACTION

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "smtp/protocol/schedule.h"
 #include "smtp/protocol/session_state.h"
 
 /* The start of a session: HELO, EHLO, and the extensions that EHLO announces. */
 
-static bool begin_session(struct smtp_session *session, struct bytes args, bool extended)
+bool smtp_helo_valid(struct bytes name)
 {
     /*
      * The name goes into the Received header and the log, so its characters are checked; that
@@ -12,11 +13,17 @@ static bool begin_session(struct smtp_session *session, struct bytes args, bool 
      */
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789-._:[]";
+
+    for (size_t i = 0; i < name.len; i++)
+        if (memchr(allowed, name.at[i], sizeof(allowed) - 1) == NULL)
+            return false;
+    return name.len > 0 && name.len <= SMTP_HELO_SIZE_MAX;
+}
+
+static bool begin_session(struct smtp_session *session, struct bytes args, bool extended)
+{
     args = bytes_trim(args);
-    bool fine = args.len > 0 && args.len <= SMTP_HELO_SIZE_MAX;
-    for (size_t i = 0; fine && i < args.len; i++)
-        fine = memchr(allowed, args.at[i], sizeof(allowed) - 1) != NULL;
-    if (!fine) {
+    if (!smtp_helo_valid(args)) {
         smtp_session_reply(session, SMTP_REPLY_HELO_SYNTAX);
         return false;
     }
@@ -45,12 +52,12 @@ static bool binary_offered(const struct smtp_session *session)
     return session->config->binarymime;
 }
 
-static bool dsn_offered(const struct smtp_session *session)
+bool smtp_dsn_offered(const struct smtp_session *session)
 {
     return session->config->dsn;
 }
 
-static bool utf8_offered(const struct smtp_session *session)
+bool smtp_utf8_offered(const struct smtp_session *session)
 {
     return session->config->smtputf8;
 }
@@ -58,6 +65,17 @@ static bool utf8_offered(const struct smtp_session *session)
 static void write_size(const struct smtp_session *session, struct buffer *line)
 {
     buffer_printf(line, " %llu", (unsigned long long)session->config->message_size_max);
+}
+
+bool smtp_hold_offered(const struct smtp_session *session)
+{
+    return session->config->service == SMTP_SERVICE_SUBMISSION &&
+           session->config->hold_max_s > 0;
+}
+
+bool smtp_deliver_by_offered(const struct smtp_session *session)
+{
+    return session->config->service == SMTP_SERVICE_SUBMISSION && session->config->deliver_by;
 }
 
 static bool auth_offered(const struct smtp_session *session)
@@ -68,6 +86,49 @@ static bool auth_offered(const struct smtp_session *session)
 static void write_auth(const struct smtp_session *session, struct buffer *line)
 {
     buffer_printf(line, " %s", smtp_auth_offered(session));
+}
+
+bool smtp_requiretls_offered(const struct smtp_session *session)
+{
+    return session->config->requiretls && session->tls;
+}
+
+static bool limits_offered(const struct smtp_session *session)
+{
+    return session->config->limits_announced;
+}
+
+/* A value has at most six digits (RFC 9422 section 3). */
+static unsigned limit_value(unsigned limit)
+{
+    enum { VALUE_MAX = 999999 };
+    return limit < VALUE_MAX ? limit : VALUE_MAX;
+}
+
+static void write_limits(const struct smtp_session *session, struct buffer *line)
+{
+    const struct smtp_config *config = session->config;
+
+    if (config->mails_max > 0)
+        buffer_printf(line, " MAILMAX=%u", limit_value(config->mails_max));
+    buffer_printf(line, " RCPTMAX=%u", limit_value(config->recipients_max));
+    if (config->recipient_domains_max > 0)
+        buffer_printf(line, " RCPTDOMAINMAX=%u", limit_value(config->recipient_domains_max));
+}
+
+static bool xclient_offered(const struct smtp_session *session)
+{
+    return session->xclient_allowed;
+}
+
+/* RFC 4865 section 3: how many seconds from now, and what time that is. The connection's begin
+ * stands for now, which promises a little less than is granted. */
+static void write_hold(const struct smtp_session *session, struct buffer *line)
+{
+    char until[SMTP_DATE_TIME_SIZE];
+
+    smtp_date_time_format(session->now_s + session->config->hold_max_s, until);
+    buffer_printf(line, " %u %s", session->config->hold_max_s, until);
 }
 
 /* In the order in which they are written. */
@@ -85,8 +146,13 @@ static const struct extension {
     {"8BITMIME", always, NULL},
     {"CHUNKING", always, NULL},
     {"BINARYMIME", binary_offered, NULL},
-    {"DSN", dsn_offered, NULL},
-    {"SMTPUTF8", utf8_offered, NULL},
+    {"DSN", smtp_dsn_offered, NULL},
+    {"SMTPUTF8", smtp_utf8_offered, NULL},
+    {"REQUIRETLS", smtp_requiretls_offered, NULL},
+    {"LIMITS", limits_offered, write_limits},
+    {"FUTURERELEASE", smtp_hold_offered, write_hold},
+    {"DELIVERBY", smtp_deliver_by_offered, NULL},
+    {"XCLIENT", xclient_offered, smtp_xclient_write},
 
 };
 

@@ -60,6 +60,8 @@ static enum smtp_reply judge_session(const struct smtp_session *session)
         return SMTP_REPLY_TLS_FIRST;
     if (session->config->service == SMTP_SERVICE_SUBMISSION && !session->authenticated)
         return SMTP_REPLY_AUTH_FIRST;
+    if (session->config->mails_max > 0 && session->mails >= session->config->mails_max)
+        return SMTP_REPLY_MAILS_MAX;
     return SMTP_REPLY_SENDER_OK;
 }
 
@@ -69,6 +71,7 @@ void smtp_command_mail(struct smtp_session *session, struct bytes args)
 
     if (reply == SMTP_REPLY_SENDER_OK)
         reply = take_mail(session, args);
+    session->mails += reply == SMTP_REPLY_SENDER_OK;
     if (reply != SMTP_REPLY_SENDER_OK) {
         smtp_session_forget_transaction(session);
     } else if (session->config->ask_sender) {

@@ -28,15 +28,16 @@ static bool next_abort(struct smtp_session *session, struct smtp_action *action)
 static const enum smtp_want questions[SMTP_STATE_COUNT] = {
     [SMTP_STATE_GREET] = SMTP_WANT_GREET,   [SMTP_STATE_AUTH] = SMTP_WANT_AUTH,
     [SMTP_STATE_SENDER] = SMTP_WANT_SENDER, [SMTP_STATE_BEGIN] = SMTP_WANT_BEGIN,
-    [SMTP_STATE_COMMIT] = SMTP_WANT_COMMIT,
+    [SMTP_STATE_COMMIT] = SMTP_WANT_COMMIT, [SMTP_STATE_XCLIENT] = SMTP_WANT_XCLIENT,
 };
 
 static bool next_question(struct smtp_session *session, struct smtp_action *action)
 {
     enum smtp_want want = questions[session->state];
 
-    /* The client may know of the chunks before the last one while the store is asked. */
-    if (want == SMTP_WANT_COMMIT && buffer_len(&session->output) > 0)
+    /* An answer may take its time: what was said before leaves first. Only BEGIN is answered at
+     * once, and its reply goes out together with those to MAIL and RCPT. */
+    if (want != SMTP_WANT_BEGIN && buffer_len(&session->output) > 0)
         return lend_output(session, buffer_len(&session->output), action);
     session->ticket_pending = false;
     *action = (struct smtp_action){.want = want, .ticket = session->ticket};

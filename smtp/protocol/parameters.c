@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "node/mail/path.h"
+#include "smtp/protocol/schedule.h"
 #include "smtp/protocol/session_state.h"
 #include "smtp/protocol/xtext.h"
 
@@ -167,14 +168,54 @@ static enum smtp_reply take_orcpt(struct smtp_session *session, struct target *t
     return SMTP_REPLY_OK;
 }
 
-static bool dsn_offered(const struct smtp_session *session)
+static enum smtp_reply take_requiretls(struct smtp_session *session, struct target *target,
+                                       struct bytes value)
 {
-    return session->config->dsn;
+    (void)session;
+    (void)value;
+    target->envelope->requiretls = true;
+    return SMTP_REPLY_OK;
 }
 
-static bool utf8_offered(const struct smtp_session *session)
+static bool is_held(const struct smtp_envelope *envelope)
 {
-    return session->config->smtputf8;
+    return envelope->hold_for_s != 0 || envelope->hold_until_s != 0;
+}
+
+static enum smtp_reply take_hold_for(struct smtp_session *session, struct target *target,
+                                     struct bytes value)
+{
+    uint32_t seconds;
+
+    if (is_held(target->envelope) || !smtp_interval_parse(value, &seconds))
+        return SMTP_REPLY_PARAMETER_SYNTAX;
+    if (seconds > session->config->hold_max_s)
+        return SMTP_REPLY_HOLD_TOO_LONG;
+    target->envelope->hold_for_s = seconds;
+    return SMTP_REPLY_OK;
+}
+
+static enum smtp_reply take_hold_until(struct smtp_session *session, struct target *target,
+                                       struct bytes value)
+{
+    int64_t seconds;
+
+    if (is_held(target->envelope) || !smtp_date_time_parse(value, &seconds) ||
+        seconds <= session->now_s)
+        return SMTP_REPLY_PARAMETER_SYNTAX;
+    if (seconds - session->now_s > (int64_t)session->config->hold_max_s)
+        return SMTP_REPLY_HOLD_TOO_LONG;
+    target->envelope->hold_until_s = seconds;
+    return SMTP_REPLY_OK;
+}
+
+static enum smtp_reply take_by(struct smtp_session *session, struct target *target,
+                               struct bytes value)
+{
+    (void)session;
+    return smtp_deliver_by_parse(value, &target->envelope->deliver_by)
+               ? SMTP_REPLY_OK
+               : SMTP_REPLY_PARAMETER_SYNTAX;
 }
 
 /* `offered`: elsewhere the parameter is not known. FLAG has no value, any other needs one. */
@@ -190,14 +231,18 @@ static const struct parameter {
     {
         {BYTES_INIT("SIZE"), VALUE, always, take_size},
         {BYTES_INIT("BODY"), VALUE, always, take_body},
-        {BYTES_INIT("SMTPUTF8"), FLAG, utf8_offered, take_utf8},
-        {BYTES_INIT("RET"), VALUE, dsn_offered, take_ret},
-        {BYTES_INIT("ENVID"), VALUE, dsn_offered, take_envid},
+        {BYTES_INIT("SMTPUTF8"), FLAG, smtp_utf8_offered, take_utf8},
+        {BYTES_INIT("RET"), VALUE, smtp_dsn_offered, take_ret},
+        {BYTES_INIT("ENVID"), VALUE, smtp_dsn_offered, take_envid},
         {BYTES_INIT("AUTH"), VALUE, auth_taken, take_auth},
+        {BYTES_INIT("REQUIRETLS"), FLAG, smtp_requiretls_offered, take_requiretls},
+        {BYTES_INIT("HOLDFOR"), VALUE, smtp_hold_offered, take_hold_for},
+        {BYTES_INIT("HOLDUNTIL"), VALUE, smtp_hold_offered, take_hold_until},
+        {BYTES_INIT("BY"), VALUE, smtp_deliver_by_offered, take_by},
 },
   rcpt_parameters[] = {
-      {BYTES_INIT("NOTIFY"), VALUE, dsn_offered, take_notify},
-      {BYTES_INIT("ORCPT"), VALUE, dsn_offered, take_orcpt},
+      {BYTES_INIT("NOTIFY"), VALUE, smtp_dsn_offered, take_notify},
+      {BYTES_INIT("ORCPT"), VALUE, smtp_dsn_offered, take_orcpt},
 };
 
 /* One "NAME=VALUE"; `seen` has a bit for each row of the table. */

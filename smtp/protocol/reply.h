@@ -77,6 +77,10 @@ enum {
     X(UTF8_NEEDED, 553, "5.6.7", "Address needs SMTPUTF8", SMTP_REPLY_ERROR)                   \
     X(PARAMETER_SYNTAX, 501, "5.5.4", "Parameter is malformed", SMTP_REPLY_ERROR)              \
     X(PARAMETER_UNKNOWN, 555, "5.5.4", "Parameter is not known", SMTP_REPLY_ERROR)             \
+    X(HOLD_TOO_LONG, 501, "5.5.4", "Message cannot be held so long", SMTP_REPLY_ERROR)         \
+    X(MAILS_MAX, 421, "4.7.0", "Too many messages, connect again", SMTP_REPLY_CLOSE)           \
+    X(XCLIENT_DENIED, 550, "5.7.0", "XCLIENT is not for you", SMTP_REPLY_ERROR)                \
+    X(XCLIENT_SYNTAX, 501, "5.5.4", "Attribute is malformed", SMTP_REPLY_ERROR)                \
     X(SIZE_DECLARED, 552, "5.3.4", "Message is larger than SIZE allows", SMTP_REPLY_ERROR)     \
     X(RCPT_UNKNOWN, 550, "5.1.1", "No such user here", SMTP_REPLY_ERROR)                       \
     X(RCPT_FOREIGN, 550, "5.7.1", "Relaying denied", SMTP_REPLY_ERROR)                         \

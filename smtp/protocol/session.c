@@ -10,9 +10,11 @@
 
 /* Where each state may go; smtp_session_move() checks every move against it. */
 static const unsigned moves[SMTP_STATE_COUNT] = {
-    [SMTP_STATE_GREET] = IN(CONNECTED) | IN(CLOSED),
-    [SMTP_STATE_CONNECTED] = IN(READY) | IN(CLOSED),
-    [SMTP_STATE_READY] = IN(READY) | IN(AUTH) | IN(SENDER) | IN(MAIL) | IN(TLS) | IN(CLOSED),
+    [SMTP_STATE_GREET] = IN(GREET) | IN(CONNECTED) | IN(CLOSED),
+    [SMTP_STATE_CONNECTED] = IN(READY) | IN(XCLIENT) | IN(CLOSED),
+    [SMTP_STATE_XCLIENT] = IN(GREET) | IN(CONNECTED) | IN(READY) | IN(CLOSED),
+    [SMTP_STATE_READY] =
+        IN(READY) | IN(XCLIENT) | IN(AUTH) | IN(SENDER) | IN(MAIL) | IN(TLS) | IN(CLOSED),
     [SMTP_STATE_AUTH] = IN(READY) | IN(AUTH) | IN(CLOSED),
     [SMTP_STATE_SENDER] = IN(READY) | IN(MAIL) | IN(CLOSED),
     [SMTP_STATE_MAIL] = IN(READY) | IN(RCPT) | IN(CLOSED),
@@ -220,6 +222,7 @@ void smtp_session_restart(struct smtp_session *session, enum smtp_state state)
     smtp_auth_forget(session);
     session->helo[0] = '\0';
     session->envelope = (struct smtp_envelope){.extended = false};
+    session->ticket = 0;
     smtp_session_forget_transaction(session);
     smtp_session_move(session, state);
 }
@@ -230,6 +233,14 @@ void smtp_session_greet(struct smtp_session *session)
     buffer_printf(&session->output, "220 %s %s\r\n", session->config->hostname,
                   session->config->service == SMTP_SERVICE_LMTP ? "LMTP" : "ESMTP");
     smtp_session_move(session, SMTP_STATE_CONNECTED);
+}
+
+void smtp_session_welcome(struct smtp_session *session)
+{
+    if (session->config->ask_greet)
+        smtp_session_ask(session, SMTP_STATE_GREET);
+    else
+        smtp_session_greet(session);
 }
 
 void smtp_session_drop_lent(struct smtp_session *session)
@@ -297,16 +308,13 @@ struct smtp_session *smtp_session_new(const struct smtp_config *config,
     session->config = config;
     session->tls = connection->tls;
     session->trusted = connection->trusted;
+    session->xclient_allowed = connection->xclient;
+    session->now_s = connection->now_s;
     session->envelope.tls = connection->tls;
     session->envelope.service = config->service;
     arena_init(&session->transaction_arena);
     session->state = SMTP_STATE_GREET;
-    if (!config->ask_greet) {
-        smtp_session_greet(session);
-    } else {
-        session->ticket = smtp_session_ticket(session);
-        session->ticket_pending = true;
-    }
+    smtp_session_welcome(session);
     return session;
 }
 

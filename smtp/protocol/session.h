@@ -51,7 +51,13 @@ struct smtp_config {
     bool null_sender_single;    /* a message from <> has one recipient, others get 452 */
     bool dsn;                   /* RFC 3461: what is asked for will be honoured */
     bool smtputf8;              /* RFC 6531: addresses and headers may be UTF-8 */
-    bool binarymime;            /* NUL, CR and LF may stand anywhere behind the header */
+    bool requiretls;            /* RFC 8689, offered within TLS: it will be honoured */
+    bool limits_announced;      /* RFC 9422 */
+    unsigned mails_max; /* transactions of a connection, then 421; MAILMAX. 0: no limit */
+    unsigned recipient_domains_max; /* RCPTDOMAINMAX: announced, not enforced. 0: none */
+    uint32_t hold_max_s;            /* SUBMISSION: FUTURERELEASE (RFC 4865). 0: not offered */
+    bool deliver_by;                /* SUBMISSION: DELIVERBY (RFC 2852) */
+    bool binarymime;                /* NUL, CR and LF may stand anywhere behind the header */
     bool sync_enforced; /* input behind HELO, EHLO or DATA, sent without waiting for the reply
                            (against RFC 2920 section 3.1), ends the connection */
 };
@@ -59,6 +65,7 @@ struct smtp_config {
 enum smtp_want {
     SMTP_WANT_WRITE,   /* send action.bytes to the client */
     SMTP_WANT_GREET,   /* may this client be greeted? Then call allowed() */
+    SMTP_WANT_XCLIENT, /* may the peer speak for smtp_session_xclient()? Then xclient_taken() */
     SMTP_WANT_AUTH,    /* action.bytes are the client's part of an exchange: authenticated() */
     SMTP_WANT_SENDER,  /* may action.bytes send? See envelope(); then call allowed() */
     SMTP_WANT_RESOLVE, /* look action.bytes (a folded address) up, then call resolved() */
@@ -104,6 +111,14 @@ struct smtp_recipient {
     struct bytes original_address;
 };
 
+/* BY of MAIL (RFC 2852 section 4), counted from now. */
+struct smtp_deliver_by {
+    bool given;
+    int32_t seconds; /* may be over already, unless `returns` */
+    bool returns;    /* R: the message is returned then; else (N) the sender is told */
+    bool traced;     /* T */
+};
+
 /* RET of MAIL: what a DSN of a failure should hold of the message. */
 enum smtp_return { SMTP_RETURN_UNSAID, SMTP_RETURN_FULL, SMTP_RETURN_HEADERS };
 
@@ -121,6 +136,11 @@ struct smtp_envelope {
     bool body_8bit;      /* BODY=8BITMIME */
     bool body_binary;    /* BODY=BINARYMIME: any bytes behind the header */
     bool utf8;           /* SMTPUTF8 was said: addresses and header may be UTF-8 */
+    bool requiretls;     /* RFC 8689: it must not go on but with TLS that was verified */
+    uint32_t
+        hold_for_s; /* FUTURERELEASE: to be released then. At most one of the two is not 0 */
+    int64_t hold_until_s;
+    struct smtp_deliver_by deliver_by;
     enum smtp_return dsn_return;
     struct bytes envelope_id;   /* ENVID, decoded: printable ASCII and spaces; or empty */
     struct bytes auth_identity; /* AUTH of MAIL, decoded: an address, "<>", or empty: not said,
@@ -131,8 +151,10 @@ struct smtp_envelope {
 
 /* What differs between connections. Copied. */
 struct smtp_connection {
-    bool tls;     /* from the start */
-    bool trusted; /* AUTH= of MAIL is believed (RFC 4954 section 5) */
+    bool tls;      /* from the start */
+    bool trusted;  /* AUTH= of MAIL is believed (RFC 4954 section 5) */
+    bool xclient;  /* XCLIENT is offered: the peer may say for whom it speaks */
+    int64_t now_s; /* since 1970; for FUTURERELEASE */
 };
 
 struct smtp_session *smtp_session_new(const struct smtp_config *config,
@@ -204,6 +226,37 @@ struct smtp_auth_answer {
 };
 void smtp_session_authenticated(struct smtp_session *session, uint64_t ticket,
                                 const struct smtp_auth_answer *answer);
+
+/* What XCLIENT says (its README is Postfix's). Valid from XCLIENT until its answer. */
+enum smtp_xclient {
+    SMTP_XCLIENT_NAME,
+    SMTP_XCLIENT_ADDR, /* numeric; with "IPV6:" before it if it is */
+    SMTP_XCLIENT_PORT,
+    SMTP_XCLIENT_PROTO, /* "SMTP" or "ESMTP" */
+    SMTP_XCLIENT_HELO,
+    SMTP_XCLIENT_LOGIN,
+    SMTP_XCLIENT_DESTADDR,
+    SMTP_XCLIENT_DESTPORT,
+    SMTP_XCLIENT_REVERSE_NAME,
+    SMTP_XCLIENT_COUNT,
+};
+
+struct smtp_xclient_value {
+    enum {
+        SMTP_XCLIENT_UNSAID, /* as it was */
+        SMTP_XCLIENT_SAID,
+        SMTP_XCLIENT_UNAVAILABLE, /* there is none */
+        SMTP_XCLIENT_TEMPORARY,   /* nobody could say for now */
+    } said;
+    struct bytes text; /* printable, checked for what the attribute is; empty unless SAID */
+};
+const struct smtp_xclient_value *smtp_session_xclient(const struct smtp_session *session,
+                                                      enum smtp_xclient attribute);
+
+/* The session begins anew: it greets, and asks GREET before that if it is configured. With a
+ * `login` (LOGIN, as the driver knows it; "": none) it is authenticated from the start. */
+void smtp_session_xclient_taken(struct smtp_session *session, uint64_t ticket,
+                                uint64_t account_id, struct bytes login);
 
 /* The client has spoken before it was greeted (RFC 5321 section 4.3.1). Known while GREET is
  * being answered, and later. */

@@ -23,6 +23,7 @@
 enum smtp_state {
     SMTP_STATE_GREET,     /* may the client be greeted? */
     SMTP_STATE_CONNECTED, /* no HELO yet */
+    SMTP_STATE_XCLIENT,   /* may it speak for this client? */
     SMTP_STATE_READY,
     SMTP_STATE_AUTH,   /* an exchange: the driver's turn while there is a ticket */
     SMTP_STATE_SENDER, /* may this sender send? */
@@ -83,6 +84,10 @@ struct smtp_session {
     enum smtp_state state;
     bool tls;
     bool trusted;
+    bool xclient_allowed;
+    int64_t now_s;  /* when the connection began */
+    unsigned mails; /* transactions since then */
+    struct smtp_xclient_value xclient[SMTP_XCLIENT_COUNT];
     bool going_down;
     bool greeted; /* once: what comes before a second greeting is not early */
     bool early;
@@ -146,6 +151,8 @@ void smtp_session_forget_transaction(struct smtp_session *session);
 /* All that was learnt is forgotten; `state` is CONNECTED or GREET. */
 void smtp_session_restart(struct smtp_session *session, enum smtp_state state);
 void smtp_session_greet(struct smtp_session *session);
+/* In state GREET: asks, or greets at once. */
+void smtp_session_welcome(struct smtp_session *session);
 /* Asks the question of this state. */
 void smtp_session_ask(struct smtp_session *session, enum smtp_state state);
 uint64_t smtp_session_ticket(struct smtp_session *session);
@@ -189,6 +196,8 @@ void smtp_command_auth(struct smtp_session *session, struct bytes args);
 /* A line of an exchange, without its CRLF. */
 void smtp_auth_line(struct smtp_session *session, struct bytes line);
 void smtp_auth_end(struct smtp_session *session, const struct smtp_verdict *verdict);
+void smtp_session_set_account(struct smtp_session *session, uint64_t account_id,
+                              struct bytes login);
 void smtp_auth_forget(struct smtp_session *session);
 
 /* input.c */
@@ -207,7 +216,19 @@ bool smtp_command_must_wait(const struct smtp_session *session, struct bytes lin
 enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session);
 void smtp_command_run(struct smtp_session *session, struct bytes line, bool early);
 
-/* extensions.c */
+/* xclient.c */
+void smtp_command_xclient(struct smtp_session *session, struct bytes args);
+void smtp_xclient_refused(struct smtp_session *session, const struct smtp_verdict *verdict);
+/* Appends the names of the attributes. */
+void smtp_xclient_write(const struct smtp_session *session, struct buffer *line);
+
+/* extensions.c. Whether it is offered to this session at this point. */
+bool smtp_dsn_offered(const struct smtp_session *session);
+bool smtp_utf8_offered(const struct smtp_session *session);
+bool smtp_requiretls_offered(const struct smtp_session *session);
+bool smtp_hold_offered(const struct smtp_session *session);
+bool smtp_deliver_by_offered(const struct smtp_session *session);
+bool smtp_helo_valid(struct bytes name);
 void smtp_command_ehlo(struct smtp_session *session, struct bytes args);
 void smtp_command_helo(struct smtp_session *session, struct bytes args);
 

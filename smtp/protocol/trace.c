@@ -44,11 +44,15 @@ void smtp_trace_write(const struct smtp_trace *trace, struct buffer *header)
     add_text(header, "Return-Path: <");
     add(header, trace->return_path.at != NULL ? trace->return_path : envelope->sender);
     buffer_add_string(header, ">\r\n");
-    add_text(header, "Received: from ");
-    add(header, envelope->helo);
-    add_text(header, ipv6 ? " ([IPv6:" : " ([");
-    add_text(header, trace->peer_address);
-    buffer_add_string(header, "])\r\n\tby ");
+    add_text(header, "Received: ");
+    if (trace->peer_address[0] != '\0') {
+        add_text(header, "from ");
+        add(header, envelope->helo);
+        add_text(header, ipv6 ? " ([IPv6:" : " ([");
+        add_text(header, trace->peer_address);
+        buffer_add_string(header, "])\r\n\t");
+    }
+    add_text(header, "by ");
     add_text(header, trace->hostname);
     add_text(header, " with ");
     add_protocol(envelope, header);

@@ -10,7 +10,7 @@ struct smtp_trace {
     const struct smtp_envelope *envelope;
     struct bytes return_path; /* at == NULL: the envelope's sender */
     const char *hostname;
-    const char *peer_address; /* numeric: "192.0.2.7", "2001:db8::1" */
+    const char *peer_address; /* numeric: "192.0.2.7", "2001:db8::1"; "": not to be told */
     const char *tls_text;     /* protocol and cipher; "" in the clear */
     const char *trace_id;
     int64_t seconds; /* since 1970 */

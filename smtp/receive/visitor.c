@@ -35,8 +35,9 @@ static void perform(struct visitor *visitor, const struct smtp_action *action)
     case SMTP_WANT_SENDER:
         smtp_session_allowed(visitor->session, action->ticket);
         break;
+    case SMTP_WANT_XCLIENT:
     case SMTP_WANT_AUTH:
-        CHECK(action->want != SMTP_WANT_AUTH); /* nothing of it is offered here */
+        CHECK(action->want == SMTP_WANT_WRITE); /* nothing of it is offered here */
         break;
     case SMTP_WANT_RESOLVE:
         lookup_start(visitor, action);

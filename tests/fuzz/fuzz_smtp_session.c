@@ -184,6 +184,7 @@ static void act(struct run *run, const struct smtp_action *action)
     case SMTP_WANT_GREET:
     case SMTP_WANT_SENDER:
     case SMTP_WANT_AUTH:
+    case SMTP_WANT_XCLIENT:
         CHECK(false);
         break;
     }

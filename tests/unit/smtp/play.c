@@ -158,6 +158,28 @@ static void answer_resolve(struct play *play, uint64_t ticket, const char *addre
         smtp_session_resolved(play->session, ticket, err, account);
 }
 
+static void answer_xclient(struct play *play, uint64_t ticket)
+{
+    static const struct smtp_refusal refusal = {550, "5.7.1", "Not you", false};
+    const struct smtp_session *session = play->session;
+    const struct smtp_xclient_value *address = smtp_session_xclient(session, SMTP_XCLIENT_ADDR);
+    const struct smtp_xclient_value *login = smtp_session_xclient(session, SMTP_XCLIENT_LOGIN);
+
+    buffer_add_string(&play->transcript, "<xclient");
+    for (unsigned i = 0; i < SMTP_XCLIENT_COUNT; i++) {
+        const struct smtp_xclient_value *value =
+            smtp_session_xclient(session, (enum smtp_xclient)i);
+        if (value->said != SMTP_XCLIENT_UNSAID)
+            buffer_printf(&play->transcript, " %u:%u:%.*s", i, (unsigned)value->said,
+                          BYTES_ARG(value->text));
+    }
+    buffer_add_string(&play->transcript, ">");
+    if (bytes_equal(address->text, BYTES("192.0.2.66")))
+        smtp_session_refused(play->session, ticket, &refusal);
+    else
+        smtp_session_xclient_taken(play->session, ticket, 7, login->text);
+}
+
 static void answer_question(struct play *play, uint64_t ticket, const char *address)
 {
     static const struct smtp_refusal greet = {554, "5.7.1", "No service for you", false};
@@ -187,6 +209,9 @@ void play_answer(struct play *play, unsigned position)
         break;
     case SMTP_WANT_COMMIT:
         answer_commit(play, question.ticket);
+        break;
+    case SMTP_WANT_XCLIENT:
+        answer_xclient(play, question.ticket);
         break;
     case SMTP_WANT_AUTH:
         play_answer_auth(play, &question);

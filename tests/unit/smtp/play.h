@@ -18,6 +18,9 @@
  * BEGIN, "virus" as a sender at COMMIT. A hostname that begins with "refuse" makes it refuse to
  * greet.
  *
+ * XCLIENT is noted as "<xclient attribute:said:text ...>", in numbers, and refused to
+ * 192.0.2.66.
+ *
  * Mechanisms: PLAIN and LOGIN know "y" with "secret"; FINAL takes "first", challenges "more",
  * takes "second" and says "last" with its success; RESULT ends with what the response names.
  */

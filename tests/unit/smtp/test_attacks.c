@@ -185,7 +185,7 @@ static void test_commands_for_strangers(void **state)
            "502 5.5.1 Command is not offered here\r\n502 5.5.1 Command is not offered here\r\n"
            "502 5.5.1 Command is not offered here\r\n"
            "252 2.5.0 Cannot verify, but will take mail and try to deliver it\r\n"
-           "500 5.5.2 Unknown command\r\n500 5.5.2 Unknown command\r\n" NOOP_OK);
+           "550 5.7.0 XCLIENT is not for you\r\n500 5.5.2 Unknown command\r\n" NOOP_OK);
 }
 
 /* ---- long lines ---- */
