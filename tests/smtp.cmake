@@ -10,6 +10,11 @@ unit_test(smtp parameters USES smtp_play)
 unit_test(smtp auth USES smtp_play)
 unit_test(smtp policy USES smtp_play)
 unit_test(smtp lmtp USES smtp_play)
+unit_test(smtp xclient USES smtp_play)
+unit_test(smtp schedule USES smtp_play)
+# free() is the one of the test, in everything that it links.
+unit_test(smtp secrets USES smtp_play)
+target_link_options(test_smtp_secrets PRIVATE -Wl,--wrap=free)
 unit_test(smtp trace USES pr_smtp)
 fuzz_target(smtp_session USES pr_smtp)
 
