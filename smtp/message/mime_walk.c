@@ -172,10 +172,6 @@ static bool open_multipart(struct mime_walk *walk, const struct mail_part *part)
     entity->is_signed |= bytes_equal(part->subtype, BYTES("SIGNED"));
     if (boundary.len == 0)
         return false;
-    if (walk->depth == SMTP_MIME_DEPTH_MAX) {
-        walk->faults |= SMTP_MIME_TOO_DEEP;
-        return false;
-    }
     compare_boundaries(walk, boundary);
     entity->boundary_size = boundary.len;
     memcpy(entity->boundary, boundary.at, boundary.len);

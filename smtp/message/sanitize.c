@@ -63,8 +63,7 @@ static bool add_folded(struct buffer *header, size_t column, struct bytes value)
 {
     while (value.len > 0) {
         struct bytes word = take_word(&value);
-        bool is_blank = bytes_trim(word).len == 0;
-        if (column + word.len > SMTP_FIELD_LINE_SIZE && word.at[0] == ' ' && !is_blank) {
+        if (column + word.len > SMTP_FIELD_LINE_SIZE && word.at[0] == ' ') {
             buffer_add(header, BYTES("\r\n"));
             column = 0;
         }

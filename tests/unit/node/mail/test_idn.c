@@ -183,6 +183,8 @@ static void test_to_unicode(void **state)
         {"xn--a.example", "xn--a.example"},
         {"xn--a-.example", "xn--a-.example"},
         {"xn--a-ecp.example", "xn--a-ecp.example"}, /* encodes to something else */
+        {"xn--a-ecp.xn--bcher-kva.example", "xn--a-ecp.b\xC3\xBC"
+                                            "cher.example"},
         {"1.xn--4dbcagdahymbxekheh6e0a7fei0b.example",
          "1.xn--4dbcagdahymbxekheh6e0a7fei0b.example"}, /* the Bidi rule */
         {"a.xn--9dbhn.example", "a.\xD7\x99\xD7\x95\xD7\x9D.example"},
