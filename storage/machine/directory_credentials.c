@@ -194,6 +194,8 @@ enum err apply_app_password_add(struct apply *apply)
         (err = app_password_check(apply, call, account->credentials)) != ERR_OK)
         return err;
     credentials = credentials_of(apply, account);
+    if (call->scram_salt.len > 0)
+        salt_set(credentials, call->scram_salt, call->scram_iterations);
     wider = arena_alloc(apply->arena, (credentials->n_app_passwords + 1) * sizeof(*wider));
     for (size_t i = 0; i < credentials->n_app_passwords; i++)
         wider[i] = credentials->app_passwords[i];
@@ -203,8 +205,6 @@ enum err apply_app_password_add(struct apply *apply)
     call->password->created_ms = apply->command->time_ms;
     wider[credentials->n_app_passwords++] = call->password;
     credentials->app_passwords = wider;
-    if (call->scram_salt.len > 0)
-        salt_set(credentials, call->scram_salt, call->scram_iterations);
     directory_account_store(apply, local, domain, account);
     apply->outcome->id = call->password->id;
     return ERR_OK;
