@@ -18,6 +18,7 @@ unit_test(node/base bytes USES pr_base)
 unit_test(node/base log USES pr_base)
 unit_test(node/runtime conn USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime config USES pr_runtime)
+target_compile_definitions(test_node_runtime_config PRIVATE MAN_PAGE="${PROJECT_SOURCE_DIR}/admin/man/postraft.conf.5")
 unit_test(node/supervisor supervisor SOURCES tests/unit/node/supervisor/node_lab.c USES pr_runtime)
 unit_test(node/supervisor reload SOURCES tests/unit/node/supervisor/node_lab.c
           USES pr_runtime PkgConfig::OPENSSL PkgConfig::LOC)

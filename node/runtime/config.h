@@ -113,5 +113,7 @@ const struct config_listener *config_listener_at(const struct config *config, un
 
 /* The manual: every setting with what it means, its range and its default. */
 void config_manual(struct buffer *text);
+/* The same as a page for man(1): postraft.conf(5). */
+void config_man_page(struct buffer *page);
 
 #endif

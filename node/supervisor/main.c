@@ -19,6 +19,7 @@ static const char usage[] =
     "  -c, --config FILE   the configuration, else " CONFIG_PATH_DEFAULT "\n"
     "      --check         looks at the configuration, and starts nothing\n"
     "      --help-config   prints what the configuration may say\n"
+    "      --man-config    the same as a manual page\n"
     "  -h, --help          prints this\n"
     "      --version       prints the version\n"
     "\n"
@@ -33,11 +34,11 @@ struct options {
     bool check_only;
 };
 
-static void print_manual(void)
+static void print_manual(void (*print)(struct buffer *text))
 {
     struct buffer text = BUFFER_EMPTY;
 
-    config_manual(&text);
+    print(&text);
     fwrite(buffer_bytes(&text).at, 1, buffer_len(&text), stdout);
     buffer_fini(&text);
 }
@@ -45,10 +46,13 @@ static void print_manual(void)
 /* Returns false when the process has to end with *status. */
 static bool read_options(int argc, char **argv, struct options *options, int *status)
 {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"help-config", no_argument, NULL, 'm'},  {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"check", no_argument, NULL, 'k'},
+                                          {"help-config", no_argument, NULL, 'm'},
+                                          {"man-config", no_argument, NULL, 'p'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.path = CONFIG_PATH_DEFAULT};
@@ -62,7 +66,10 @@ static bool read_options(int argc, char **argv, struct options *options, int *st
             options->check_only = true;
             break;
         case 'm':
-            print_manual();
+            print_manual(config_manual);
+            return false;
+        case 'p':
+            print_manual(config_man_page);
             return false;
         case 'h':
             fputs(usage, stdout);

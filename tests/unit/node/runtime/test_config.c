@@ -253,6 +253,22 @@ static void the_manual_names_every_setting(void **state)
     buffer_fini(&text);
 }
 
+/* The page in the tree is what `postraftd --man-config` prints. */
+static void the_man_page_is_in_step(void **state)
+{
+    struct buffer page = BUFFER_EMPTY;
+    static char text[64 * 1024];
+    FILE *file = fopen(MAN_PAGE, "r");
+    (void)state;
+    assert_non_null(file);
+    size_t len = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    config_man_page(&page);
+    assert_int_equal(len, buffer_len(&page));
+    assert_memory_equal(text, buffer_bytes(&page).at, len);
+    buffer_fini(&page);
+}
+
 /* What lies behind a byte 0 would not be read; what libconfuse does not explain is said anyway.
  */
 static void what_is_no_text_is_refused(void **state)
@@ -291,6 +307,7 @@ int main(void)
         cmocka_unit_test(what_is_no_file_is_said_too),
         cmocka_unit_test(what_is_no_text_is_refused),
         cmocka_unit_test(every_kind_of_port_is_found),
+        cmocka_unit_test(the_man_page_is_in_step),
         cmocka_unit_test(the_manual_names_every_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

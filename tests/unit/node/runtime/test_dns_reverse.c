@@ -26,6 +26,9 @@ static const struct zone_row rows[] = {
     {"1.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\3org\0"), NULL, 0},
     {"2.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\4liar" ORG), NULL, 0},
     {"3.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\6nobody" ORG), NULL, 0},
+    {"4.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\5a\x20\x62\x0d\x0a" ORG), NULL,
+     0},
+    {"5.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\3org\0"), NULL, 0},
     {"6.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\6silent" ORG), NULL, 0},
     {"7.2.0.192.in-addr.arpa", DNS_PTR, ANSWERS, BYTES_INIT("\5fails" ORG), NULL, 0},
     {"8.2.0.192.in-addr.arpa", DNS_PTR, FAILS, BYTES_INIT(""), NULL, 0},
@@ -97,6 +100,8 @@ static void names_that_lead_back_are_confirmed(void **state)
     } asked[] = {
         {"192.0.2.2", "ok claimed=liar.example.org"},
         {"192.0.2.3", "ok claimed=nobody.example.org"},
+        {"192.0.2.4", "ok claimed="},
+        {"192.0.2.5", "ok claimed="},
         {"192.0.2.9", "nxdomain claimed="},
         {"2001:db8::1", "ok claimed=mx.example.org mx.example.org"},
         {"192.0.2.8", "servfail trouble claimed="},

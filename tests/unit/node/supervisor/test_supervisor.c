@@ -270,12 +270,16 @@ static void a_taken_path_is_told_of(void **state)
     node_config(node, text);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    int waiting = dial_local(address.sun_path); /* and there is no room for another */
+    assert_true(waiting >= 0);
     node_start(node);
     assert_int_equal(node_end(node), 1);
+    close(accept(fd, NULL, NULL));
     int again = dial_local(address.sun_path);
     assert_true(again >= 0);
     close(again);
+    close(waiting);
     close(fd);
     assert_int_equal(unlink(address.sun_path), 0);
     fd = open(address.sun_path, O_WRONLY | O_CREAT, 0600);
