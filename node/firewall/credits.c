@@ -6,45 +6,72 @@
 #include "node/base/check.h"
 #include "node/firewall/siphash.h"
 
+static void chains_init(struct credits_chains *chains, uint32_t size)
+{
+    uint32_t *memory = calloc((size_t)size * 3, sizeof(*memory));
+
+    CHECK(memory != NULL);
+    *chains = (struct credits_chains){memory, memory + size, memory + 2 * (size_t)size};
+}
+
 void credits_init(struct credits *credits, uint32_t size, uint32_t ticks,
                   const struct firewall_key *seed)
 {
     table_init(&credits->table, size, 0, ticks, seed);
-    credits->first = calloc(credits->table.size, sizeof(*credits->first));
-    CHECK(credits->first != NULL);
+    chains_init(&credits->by_net, credits->table.size);
+    chains_init(&credits->by_network, credits->table.size);
 }
 
 void credits_fini(struct credits *credits)
 {
     table_fini(&credits->table);
-    free(credits->first);
-    credits->first = NULL;
+    free(credits->by_net.first);
+    free(credits->by_network.first);
 }
 
 size_t credits_bytes(const struct credits *credits)
 {
-    return table_bytes(&credits->table) + credits->table.size * sizeof(*credits->first);
+    return table_bytes(&credits->table) + 6 * sizeof(uint32_t) * credits->table.size;
 }
 
-static uint32_t *chain_of(const struct credits *credits, const struct firewall_address *address)
+static uint32_t *net_chain(const struct credits *credits,
+                           const struct firewall_address *address)
 {
     struct firewall_prefix net = firewall_net_of(address);
     uint64_t hash =
         siphash_words(&credits->table.seed, net.address.high, net.address.low, net.bits);
 
-    return &credits->first[(uint32_t)(hash >> 32) & (credits->table.size - 1)];
+    return &credits->by_net.first[(uint32_t)(hash >> 32) & (credits->table.size - 1)];
 }
 
-static void unlink_slot(struct credits *credits, const struct table_slot *slot)
+static uint32_t *network_chain(const struct credits *credits, uint32_t network)
 {
-    uint32_t own = 1 + table_index(&credits->table, slot);
-    uint32_t *at = chain_of(credits, &slot->key);
+    uint64_t hash = siphash_words(&credits->table.seed, 0, network, 0);
 
-    while (*at != own) {
-        CHECK(*at != 0);
-        at = &table_at(&credits->table, *at - 1)->link;
-    }
-    *at = slot->link;
+    return &credits->by_network.first[(uint32_t)(hash >> 32) & (credits->table.size - 1)];
+}
+
+static void chain_add(struct credits_chains *chains, uint32_t *first, uint32_t own)
+{
+    chains->next[own - 1] = *first;
+    chains->before[own - 1] = 0;
+    if (*first != 0)
+        chains->before[*first - 1] = own;
+    *first = own;
+}
+
+static void chain_remove(struct credits_chains *chains, uint32_t *first, uint32_t own)
+{
+    uint32_t next = chains->next[own - 1];
+    uint32_t before = chains->before[own - 1];
+
+    CHECK(before != 0 || *first == own);
+    if (before == 0)
+        *first = next;
+    else
+        chains->next[before - 1] = next;
+    if (next != 0)
+        chains->before[next - 1] = before;
 }
 
 bool credits_is_fresh(const struct credits *credits, const struct table_slot *slot,
@@ -66,22 +93,24 @@ struct table_slot *credits_find(const struct credits *credits,
 }
 
 struct table_slot *credits_put(struct credits *credits, const struct firewall_address *address,
-                               uint32_t tick)
+                               uint32_t network, uint32_t tick)
 {
-    struct table_slot *slot = table_find(&credits->table, address, 0);
+    struct table_slot *slot = table_victim(&credits->table, address, 0, tick);
+    uint32_t own = 1 + table_index(&credits->table, slot);
+    bool is_taken = slot->generation != 0;
 
-    if (slot != NULL) {
-        table_rewind(slot, tick);
-        slot->tick = tick;
-        return slot;
+    if (is_taken)
+        chain_remove(&credits->by_network, network_chain(credits, slot->network), own);
+    if (!is_taken || !firewall_address_equal(&slot->key, address)) {
+        if (is_taken)
+            chain_remove(&credits->by_net, net_chain(credits, &slot->key), own);
+        table_take(&credits->table, slot, address, 0, tick);
+        chain_add(&credits->by_net, net_chain(credits, address), own);
     }
-    slot = table_victim(&credits->table, address, 0, tick);
-    if (slot->generation != 0)
-        unlink_slot(credits, slot);
-    table_take(&credits->table, slot, address, 0, tick);
-    uint32_t *first = chain_of(credits, address);
-    slot->link = *first;
-    *first = 1 + table_index(&credits->table, slot);
+    table_rewind(slot, tick);
+    slot->tick = tick;
+    slot->network = network;
+    chain_add(&credits->by_network, network_chain(credits, network), own);
     return slot;
 }
 
@@ -94,16 +123,15 @@ static bool is_inside(const struct firewall_place *place, const struct table_slo
 size_t credits_inside(const struct credits *credits, const struct firewall_place *place,
                       uint32_t tick, struct firewall_address *found, size_t max)
 {
-    const struct table *table = &credits->table;
-    bool is_net = place->network == 0;
-    uint32_t at = is_net ? *chain_of(credits, &place->prefix.address) : 1;
+    bool is_network = place->network != 0;
+    const uint32_t *next = is_network ? credits->by_network.next : credits->by_net.next;
+    uint32_t at = is_network ? *network_chain(credits, place->network)
+                             : *net_chain(credits, &place->prefix.address);
     size_t count = 0;
 
-    while (at != 0 && at <= table->size && count <= max) {
-        const struct table_slot *slot = table_at(table, at - 1);
-        at = is_net ? slot->link : at + 1;
-        if (slot->generation == 0 || !is_inside(place, slot) ||
-            !credits_is_fresh(credits, slot, tick))
+    for (; at != 0 && count <= max; at = next[at - 1]) {
+        const struct table_slot *slot = table_at(&credits->table, at - 1);
+        if (!is_inside(place, slot) || !credits_is_fresh(credits, slot, tick))
             continue;
         if (count < max)
             found[count] = slot->key;

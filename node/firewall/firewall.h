@@ -80,7 +80,7 @@ struct firewall_conn {
     uint32_t network;
     uint32_t list_round;
     uint32_t slot[4];       /* by address, net, network, account */
-    uint32_t generation[4]; /* of that slot; 0: not counted there */
+    uint32_t generation[4]; /* of that slot; 0: none */
     uint8_t service;
     uint8_t kind;   /* what the list says of it, enum firewall_entry_kind or 0 */
     uint8_t action; /* DEFER or REFUSE once it was refused; what follows is not counted */

@@ -56,10 +56,10 @@ struct table_slot *firewall_slot(struct firewall *firewall, struct firewall_conn
         }
     }
     struct table_slot *slot = find_or_make(firewall, keyed, conn, conn->account);
-    if (slot != NULL && conn->is_counted) {
+    if (slot != NULL) {
         conn->slot[keyed] = table_index(table, slot);
         conn->generation[keyed] = slot->generation;
-        slot->open++;
+        slot->open += conn->is_counted;
     }
     return slot;
 }

@@ -150,6 +150,16 @@ static void check_open(struct firewall *firewall, struct firewall_conn *conn, bo
     }
 }
 
+static void count_open(struct firewall *firewall, struct firewall_conn *conn)
+{
+    for (unsigned keyed = 0; keyed < FIREWALL_BY_ACCOUNT; keyed++) {
+        struct table_slot *slot = firewall_slot(firewall, conn, (enum firewall_keyed)keyed);
+        if (slot != NULL)
+            slot->open++;
+    }
+    conn->is_counted = true; /* a slot that is made again counts it again */
+}
+
 struct firewall_verdict firewall_opened(struct firewall *firewall, struct firewall_conn *conn,
                                         const struct firewall_address *address,
                                         enum firewall_service service, struct firewall_now now)
@@ -173,18 +183,15 @@ struct firewall_verdict firewall_opened(struct firewall *firewall, struct firewa
     };
     check_open(firewall, conn, change.has_credit, &verdict);
     firewall_count(firewall, &change, &verdict);
-    if (verdict.action < FIREWALL_DEFER) {
-        conn->is_counted = true;
-        for (unsigned keyed = 0; keyed < FIREWALL_BY_ACCOUNT; keyed++)
-            firewall_slot(firewall, conn, (enum firewall_keyed)keyed);
-    }
+    if (verdict.action < FIREWALL_DEFER)
+        count_open(firewall, conn);
     return firewall_pronounce(firewall, conn, verdict);
 }
 
 void firewall_closed(struct firewall *firewall, struct firewall_conn *conn)
 {
     firewall_resumed(firewall, conn);
-    for (unsigned keyed = 0; keyed < FIREWALL_TABLES; keyed++) {
+    for (unsigned keyed = 0; keyed < FIREWALL_TABLES && conn->is_counted; keyed++) {
         if (conn->generation[keyed] == 0)
             continue;
         struct table_slot *slot = table_at(&firewall->tables[keyed], conn->slot[keyed]);

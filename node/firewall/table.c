@@ -25,18 +25,20 @@ void table_init(struct table *table, uint32_t size, unsigned level_count, uint32
         .seed = *seed,
     };
     table->memory = calloc(table->size, table->slot_size);
-    CHECK(table->memory != NULL);
+    table->marks = calloc(table->size, sizeof(*table->marks));
+    CHECK(table->memory != NULL && table->marks != NULL);
 }
 
 void table_fini(struct table *table)
 {
     free(table->memory);
+    free(table->marks);
     *table = (struct table){.memory = NULL};
 }
 
 size_t table_bytes(const struct table *table)
 {
-    return table->size * table->slot_size;
+    return table->size * (table->slot_size + sizeof(*table->marks));
 }
 
 struct table_slot *table_at(const struct table *table, uint32_t index)
@@ -49,32 +51,37 @@ uint32_t table_index(const struct table *table, const struct table_slot *slot)
     return (uint32_t)((size_t)((const uint8_t *)slot - table->memory) / table->slot_size);
 }
 
-static uint32_t set_of(const struct table *table, const struct firewall_address *key,
-                       uint8_t kind)
+/* Where a key may lie, and how it is marked. */
+struct home {
+    uint32_t set; /* the first of eight slots */
+    uint32_t mark;
+};
+
+static struct home home_of(const struct table *table, const struct firewall_address *key,
+                           uint8_t kind)
 {
     uint64_t hash = siphash_words(&table->seed, key->high, key->low, kind);
 
-    return (uint32_t)hash & (table->size - 1) & ~(uint32_t)(TABLE_WAYS - 1);
+    return (struct home){(uint32_t)hash & (table->size - 1) & ~(uint32_t)(TABLE_WAYS - 1),
+                         (uint32_t)(hash >> 32) | 1};
 }
 
-static bool is_of(const struct table_slot *slot, const struct firewall_address *key,
-                  uint8_t kind)
+static struct table_slot *find(const struct table *table, struct home home,
+                               const struct firewall_address *key, uint8_t kind)
 {
-    return slot->generation != 0 && slot->kind == kind &&
-           firewall_address_equal(&slot->key, key);
+    for (uint32_t i = 0; i < TABLE_WAYS; i++) {
+        struct table_slot *slot = table_at(table, home.set + i);
+        if (table->marks[home.set + i] == home.mark && slot->kind == kind &&
+            firewall_address_equal(&slot->key, key))
+            return slot;
+    }
+    return NULL;
 }
 
 struct table_slot *table_find(const struct table *table, const struct firewall_address *key,
                               uint8_t kind)
 {
-    uint32_t set = set_of(table, key, kind);
-
-    for (uint32_t i = 0; i < TABLE_WAYS; i++) {
-        struct table_slot *slot = table_at(table, set + i);
-        if (is_of(slot, key, kind))
-            return slot;
-    }
-    return NULL;
+    return find(table, home_of(table, key, kind), key, kind);
 }
 
 /* How much would be lost with a slot, whatever its age. */
@@ -89,16 +96,14 @@ static unsigned worth_of(const struct table *table, const struct table_slot *slo
            ((slot->flags & SLOT_SEEN_TWICE) != 0 ? 1u : 0u);
 }
 
-struct table_slot *table_victim(const struct table *table, const struct firewall_address *key,
-                                uint8_t kind, uint32_t tick)
+static struct table_slot *least_of(const struct table *table, uint32_t set, uint32_t tick)
 {
-    uint32_t set = set_of(table, key, kind);
     struct table_slot *victim = NULL;
     unsigned least = 0;
 
     for (uint32_t i = 0; i < TABLE_WAYS; i++) {
         struct table_slot *slot = table_at(table, set + i);
-        if (slot->generation == 0)
+        if (table->marks[set + i] == 0)
             return slot;
         unsigned worth = worth_of(table, slot, tick);
         if (victim == NULL || worth < least || (worth == least && slot->tick < victim->tick)) {
@@ -107,13 +112,22 @@ struct table_slot *table_victim(const struct table *table, const struct firewall
         }
     }
     /* All were seen twice: from now on only those that are seen again. */
-    for (uint32_t i = 0; i < TABLE_WAYS && (least & 1) != 0; i++)
+    for (uint32_t i = 0; i < TABLE_WAYS && least % 2 == 1; i++)
         table_at(table, set + i)->flags &= (uint8_t)~SLOT_SEEN_TWICE;
     return victim;
 }
 
-void table_take(struct table *table, struct table_slot *slot,
-                const struct firewall_address *key, uint8_t kind, uint32_t tick)
+struct table_slot *table_victim(const struct table *table, const struct firewall_address *key,
+                                uint8_t kind, uint32_t tick)
+{
+    struct home home = home_of(table, key, kind);
+    struct table_slot *slot = find(table, home, key, kind);
+
+    return slot != NULL ? slot : least_of(table, home.set, tick);
+}
+
+static void take(struct table *table, struct table_slot *slot, struct home home,
+                 const struct firewall_address *key, uint8_t kind, uint32_t tick)
 {
     table->evicted += slot->generation != 0;
     memset(slot, 0, table->slot_size);
@@ -123,19 +137,27 @@ void table_take(struct table *table, struct table_slot *slot,
     if (++table->generation == 0)
         table->generation = 1;
     slot->generation = table->generation;
+    table->marks[table_index(table, slot)] = home.mark;
+}
+
+void table_take(struct table *table, struct table_slot *slot,
+                const struct firewall_address *key, uint8_t kind, uint32_t tick)
+{
+    take(table, slot, home_of(table, key, kind), key, kind, tick);
 }
 
 struct table_slot *table_put(struct table *table, const struct firewall_address *key,
                              uint8_t kind, uint32_t tick)
 {
-    struct table_slot *slot = table_find(table, key, kind);
+    struct home home = home_of(table, key, kind);
+    struct table_slot *slot = find(table, home, key, kind);
 
     if (slot != NULL) {
         slot->flags |= SLOT_SEEN_TWICE;
         return slot;
     }
-    slot = table_victim(table, key, kind, tick);
-    table_take(table, slot, key, kind, tick);
+    slot = least_of(table, home.set, tick);
+    take(table, slot, home, key, kind, tick);
     return slot;
 }
 

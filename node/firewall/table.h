@@ -24,7 +24,6 @@ struct table_slot {
     uint32_t network;
     uint32_t ban_until;          /* a tick */
     uint32_t credit_at;          /* a tick; 0: none */
-    uint32_t link;               /* for the table's owner */
     uint32_t known[TABLE_KNOWN]; /* accounts of the credit, newest first */
     uint8_t kind;                /* part of the key */
     uint8_t rule;                /* that banned */
@@ -37,6 +36,7 @@ enum { SLOT_SEEN_TWICE = 1, SLOT_PENDING = 2 };
 
 struct table {
     uint8_t *memory;
+    uint32_t *marks; /* a digest of each slot's key, 0: free: a set's lie in one cache line */
     size_t slot_size;
     uint32_t size; /* a power of two */
     uint32_t generation;

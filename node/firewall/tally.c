@@ -110,11 +110,13 @@ void firewall_tally_credit_put(struct firewall_tally *tally,
     uint32_t at = credit->at_s < tally->tick ? (uint32_t)credit->at_s : tally->tick;
     if (at == 0 || tally->tick - at >= FIREWALL_CREDIT_S)
         return;
-    struct table_slot *slot = credits_put(&tally->credits, &credit->address, tally->tick);
-    if (slot->credit_at > at)
+    const struct table_slot *there =
+        credits_find(&tally->credits, &credit->address, tally->tick);
+    if (there != NULL && there->credit_at > at)
         return;
+    struct table_slot *slot =
+        credits_put(&tally->credits, &credit->address, credit->network, tally->tick);
     slot->credit_at = at;
-    slot->network = credit->network;
     memcpy(slot->known, credit->accounts, sizeof(slot->known));
 }
 

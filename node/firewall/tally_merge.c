@@ -114,9 +114,8 @@ static void merge_login(struct firewall_tally *tally, const struct firewall_reco
         tally_count(tally, FIREWALL_ARRIVALS, FIREWALL_BY_ACCOUNT, record, arrivals);
     if (is_roaming && !is_known)
         return;
-    slot = credits_put(&tally->credits, &record->address, tally->tick);
+    slot = credits_put(&tally->credits, &record->address, record->network, tally->tick);
     slot->credit_at = tally->tick;
-    slot->network = record->network;
     weight_learn(slot, record->account);
 }
 

@@ -191,11 +191,11 @@ static void explains_in_words(void **state)
     buffer_fini(&text);
 }
 
-static double seconds_now(void)
+static double cpu_seconds(void)
 {
     struct timespec at;
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at);
     return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
 }
 
@@ -208,19 +208,19 @@ static void how_fast_it_is(void **state)
     (void)state;
     for (uint32_t i = 0; i < 4000; i++)
         open_at(&conns[i], v4(i * 7919), FIREWALL_SMTP);
-    double start = seconds_now();
+    double start = cpu_seconds();
     for (uint32_t i = 0; i < count; i++) {
         now.ms += i % 1000 == 0;
         firewall_happened(firewall, &conns[i % 4000], FIREWALL_COMMAND, 0, 0, 1, now);
     }
-    double commands = seconds_now();
+    double commands = cpu_seconds();
     for (uint32_t i = 0; i < count; i++) {
         now.ms += i % 100 == 0;
         open_at(&conns[4000], v4(i * 2654435761u), FIREWALL_SMTP);
         firewall_closed(firewall, &conns[4000]);
     }
-    double end = seconds_now();
-    print_message("%.2f million commands a second, %.2f million connections a second\n",
+    double end = cpu_seconds();
+    print_message("%.2f million commands a CPU second, %.2f million connections\n",
                   1 / (commands - start), 1 / (end - commands));
 }
 

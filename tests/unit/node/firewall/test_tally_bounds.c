@@ -216,11 +216,11 @@ static void explains_in_words(void **state)
     buffer_fini(&text);
 }
 
-static double seconds_now(void)
+static double cpu_seconds(void)
 {
     struct timespec at;
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at);
     return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
 }
 
@@ -231,7 +231,7 @@ static void how_fast_it_is(void **state)
     static struct firewall_record records[FIREWALL_BATCH_RECORDS_MAX];
     struct firewall_batch batch = {records, FIREWALL_BATCH_RECORDS_MAX};
     const uint32_t rounds = 250;
-    double at[3] = {seconds_now()};
+    double at[4] = {cpu_seconds()};
 
     (void)state;
     for (unsigned part = 0; part < 2; part++) {
@@ -248,11 +248,16 @@ static void how_fast_it_is(void **state)
             while (next_ban())
                 ;
         }
-        at[part + 1] = seconds_now();
+        at[part + 1] = cpu_seconds();
     }
+    for (uint32_t i = 0; i < rounds; i++)
+        firewall_tally_merge(tally, &batch, now_s);
+    at[3] = cpu_seconds();
     double records_m = rounds * FIREWALL_BATCH_RECORDS_MAX / 1e6;
-    print_message("%.2f million new guesses a second, %.2f million log-ins a second\n",
-                  records_m / (at[1] - at[0]), records_m / (at[2] - at[1]));
+    print_message(
+        "%.2f million new guesses, %.2f million new log-ins, %.2f million known log-ins "
+        "a CPU second\n",
+        records_m / (at[1] - at[0]), records_m / (at[2] - at[1]), records_m / (at[3] - at[2]));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
