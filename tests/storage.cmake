@@ -126,6 +126,6 @@ fuzz_target(auth_exchange USES pr_auth PkgConfig::SODIUM PkgConfig::OPENSSL)
 set(directory_lab SOURCES tests/unit/storage/directory_lab.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c USES pr_storage_query pr_storage_machine)
 unit_test(storage/machine aliases ${directory_lab})
-foreach(name alias_routes credentials)
+foreach(name alias_routes credentials firewall_rows settings_rows)
   unit_test(storage/machine ${name} ${directory_lab})
 endforeach()
