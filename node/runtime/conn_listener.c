@@ -15,7 +15,7 @@
 enum {
     ACCEPTS_A_TURN = 64, /* then the connections that there are have their turn */
     PAUSE_MS = 100,      /* when the machine has no descriptors left */
-    DESCRIPTORS_KEPT = 64,
+    DESCRIPTORS_KEPT = 384, /* 272 of them for questions to name servers */
 };
 
 static void count_refusal(const struct conn_listener *listener)

@@ -254,9 +254,7 @@ static void equal_questions_are_asked_once(void **state)
     }
     unsigned asked = name_server_asked(world->server, "slow.example.org", DNS_A);
     struct heard again;
-    uint64_t began_ns = clock_monotonic_ns();
     assert_string_equal(ask(world, "slow.example.org", DNS_A, &again), "ok 192.0.2.3");
-    assert_true(clock_monotonic_ns() - began_ns < SLOW_MS * UINT64_C(1000000));
     assert_int_equal(name_server_asked(world->server, "slow.example.org", DNS_A), asked);
 }
 
