@@ -305,19 +305,40 @@ static void rewritten_expand(struct resolver *resolver, struct origin *origin,
     push_one(resolver, on, address);
 }
 
-/* abuse@ or postmaster@ that nobody has: on the way it goes to whom the settings name; asked
- * for itself it is up to addresses_resolve(). */
+/* Whether the address gets mail itself, as far as one look tells. */
+static bool answers(struct resolver *resolver, struct bytes address)
+{
+    struct address_found found;
+
+    if (address.len == 0 || !address_find(resolver->txn, address, resolver->arena, &found))
+        return false;
+    if (found.kind == ADDRESS_ACCOUNT)
+        return !(found.account->bars & PR__ACCOUNT_BAR__BAR_RECEIVE);
+    if (found.kind == ADDRESS_ALIAS)
+        return !found.alias->disabled && found.alias->n_targets > 0 &&
+               found.alias->list == NULL;
+    return found.kind == ADDRESS_REMOTE || found.kind == ADDRESS_OF_LIST;
+}
+
+/* abuse@ or postmaster@ that nobody has: on the way it goes to whom the settings name, the
+ * narrowest scope first; asked for itself it is up to addresses_resolve(). */
 static void role_push(struct resolver *resolver, struct origin *origin,
                       const struct address_found *found)
 {
     struct settings_place place =
         settings_place_domain(resolver->txn, found->domain, resolver->arena);
-    struct bytes text =
-        settings_text(resolver->txn, place, SETTING_MAIL_POSTMASTER, resolver->arena);
+    struct bytes text = BYTES("");
 
     if (origin->before == NULL)
         return;
-    if (text.len == 0)
+    for (unsigned scope = 0; scope < 3 && !answers(resolver, text); scope++) {
+        if (scope > 0)
+            place.domain_id = 0;
+        if (scope > 1)
+            place.tenant_id = 0;
+        text = settings_text(resolver->txn, place, SETTING_MAIL_POSTMASTER, resolver->arena);
+    }
+    if (!answers(resolver, text))
         text = BYTES(ROLE_ADDRESS);
     resolver_step(resolver, "%.*s: whoever answers for it, %.*s", BYTES_ARG(found->address),
                   BYTES_ARG(text));
