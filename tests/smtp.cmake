@@ -4,6 +4,7 @@ target_include_directories(smtp_play PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 
 unit_test(smtp session USES smtp_play)
 unit_test(smtp attacks USES smtp_play)
+unit_test(smtp attacks_message USES smtp_play)
 unit_test(smtp arguments USES smtp_play)
 unit_test(smtp chunks USES smtp_play)
 unit_test(smtp parameters USES smtp_play)

@@ -10,10 +10,10 @@
 #include "unit/smtp/play.h"
 
 /* What clients put into the arguments of commands to be taken for something else, and floods.
- */
+ * Each test has the number of a row in the list of attacks that the project keeps. */
 /* ---- addresses and parameters ---- */
 
-static void test_addresses(void **state)
+static void test_attack_13_addresses(void **state)
 {
     static const struct {
         struct bytes path;
@@ -56,7 +56,78 @@ static void test_addresses(void **state)
     }
 }
 
-static void test_helo_arguments(void **state)
+/* Nesting of any depth: the parser has none. */
+static void test_attack_13_deep_nesting(void **state)
+{
+    static const char *const openers[] = {"(", "<",        "[", "\"", "\\",
+                                          "@", "@a.test,", ".", ":",  "x:"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(openers) / sizeof(openers[0]); i++)
+        for (unsigned verb = 0; verb < 2; verb++) {
+            struct buffer input = BUFFER_EMPTY;
+            struct play play;
+            buffer_add_string(&input, verb ? "RCPT TO:<" : "MAIL FROM:<");
+            while (buffer_len(&input) < 1900)
+                buffer_add_string(&input, openers[i]);
+            buffer_add_string(&input, "y@here.test>\r\nNOOP\r\n");
+            play_init(&play, &play_config, PLAY_AT_ONCE);
+            play_feed(&play, BYTES("EHLO a\r\n"));
+            play_feed(&play, verb ? BYTES("MAIL FROM:<>\r\n") : BYTES(""));
+            play_take(&play);
+            play_feed(&play, buffer_bytes(&input));
+            assert_string_equal(
+                play_take(&play),
+                verb ? "553 5.1.3 Recipient address is malformed\r\n250 2.0.0 OK\r\n"
+                     : "553 5.1.7 Sender address is malformed\r\n250 2.0.0 OK\r\n");
+            buffer_fini(&input);
+            play_fini(&play);
+        }
+}
+
+/* Line ends and NUL, in every disguise that a parameter has. */
+static void test_attack_14_line_breaks_in_parameters(void **state)
+{
+    static const struct {
+        struct bytes line;
+        const char *want;
+    } cases[] = {
+        {BYTES_INIT("MAIL FROM:<x@a.test> ENVID=a+0D+0ARCPT"), "501"},
+        {BYTES_INIT("MAIL FROM:<x@a.test> ENVID=a\rb"), "500"},
+        {BYTES_INIT("MAIL FROM:<x@a.test> ENVID=a\0b"), "500"},
+        {BYTES_INIT("MAIL FROM:<x@a.test> ENVID=\xe2\x80\xa8"), "501"},
+        {BYTES_INIT("MAIL FROM:<x@a.test> AUTH=a+0Ab@a.test"), "501"},
+        {BYTES_INIT("MAIL FROM:<x@a.test> AUTH=a\0@a.test"), "500"},
+        {BYTES_INIT("MAIL FROM:<x\xe2\x80\xa8@a.test> SMTPUTF8"), "553"},
+        {BYTES_INIT("MAIL FROM:<x\xc2\x85@a.test> SMTPUTF8"), "553"},
+        {BYTES_INIT("MAIL FROM:<\"x\\\r\"@a.test> SMTPUTF8"), "500"},
+        {BYTES_INIT("MAIL FROM:<x%0a@a.test>"), "250"}, /* text like any other */
+    };
+    static const struct smtp_connection trusted = {.trusted = true};
+    struct smtp_config config = play_config;
+
+    (void)state;
+    config.dsn = true;
+    config.smtputf8 = true;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct play play;
+        struct buffer input = BUFFER_EMPTY;
+        play_init_connection(&play, &config, &trusted, PLAY_AT_ONCE);
+        play_feed(&play, BYTES("EHLO a\r\n"));
+        play_take(&play);
+        buffer_add(&input, cases[i].line);
+        buffer_add(&input, BYTES("\r\n"));
+        play_feed(&play, buffer_bytes(&input));
+        const char *seen = play_take(&play);
+        if (strncmp(seen, cases[i].want, 3) != 0)
+            print_error("case %zu: %s", i, seen);
+        assert_memory_equal(seen, cases[i].want, 3);
+        buffer_fini(&input);
+        play_fini(&play);
+    }
+}
+
+static void test_attack_14_helo_arguments(void **state)
 {
     static const struct {
         struct bytes name;
@@ -94,7 +165,7 @@ static void test_helo_arguments(void **state)
 
 /* ---- floods ---- */
 
-static void test_recipient_flood(void **state)
+static void test_attack_15_recipient_flood(void **state)
 {
     struct smtp_config config = play_config;
     struct play play;
@@ -123,7 +194,7 @@ static void test_recipient_flood(void **state)
     buffer_fini(&input);
 }
 
-static void test_harvest(void **state)
+static void test_attack_15_harvest(void **state)
 {
     struct smtp_config config = play_config;
     struct play play;
@@ -150,13 +221,42 @@ static void test_harvest(void **state)
     buffer_fini(&input);
 }
 
+/* ---- the null sender ---- */
+
+static void test_attack_16_null_sender_to_many(void **state)
+{
+    struct smtp_config config = play_config;
+
+    (void)state;
+    config.null_sender_single = true;
+    play_expect(
+        &config, "a bounce to many",
+        BYTES("EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<no@here.test>\r\nRCPT TO:<y@here.test>\r\n"
+              "RCPT TO:<z@here.test>\r\nRCPT TO:<u1@here.test>\r\nRSET\r\n"
+              "MAIL FROM:<x@a.test>\r\nRCPT TO:<y@here.test>\r\nRCPT TO:<z@here.test>\r\n"),
+        PLAY_HELLO "250 2.1.0 Sender OK\r\n550 5.1.1 No such user here\r\n"
+                   "250 2.1.5 Recipient OK\r\n"
+                   "452 4.5.3 A message from <> is for one recipient\r\n"
+                   "452 4.5.3 A message from <> is for one recipient\r\n"
+                   "250 2.0.0 OK\r\n250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n"
+                   "250 2.1.5 Recipient OK\r\n");
+    play_expect(
+        &play_config, "where it is allowed",
+        BYTES("EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<y@here.test>\r\nRCPT TO:<z@here.test>\r\n"),
+        PLAY_HELLO "250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n"
+                   "250 2.1.5 Recipient OK\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_helo_arguments),
-        cmocka_unit_test(test_recipient_flood),
-        cmocka_unit_test(test_harvest),
+        cmocka_unit_test(test_attack_13_addresses),
+        cmocka_unit_test(test_attack_13_deep_nesting),
+        cmocka_unit_test(test_attack_14_line_breaks_in_parameters),
+        cmocka_unit_test(test_attack_14_helo_arguments),
+        cmocka_unit_test(test_attack_15_recipient_flood),
+        cmocka_unit_test(test_attack_15_harvest),
+        cmocka_unit_test(test_attack_16_null_sender_to_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
