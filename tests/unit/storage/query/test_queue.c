@@ -102,7 +102,7 @@ static void pages_join_and_filters_filter(void **state)
         call.domain = TEXT("example");
         assert_string_equal(ids(lab, &call), "");
     }
-    call.domain = TEXT("");
+    call.sender = call.domain = TEXT("");
     call.after_id = 3;
     assert_string_equal(ids(lab, &call), "45");
     call.after_id = 5;
