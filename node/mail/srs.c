@@ -147,6 +147,11 @@ static enum mail_srs finish(const struct mail_srs_keys *keys, char digit, struct
     return MAIL_SRS_OK;
 }
 
+static bool is_domain(struct bytes domain)
+{
+    return domain_name_valid(domain, true) || domain_literal_valid(domain);
+}
+
 /* What an SRS1 carries of a sender that was rewritten before: the first forwarder, and its part
  * behind "SRS0". */
 static bool read_first(const struct mail_path *sender, struct bytes *first, struct bytes *rest)
@@ -161,7 +166,7 @@ static bool read_first(const struct mail_path *sender, struct bytes *first, stru
     if (!has_mark(sender->local, '1'))
         return false;
     *rest = bytes_skip(sender->local, MARK_SIZE + 1);
-    return take_part(rest, &hash) && take_part(rest, first) && first->len > 0 &&
+    return take_part(rest, &hash) && take_part(rest, first) && is_domain(*first) &&
            rest->len > 0 && strchr("=+-", rest->at[0]) != NULL && rest->at[0] != '\0';
 }
 
@@ -197,8 +202,7 @@ static bool is_address(const struct mail_path *path)
     for (size_t i = 0; i < path->local.len; i++)
         if (path->local.at[i] < ' ' || path->local.at[i] == 127)
             return false;
-    return path->local.len <= MAIL_LOCAL_SIZE_MAX &&
-           (domain_name_valid(path->domain, true) || domain_literal_valid(path->domain));
+    return path->local.len <= MAIL_LOCAL_SIZE_MAX && is_domain(path->domain);
 }
 
 static enum mail_srs reverse_first(const struct mail_srs_keys *keys, int64_t now,

@@ -30,7 +30,7 @@ static void there_and_back(const struct mail_srs_keys *keys, const struct mail_p
               MAIL_SRS_EXPIRED);
     } else if (mail_srs_rewrite(keys, now, &back, BYTES("one.example"), arena, &second) ==
                MAIL_SRS_OK) {
-        CHECK(bytes_equal(second.local, first.local));
+        CHECK(bytes_equal_nocase(second.local, first.local)); /* a domain comes back lower */
     }
     if (mail_srs_rewrite(keys, now, &first, BYTES("two.example"), arena, &second) ==
             MAIL_SRS_OK &&

@@ -66,13 +66,21 @@ static void test_there_and_back(void **state)
         const char *local;
         const char *domain;
     } rows[] = {
-        {"anna", "a.example"},       {"A=b=c", "a.example"},
-        {"a b\"c", "a.example"},     {"x", "[192.0.2.1]"},
-        {"x", "[ipv6:2001:db8::1]"}, {"+-=", "a.example"},
-        {"", "a.example"},           {"\xC3\xA4", "b\xC3\xBC.example"},
-        {"SRS0", "a.example"},       {"SRS0x=1", "a.example"},
-        {"SRS1=x", "a.example"},     {"SRS1=x==", "a.example"},
-        {"SRS2=x=y", "a.example"},   {"a@b", "a.example"},
+        {"anna", "a.example"},
+        {"A=b=c", "a.example"},
+        {"a b\"c", "a.example"},
+        {"x", "[192.0.2.1]"},
+        {"x", "[ipv6:2001:db8::1]"},
+        {"+-=", "a.example"},
+        {"", "a.example"},
+        {"\xC3\xA4", "b\xC3\xBC.example"},
+        {"SRS0", "a.example"},
+        {"SRS0x=1", "a.example"},
+        {"SRS1=x", "a.example"},
+        {"SRS1=x==", "a.example"},
+        {"SRS1=x=b}c==y", "a.example"},
+        {"SRS2=x=y", "a.example"},
+        {"a@b", "a.example"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
