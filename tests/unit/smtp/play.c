@@ -270,13 +270,14 @@ void play_drain(struct play *play)
         *question = (struct play_question){
             .ticket = action.ticket,
             .want = action.want,
-            .text_len = action.bytes.len,
             .initial = action.initial,
             .has_response = action.has_response,
         };
-        CHECK(action.bytes.len < sizeof(question->text));
-        if (action.bytes.len > 0)
-            memcpy(question->text, action.bytes.at, action.bytes.len);
+        size_t len = action.bytes.len;
+        CHECK(len < sizeof(question->text) || action.want == SMTP_WANT_AUTH);
+        question->text_len = len < sizeof(question->text) ? len : sizeof(question->text) - 1;
+        if (len > 0)
+            memcpy(question->text, action.bytes.at, question->text_len);
         snprintf(question->mechanism, sizeof(question->mechanism), "%.*s",
                  BYTES_ARG(action.mechanism));
         if (play->outstanding_count > play->outstanding_most)

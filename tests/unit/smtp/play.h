@@ -39,7 +39,7 @@ enum play_answers {
 struct play_question {
     uint64_t ticket;
     enum smtp_want want;
-    char text[12288]; /* the address, or the client's part of AUTH; NUL behind it */
+    char text[400]; /* the address, or the start of the client's part of AUTH */
     size_t text_len;
     char mechanism[24];
     bool initial;

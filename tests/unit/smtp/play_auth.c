@@ -38,7 +38,8 @@ static struct smtp_auth_answer login(struct play *play, const struct play_questi
         return more(BYTES("Username:"));
     if (play->auth_step++ == 0) {
         CHECK(text.len < sizeof(play->auth_user));
-        memcpy(play->auth_user, question->text, text.len + 1);
+        memcpy(play->auth_user, text.at, text.len);
+        play->auth_user[text.len] = '\0';
         return more(BYTES("Password:"));
     }
     return strcmp(play->auth_user, "y") == 0 && bytes_equal(text, BYTES("secret"))

@@ -422,9 +422,8 @@ static void test_attack_12_one_large_field(void **state)
     buffer_add_string(&input, "\r\n\r\nbody\r\n.\r\nNOOP\r\n");
     play_init(&play, &config, PLAY_AT_ONCE);
     play_feed(&play, buffer_bytes(&input));
-    assert_string_equal(
-        play_take(&play),
-        UP_TO_GO "<abort 554>554 5.6.0 Message header has too many lines id=T1\r\n" NOOP_OK);
+    assert_non_null(strstr(play_take(&play), "<abort 554>554 5.6.0 Message header has too many "
+                                             "lines id=T1\r\n" NOOP_OK));
     assert_true(buffer_len(&play.body) <= SMTP_HEADER_SIZE_MAX);
     buffer_fini(&input);
     play_fini(&play);
