@@ -256,6 +256,59 @@ static void a_row_of_the_future_counts_from_now(void **state)
     assert_int_equal(send_to(lab, ANN, 1, 1, 0)->err, ERR_OK);
 }
 
+static Pr__Outcome *import(struct lab *lab, uint64_t sequence, struct bytes value, size_t key)
+{
+    static uint8_t behind[1];
+    Pr__ImportRows rows = PR__IMPORT_ROWS__INIT;
+    Pr__ImportRow row = PR__IMPORT_ROW__INIT;
+    Pr__ImportRow *list[] = {&row};
+
+    rows.account_id = ANN;
+    rows.attempt = 1;
+    rows.sequence = sequence;
+    rows.rows = list;
+    rows.n_rows = 1;
+    row.table = PR__IMPORT_TABLE__IMPORT_SENDING;
+    row.key = field_of_bytes(bytes_from(behind, key));
+    row.value = field_of_bytes(value);
+    return lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(import_rows, IMPORT_ROWS, &rows));
+}
+
+/* With an account that comes to a group comes what it has sent, from the format on. */
+static void rows_of_accounts_that_move_come_in(void **state)
+{
+    struct lab lab;
+    Pr__ImportBegin begin = PR__IMPORT_BEGIN__INIT;
+    Pr__FormatRaise raise = PR__FORMAT_RAISE__INIT;
+    struct sending_record sending = {.slot = 0};
+    struct record row;
+
+    (void)state;
+    queue_lab_open(&lab, FORMAT_SCOPES);
+    sending.slot = lab.now_ms / SENDING_SLOT_MS;
+    sending.hour[0] = sending.day[0] = 10;
+    sending_encode(&sending, &row);
+    begin.account_id = ANN;
+    begin.attempt = 1;
+    begin.from = QUEUE_GROUP + 1;
+    begin.limit = 100;
+    assert_int_equal(
+        lab_apply(&lab, QUEUE_GROUP, LAB_COMMAND(import_begin, IMPORT_BEGIN, &begin))->err,
+        ERR_OK);
+    assert_string_equal(import(&lab, 1, record_bytes(&row), 0)->text, "row 0 cannot be taken");
+    raise.format = FORMAT_ADDRESSES;
+    lab_apply(&lab, QUEUE_GROUP, LAB_COMMAND(format_raise, FORMAT_RAISE, &raise));
+    assert_int_equal(import(&lab, 1, BYTES("no row"), 0)->err, ERR_MALFORMED);
+    assert_int_equal(import(&lab, 1, record_bytes(&row), 1)->err, ERR_MALFORMED);
+    assert_int_equal(queue_lab_rows(&lab, TABLE_SENDING), 0);
+    assert_int_equal(import(&lab, 1, record_bytes(&row), 0)->err, ERR_OK);
+    assert_int_equal(in_hour(&lab, ANN), 10);
+    /* Its commands are for the other group until it has come. */
+    assert_int_equal(send_to(&lab, ANN, 1, 0, 0)->err, ERR_MOVED);
+    assert_int_equal(in_hour(&lab, ANN), 10);
+    lab_close(&lab);
+}
+
 static void rows_come_back_as_they_were(void **state)
 {
     struct sending_record sending = {.slot = 0x0102030405060708};
@@ -290,6 +343,7 @@ int main(void)
         TEST(limits_that_cannot_be_are_refused),
         TEST(a_clock_that_jumps_frees_little),
         TEST(a_row_of_the_future_counts_from_now),
+        cmocka_unit_test(rows_of_accounts_that_move_come_in),
         cmocka_unit_test(rows_come_back_as_they_were),
     };
 
