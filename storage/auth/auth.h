@@ -122,7 +122,8 @@ struct auth_result {
     uint64_t totp_step;
 };
 
-/* `config` is borrowed and must outlive the exchange. `mechanism` is not NONE. About 4 KiB. */
+/* `config` is borrowed and must outlive the exchange. `mechanism` is not NONE. About 2 KiB;
+ * with SCRAM 6 KiB. */
 struct auth_exchange *auth_exchange_new(enum auth_mechanism mechanism,
                                         const struct auth_config *config,
                                         const struct auth_channel *channel);

@@ -19,6 +19,7 @@ static const char *const token_texts[] = {
     [AUTH_TOKEN_EARLY] = "token is not valid yet",
     [AUTH_TOKEN_SCOPE] = "token has not the scope that is needed",
     [AUTH_TOKEN_CLAIM] = "token names no (verified) address",
+    [AUTH_TOKEN_NONE] = "message is malformed or has no token",
 };
 
 const char *auth_token_text(enum auth_token verdict)
@@ -130,7 +131,7 @@ void auth_oauth_free(struct auth_oauth **oauth)
 struct bytes auth_oauth_error(const struct auth_oauth *oauth, enum auth_token verdict)
 {
     switch (verdict) {
-    case AUTH_TOKEN_MALFORMED:
+    case AUTH_TOKEN_NONE:
         return oauth->error_request;
     case AUTH_TOKEN_SCOPE:
         return oauth->error_scope;

@@ -51,6 +51,7 @@ enum auth_token {
     AUTH_TOKEN_EARLY, /* nbf or iat lie ahead */
     AUTH_TOKEN_SCOPE,
     AUTH_TOKEN_CLAIM, /* no address in it */
+    AUTH_TOKEN_NONE,  /* the message had none, or was malformed */
 };
 
 const char *auth_token_text(enum auth_token verdict);

@@ -81,10 +81,9 @@ static enum auth_next take_token(struct auth_exchange *exchange, struct bytes me
         return auth_refuse(exchange, AUTH_REFUSAL_TOKEN);
     }
     exchange->pending = AUTH_REFUSAL_TOKEN;
-    if (!parse_message(message, &parsed))
-        return fail(exchange, AUTH_TOKEN_MALFORMED);
-    if (parsed.authzid.len > 0 && !auth_name_set(exchange, parsed.authzid))
-        return fail(exchange, AUTH_TOKEN_MALFORMED);
+    if (!parse_message(message, &parsed) ||
+        (parsed.authzid.len > 0 && !auth_name_set(exchange, parsed.authzid)))
+        return fail(exchange, AUTH_TOKEN_NONE);
     enum auth_token verdict =
         auth_oauth_verify(exchange->config->oauth, parsed.token, now_s, address);
     if (verdict != AUTH_TOKEN_OK)

@@ -96,6 +96,11 @@ static void failures(void **unused)
     enum auth_next next;
     struct auth_exchange *exchange;
     (void)unused;
+    /* RFC 7628 section 4.3, with a token that is none of ours. */
+    exchange = SAY("n,a=user@example.com,\1host=server.example.com\1port=143\1"
+                   "auth=Bearer %.*s\1\1",
+                   BYTES("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="));
+    fails_in_two_steps(exchange, next, INVALID_TOKEN, AUTH_REFUSAL_TOKEN, AUTH_TOKEN_MALFORMED);
     struct bytes forged = token_lab_sign(tokens, "{\"alg\":\"RS256\",\"kid\":\"rsa\"}",
                                          TOKEN_CLAIMS, "enc", SIGN_RS256);
     exchange = SAY("n,,\1auth=Bearer %.*s\1\1", forged);
@@ -159,7 +164,9 @@ static void malformed_messages(void **unused)
         struct auth_exchange *exchange =
             auth_lab_say(&lab, AUTH_OAUTHBEARER, buffer_bytes(&message), &next);
         assert_int_equal(next, AUTH_CONTINUE);
-        assert_int_equal(auth_exchange_token(exchange), AUTH_TOKEN_MALFORMED);
+        assert_int_equal(auth_exchange_token(exchange), AUTH_TOKEN_NONE);
+        assert_true(bytes_start_nocase(auth_exchange_challenge(exchange),
+                                       BYTES("{\"status\":\"invalid_request\"")));
         assert_int_equal(auth_lab_step(&lab, exchange, BYTES("")), AUTH_REFUSED);
         auth_exchange_free(&exchange);
     }

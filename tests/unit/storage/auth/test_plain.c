@@ -208,6 +208,14 @@ static void made_app_passwords(void **unused)
         assert_true(auth_app_password_digest(bytes_of(text), other));
         assert_memory_not_equal(digest, other, sizeof(digest));
     }
+    static const char *const others[] = {"",
+                                         "abcd",
+                                         "aaaa-aaaa-aaaa-aaaa-aaa",
+                                         "aaaa-aaaa-aaaa-aaaa-aaaaa",
+                                         "aaaa-aaaa-aaaa-aaaa-aaal",
+                                         "aaaa_aaaa_aaaa_aaaa_aaaa"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(auth_app_password_digest(bytes_of(others[i]), digest));
     unsigned used = 0;
     for (unsigned i = 0; i < 256; i++)
         if (letters[i] > 0) {

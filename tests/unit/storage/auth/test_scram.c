@@ -260,6 +260,19 @@ static void bindings_by_name(void **unused)
         assert_int_equal(talk(rows[i].mechanism, rows[i].gs2, rows[i].data), rows[i].refusal);
 }
 
+/* Binding to nothing is no binding. */
+static void nothing_binds_nothing(void **unused)
+{
+    (void)unused;
+    lab.channel.tls_exporter = bytes_from(NULL, 0);
+    lab.channel.tls_server_end_point = bytes_from(NULL, 0);
+    assert_int_equal(talk(AUTH_SCRAM_SHA_256_PLUS, "p=tls-exporter,,", ""),
+                     AUTH_REFUSAL_BINDING);
+    assert_int_equal(talk(AUTH_SCRAM_SHA_256_PLUS, "p=tls-server-end-point,,", ""),
+                     AUTH_REFUSAL_BINDING);
+    assert_int_equal(talk(AUTH_SCRAM_SHA_256_PLUS, "p=tls-unique,,", ""), AUTH_REFUSAL_BINDING);
+}
+
 /* Somebody in between took the PLUS mechanisms out of our offer; or we never made one. */
 static void downgrade_is_noticed(void **unused)
 {
@@ -270,6 +283,22 @@ static void downgrade_is_noticed(void **unused)
     assert_int_equal(talk(AUTH_SCRAM_SHA_256, "y,,", ""), AUTH_REFUSAL_DOWNGRADE);
     lab.channel.offered &= ~plus_offer;
     assert_int_equal(talk(AUTH_SCRAM_SHA_256, "y,,", ""), AUTH_REFUSAL_NONE);
+}
+
+static void last_message_is_empty(void **unused)
+{
+    struct scram_client client = {
+        .gs2 = "n,,", .binding = BYTES(""), .name = LAB_NAME, .password = LAB_PASSWORD};
+    enum auth_next next;
+    (void)unused;
+    struct auth_exchange *exchange =
+        auth_lab_say(&lab, AUTH_SCRAM_SHA_256, scram_client_first(&client), &next);
+    assert_int_equal(next, AUTH_CONTINUE);
+    next = auth_lab_step(&lab, exchange,
+                         scram_client_final(&client, auth_exchange_challenge(exchange)));
+    assert_int_equal(next, AUTH_CONTINUE);
+    assert_int_equal(auth_lab_step(&lab, exchange, BYTES("x")), AUTH_REFUSED);
+    auth_exchange_free(&exchange);
 }
 
 static void names_with_commas_and_equals(void **unused)
@@ -347,6 +376,8 @@ int main(void)
         TEST(work_is_the_same),
         TEST(bindings_must_match),
         TEST(bindings_by_name),
+        TEST(nothing_binds_nothing),
+        TEST(last_message_is_empty),
         TEST(downgrade_is_noticed),
         TEST(names_with_commas_and_equals),
         TEST(replay_is_refused),
