@@ -32,7 +32,7 @@ void addresses_lab_anybody(void)
     question.any_sender = true;
 }
 
-void addresses_lab_days_later(unsigned days)
+void addresses_lab_days_later(int days)
 {
     question.now_s += (int64_t)days * 24 * 60 * 60;
 }

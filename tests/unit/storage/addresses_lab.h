@@ -15,7 +15,7 @@ void addresses_lab_open(void);
 /* Whom questions are asked for from now on; "": the null sender. */
 void addresses_lab_sender(const char *sender);
 void addresses_lab_anybody(void);
-void addresses_lab_days_later(unsigned days);
+void addresses_lab_days_later(int days);
 
 /*
  * "ann@acme.example x@other.example" in order, those of other hosts too, each with "<sender"
