@@ -11,8 +11,8 @@
 /*
  * Invariants:
  *  1. what was taken is either put out, left out, or in `held`;
- *  2. `held` has the start of a line whose name is not known, or a field of results whose name
- *     is not known; so it is never over the larger of their limits;
+ *  2. `held` has the start of a line until its colon, or a field of results until the name in
+ *     it; so it is never over the limit of the header;
  *  3. what comes out and what is known never depend on how the text was cut: every decision is
  *     made at a byte, not at the end of a piece.
  */
@@ -27,7 +27,7 @@ struct smtp_header_edit {
         IN_NAME, /* in `held` */
         IN_VALUE,
         OVER,
-        FULL, /* a limit was met: nothing more is taken or put out */
+        FULL, /* a limit was met; within feed() only */
     } at;
     bool has_begun;
     bool has_gap;    /* white space behind the name */
@@ -229,7 +229,7 @@ static void take_name_byte(struct smtp_header_edit *edit, uint8_t byte, struct b
     }
     bool goes_on = (is_gap && !is_empty) || (is_name_byte(byte) && !edit->has_gap);
     edit->has_gap = edit->has_gap || is_gap;
-    if (!goes_on || buffer_len(&edit->held) > SMTP_EDIT_NAME_SIZE_MAX ||
+    if (!goes_on || (!edit->has_gap && buffer_len(&edit->held) > SMTP_EDIT_NAME_SIZE_MAX) ||
         buffer_bytes(&edit->held).at[0] == '\r')
         begin_other(edit, output);
 }
@@ -299,10 +299,18 @@ static size_t step(struct smtp_header_edit *edit, struct bytes text, struct buff
     return run.len;
 }
 
-static void note_full(struct smtp_header_edit *edit)
+/*
+ * A limit was met. Whoever does not refuse the message has at least all of it: the rest passes
+ * unread.
+ */
+static void give_up(struct smtp_header_edit *edit, struct buffer *output)
 {
-    if (edit->at == FULL)
-        edit->facts.faults |= SMTP_FAULT_TOO_LARGE;
+    edit->facts.faults |= SMTP_FAULT_TOO_LARGE;
+    edit->is_cut = true;
+    end_field(edit, output);
+    put_held(edit, output);
+    header_judge(&edit->facts);
+    edit->at = OVER;
 }
 
 void smtp_header_edit_feed(struct smtp_header_edit *edit, struct bytes text,
@@ -313,7 +321,8 @@ void smtp_header_edit_feed(struct smtp_header_edit *edit, struct bytes text,
     begin(edit, output);
     while (text.len > 0 && edit->at != OVER && edit->at != FULL)
         text = bytes_skip(text, step(edit, text, output));
-    note_full(edit);
+    if (edit->at == FULL)
+        give_up(edit, output);
     if (edit->at == OVER)
         buffer_add(output, text);
 }
@@ -321,7 +330,7 @@ void smtp_header_edit_feed(struct smtp_header_edit *edit, struct bytes text,
 void smtp_header_edit_finish(struct smtp_header_edit *edit, struct buffer *output)
 {
     begin(edit, output);
-    if (edit->at == OVER || edit->at == FULL)
+    if (edit->at == OVER)
         return;
     if (edit->at == IN_NAME)
         begin_other(edit, output);

@@ -62,8 +62,8 @@ enum {
 /* What is wrong with a header. The editor refuses nothing itself; what to refuse depends on
  * whose mail it is. */
 enum smtp_header_fault_bit {
-    SMTP_FAULT_TOO_LARGE = 1 << 0, /* size_max or lines_max. Nothing more comes out: the message
-                                      has to be refused */
+    SMTP_FAULT_TOO_LARGE = 1 << 0, /* size_max or lines_max. The rest passes unread, and nothing
+                                      was appended: a submission has to be refused */
     SMTP_FAULT_NO_FIELD = 1 << 1,  /* a line that is no field and continues none */
     SMTP_FAULT_FIELD_TOO_LARGE = 1 << 2, /* a From, Sender or Reply-To over the limit, or with
                                             more addresses than are read */

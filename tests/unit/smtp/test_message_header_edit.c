@@ -15,7 +15,7 @@
 static const struct bytes own_names[] = {BYTES_INIT("mx1.us.example"),
                                          BYTES_INIT("us.example")};
 
-enum profile { NOTHING, RECEPTION, SUBMISSION, TO_LIST };
+enum profile { NOTHING, RECEPTION, SUBMISSION, TO_LIST, SMALL };
 
 static const struct smtp_header_edit_config profiles[] = {
     [NOTHING] = {.authserv_ids = own_names, .authserv_id_count = 2},
@@ -26,6 +26,12 @@ static const struct smtp_header_edit_config profiles[] = {
     [SUBMISSION] = {.drop = SMTP_DROP_ON_SUBMISSION,
                     .date = BYTES_INIT("Sun, 22 Nov 2026 08:00:00 +0000"),
                     .message_id = BYTES_INIT("<1@us.example>")},
+    [SMALL] = {.drop = SMTP_DROP_ON_SUBMISSION,
+               .authserv_ids = own_names,
+               .authserv_id_count = 2,
+               .date = BYTES_INIT("x"),
+               .size_max = 40,
+               .lines_max = 3},
     [TO_LIST] = {.drop = SMTP_DROP_FOR_LIST, .append = BYTES_INIT(LIST)},
 };
 
@@ -169,6 +175,23 @@ static const struct row {
     {"surrogate", NOTHING, HAS_8BIT | SMTP_FAULT_NOT_UTF8,
      "From: a@b\r\nSubject: \xED\xA0\x80\r\n\r\n",
      "From: a@b\r\nSubject: \xED\xA0\x80\r\n\r\n"},
+    {"at the limit of size", SMALL, 0,
+     "From: a@b\r\nDate: 1234567890123456789\r\n\r\nBcc: x\r\n",
+     "From: a@b\r\nDate: 1234567890123456789\r\n\r\nBcc: x\r\n"},
+    {"over the limit of size", SMALL, SMTP_FAULT_TOO_LARGE,
+     "From: a@b\r\nDate: 12345678901234567890\r\n\r\nBcc: x\r\n",
+     "From: a@b\r\nDate: 12345678901234567890\r\n\r\nBcc: x\r\n"},
+    {"over it in a name", SMALL, SMTP_FAULT_TOO_LARGE | SMTP_FAULT_NO_FROM,
+     "Bcc: x\r\nBcc-1234567890123456789012345678901234567890",
+     "Bcc-1234567890123456789012345678901234567890"},
+    {"over it in results of others", SMALL, SMTP_FAULT_TOO_LARGE | SMTP_FAULT_NO_FROM,
+     "Authentication-Results: other.example; 1\r\n\r\n",
+     "Authentication-Results: other.example; 1\r\n\r\n"},
+    {"over it in our results", SMALL, SMTP_FAULT_TOO_LARGE | SMTP_FAULT_NO_FROM,
+     "Authentication-Results: us.example; 12345\r\n\r\n", "5\r\n\r\n"},
+    {"over the limit of lines", SMALL, SMTP_FAULT_TOO_LARGE,
+     "From: a@b\r\nA: b\r\nC: d\r\nE: f\r\nBcc: x\r\n\r\n",
+     "From: a@b\r\nA: b\r\nC: d\r\nE: f\r\nBcc: x\r\n\r\n"},
     {"bare lf", NOTHING, SMTP_FAULT_CONTROL, "From: a@b\r\nSubject: x\nBcc: y\r\n\r\n",
      "From: a@b\r\nSubject: x\nBcc: y\r\n\r\n"},
     {"bare lf pair is no end", SUBMISSION, SMTP_FAULT_CONTROL,
@@ -349,13 +372,13 @@ static void test_limits(void **state)
 
     add_repeated(&text, "X: y\r\n", 100000); /* lines */
     assert_true(faults_of(config, buffer_bytes(&text), &size) & SMTP_FAULT_TOO_LARGE);
-    assert_int_equal(size, (SMTP_EDIT_HEADER_LINES_MAX + 1) * 6);
+    assert_int_equal(size, buffer_len(&text));
     buffer_clear(&text);
     buffer_add_string(&text, "To: "); /* addresses, in few lines */
     add_repeated(&text, "a@b, ", 100000);
     buffer_add_string(&text, "\r\nFrom: a@b\r\n\r\nbody");
     assert_true(faults_of(config, buffer_bytes(&text), &size) & SMTP_FAULT_TOO_LARGE);
-    assert_int_equal(size, SMTP_EDIT_HEADER_SIZE_MAX);
+    assert_int_equal(size, buffer_len(&text));
     buffer_clear(&text);
     add_repeated(&text, "x", 1000000); /* a name without an end */
     assert_true(faults_of(config, buffer_bytes(&text), NULL) & SMTP_FAULT_TOO_LARGE);
@@ -372,6 +395,11 @@ static void test_limits(void **state)
     buffer_add_string(&text, "\r\n\r\n");
     assert_int_equal(faults_of(config, buffer_bytes(&text), NULL),
                      SMTP_FAULT_FIELD_TOO_LARGE | SMTP_FAULT_LONG_LINE);
+    buffer_clear(&text); /* more than a name and a colon, but that is what it is */
+    buffer_add_string(&text, "From");
+    add_repeated(&text, " ", 2000);
+    buffer_add_string(&text, ": a@b\r\n\r\n");
+    assert_int_equal(faults_of(config, buffer_bytes(&text), NULL), SMTP_FAULT_LONG_LINE);
     buffer_clear(&text);
     buffer_add_string(&text, "From: a@b\r\nX: y\r\n\r\n");
     assert_int_equal(faults_of(&small, buffer_bytes(&text), NULL), 0);
