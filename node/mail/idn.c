@@ -215,3 +215,12 @@ enum err mail_address_fold(const struct mail_path *path, struct arena *arena,
         err = fold_domain(path->domain, arena, &folded->domain);
     return err;
 }
+
+enum err mail_address_read(struct bytes text, struct arena *arena, struct mail_path *folded)
+{
+    struct mail_path path;
+    enum err err = mail_address_parse_utf8(text, arena, &path);
+
+    *folded = (struct mail_path){.is_null = false};
+    return err == ERR_OK ? mail_address_fold(&path, arena, folded) : err;
+}

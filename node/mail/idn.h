@@ -44,6 +44,10 @@ struct bytes mail_domain_to_unicode(struct bytes domain, struct arena *arena);
 MUST_CHECK enum err mail_address_fold(const struct mail_path *path, struct arena *arena,
                                       struct mail_path *folded);
 
+/* "a@b" as users type it and messages have it, internationalised or not, in that form. */
+MUST_CHECK enum err mail_address_read(struct bytes text, struct arena *arena,
+                                      struct mail_path *folded);
+
 /* The local part alone. */
 MUST_CHECK enum err mail_local_fold(struct bytes local, struct arena *arena,
                                     struct bytes *folded);

@@ -156,15 +156,26 @@ enum err mail_path_parse(struct bytes *text, bool null_allowed, bool utf8_allowe
     return err;
 }
 
-enum err mail_address_parse(struct bytes text, struct arena *arena, struct mail_path *path)
+static enum err parse_address(struct bytes text, bool utf8_allowed, struct arena *arena,
+                              struct mail_path *path)
 {
     *path = (struct mail_path){.is_null = false};
     if (text.len > MAIL_PATH_SIZE_MAX - 2)
         return ERR_TOOBIG;
-    enum err err = read_mailbox(&text, false, arena, path);
+    enum err err = read_mailbox(&text, utf8_allowed, arena, path);
     if (err != ERR_OK)
         return err;
     return text.len == 0 && path->domain.len > 0 ? ERR_OK : ERR_MALFORMED;
+}
+
+enum err mail_address_parse(struct bytes text, struct arena *arena, struct mail_path *path)
+{
+    return parse_address(text, false, arena, path);
+}
+
+enum err mail_address_parse_utf8(struct bytes text, struct arena *arena, struct mail_path *path)
+{
+    return parse_address(text, true, arena, path);
 }
 
 static bool needs_quotes(struct bytes local)

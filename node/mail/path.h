@@ -32,6 +32,10 @@ MUST_CHECK enum err mail_path_parse(struct bytes *text, bool null_allowed, bool 
 MUST_CHECK enum err mail_address_parse(struct bytes text, struct arena *arena,
                                        struct mail_path *path);
 
+/* The same with the addresses of RFC 6531. For looking one up: mail_address_read() (idn.h). */
+MUST_CHECK enum err mail_address_parse_utf8(struct bytes text, struct arena *arena,
+                                            struct mail_path *path);
+
 /* The form to write: "local@domain", the local part quoted where it must be; "" for the null
  * path. */
 struct bytes mail_path_format(struct arena *arena, const struct mail_path *path);

@@ -12,7 +12,7 @@
 static void assert_text(struct bytes text, const char *want)
 {
     if (!bytes_equal(text, bytes_of(want)))
-        print_error("\"%.*s\", not \"%s\"\n", BYTES_ARG(text), want);
+        print_error("\"%.*s\", not \"%s\"\n", BYTES_ARG(text), want != NULL ? want : "none");
     assert_true(bytes_equal(text, bytes_of(want)));
 }
 
@@ -333,12 +333,45 @@ static void test_addresses(void **state)
     arena_fini(&arena);
 }
 
+static void test_read(void **state)
+{
+    static const struct {
+        const char *text;
+        enum err want;
+        const char *form;
+    } cases[] = {
+        {"Anna@A.example", ERR_OK, "anna@a.example"},
+        {"\"A B\"@a.example", ERR_OK, "\"a b\"@a.example"},
+        {"\xC3\x84@B\xC3\x9C.example", ERR_OK, "\xC3\xA4@xn--b-eha.example"},
+        {"a@[192.0.2.1]", ERR_OK, "a@[192.0.2.1]"},
+        {"a\xE2\x80\x8B@a.example", ERR_MALFORMED, NULL},
+        {"a@a\xC2\xAD.example", ERR_MALFORMED, NULL},
+        {"a@\xFF.example", ERR_MALFORMED, NULL},
+        {"postmaster", ERR_MALFORMED, NULL},
+        {"<a@b>", ERR_MALFORMED, NULL},
+        {"a@b c", ERR_MALFORMED, NULL},
+        {"", ERR_MALFORMED, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mail_path path;
+        struct arena arena;
+        arena_init(&arena);
+        assert_int_equal(mail_address_read(bytes_of(cases[i].text), &arena, &path),
+                         cases[i].want);
+        if (cases[i].want == ERR_OK)
+            assert_text(mail_path_format(&arena, &path), cases[i].form);
+        arena_fini(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_to_ascii),     cmocka_unit_test(test_limits),
         cmocka_unit_test(test_to_unicode),   cmocka_unit_test(test_locals),
         cmocka_unit_test(test_local_limits), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_read),
     };
     return cmocka_run_group_tests_name("node/mail/idn", tests, NULL, NULL);
 }
