@@ -43,7 +43,7 @@ static struct mail_path rewritten(struct bytes key, const char *local, const cha
 static void assert_text(struct bytes text, const char *want)
 {
     if (!bytes_equal(text, bytes_of(want)))
-        print_error("%.*s, not %s\n", BYTES_ARG(text), want);
+        print_error("%.*s, not %s\n", BYTES_ARG(text), want != NULL ? want : "none");
     assert_true(bytes_equal(text, bytes_of(want)));
 }
 
