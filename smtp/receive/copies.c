@@ -56,11 +56,12 @@ static void add_remote(struct copies *copies, struct copy *copy,
     struct arena *arena = copies->arena;
 
     for (size_t i = 0; i < copy->queue_count; i++)
-        if (bytes_equal(bytes_of(copy->queue[i]->address), target->remote))
+        if (bytes_equal(bytes_of(copy->queue[i]->address),
+                        target->named ? recipient->path : target->remote))
             return;
     Pr__QueueRecipient *queued = arena_alloc(arena, sizeof(*queued));
     pr__queue_recipient__init(queued);
-    queued->address = arena_string(arena, target->remote);
+    queued->address = arena_string(arena, target->named ? recipient->path : target->remote);
     queued->sender = arena_string(arena, target->sender);
     queued->notify = recipient->notify;
     queued->orcpt = original_recipient(arena, recipient);

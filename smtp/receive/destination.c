@@ -42,6 +42,7 @@ static void take_targets(struct destinations *destinations, struct destination *
             .remote = keep(destinations, target->remote),
             .sender = keep(destinations, target->sender),
             .from_list = target->from_list,
+            .named = target->keep_sender,
         };
     }
 }

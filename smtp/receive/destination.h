@@ -17,6 +17,7 @@ struct destination_target {
     struct bytes remote;
     struct bytes sender; /* that it leaves with; empty: the envelope's */
     bool from_list;
+    bool named; /* by the client itself: as it wrote it, with its own sender */
 };
 
 struct destination {

@@ -25,22 +25,57 @@ static void lookup_free(struct lookup *lookup)
     free(lookup);
 }
 
+static const struct smtp_refusal too_many = {
+    452, "4.5.3", "Too many recipients, or lists, send a message of its own", false};
+
+/* Why an address that is there takes no mail from this sender; NULL: no such reason. */
+static const struct smtp_refusal *trouble(const Pr__ResolveAnswer *answer)
+{
+    static const struct {
+        Pr__ResolveAnswer__Trouble trouble;
+        struct smtp_refusal permanent;
+        struct smtp_refusal temporary;
+    } rows[] = {
+        {PR__RESOLVE_ANSWER__TROUBLE__DISABLED,
+         {550, "5.2.1", "Mailbox is disabled", false},
+         {450, "4.2.1", "Mailbox is disabled at present", false}},
+        {PR__RESOLVE_ANSWER__TROUBLE__LIST_CLOSED,
+         {550, "5.7.2", "You may not send to this list", false},
+         {450, "4.7.2", "You may not send to this list at present", false}},
+        {PR__RESOLVE_ANSWER__TROUBLE__LOOP,
+         {550, "5.4.6", "Address leads to itself, or to too many others", false},
+         {450, "4.4.6", "Address leads to itself, or to too many others", false}},
+        {PR__RESOLVE_ANSWER__TROUBLE__OUTBOUND_OFF,
+         {550, "5.7.1", "Mail to other hosts is not sent from here", false},
+         {450, "4.7.1", "Mail to other hosts is not sent from here at present", false}},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].trouble == answer->trouble)
+            return answer->permanent ? &rows[i].permanent : &rows[i].temporary;
+    return NULL;
+}
+
 /* What the session hears: the number of a destination, or why there is none. */
-static enum err take_answer(struct lookup *lookup, const Pr__Reply *reply, uint64_t *number)
+static enum err take_answer(struct lookup *lookup, const Pr__Reply *reply, uint64_t *number,
+                            const struct smtp_refusal **refusal)
 {
     enum err err = (enum err)reply->err;
     const Pr__ResolveAnswer *answer =
         reply->answer_case == PR__REPLY__ANSWER_RESOLVE ? reply->resolve : NULL;
 
     if (answer == NULL)
-        /* Not to be told from a domain of others: try again. */
-        return err == ERR_OK || err == ERR_NOTFOUND ? ERR_MALFORMED : ERR_UNAVAILABLE;
+        /* Not to be told from a domain of others. */
+        return err == ERR_NOSESSION ? ERR_NOSESSION : ERR_UNAVAILABLE;
     switch (err) {
     case ERR_OK:
         *number = destinations_add(&lookup->visitor->destinations, lookup->address, answer);
         return *number != 0 ? ERR_OK : ERR_TOOBIG;
     case ERR_NOTFOUND:
         return answer->domain_local ? ERR_NOTFOUND : ERR_DENIED;
+    case ERR_DENIED:
+        *refusal = trouble(answer);
+        return ERR_UNAVAILABLE;
     case ERR_QUOTA:
         return answer->permanent ? ERR_FULL : ERR_QUOTA;
     default:
@@ -53,12 +88,20 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
     struct lookup *lookup = context;
     struct visitor *visitor = lookup->visitor;
     uint64_t ticket = lookup->ticket;
+    const struct smtp_refusal *refusal = NULL;
     uint64_t number = 0;
 
     if (err == ERR_OK)
-        err = take_answer(lookup, reply, &number);
+        err = take_answer(lookup, reply, &number, &refusal);
     lookup_free(lookup);
-    smtp_session_resolved(visitor->session, ticket, err, number);
+    if (refusal == NULL && err == ERR_TOOBIG)
+        refusal = &too_many;
+    if (err == ERR_NOSESSION)
+        refusal = &visitor_log_in_again;
+    if (refusal != NULL)
+        smtp_session_refused(visitor->session, ticket, refusal);
+    else
+        smtp_session_resolved(visitor->session, ticket, err, number);
     visitor_continue(visitor);
 }
 
@@ -102,6 +145,8 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
     call.size = envelope->size;
     call.expand = true;
     call.sender = folded_sender(&lookup->lookup_arena, envelope->sender);
+    if (visitor->login != NULL)
+        request.session = login_session(visitor->login);
     request.call_case = PR__REQUEST__CALL_RESOLVE;
     request.resolve = &call;
     lookup->call = store_call(visitor->receive->config.store, &request,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* postraft-smtp: mail from the world (port 25). Started by postraftd; keeps nothing on disk. */
+/* postraft-smtp: mail from the world (port 25), from users (465, 587) and by LMTP. Started by
+ * postraftd; keeps nothing on disk. */
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "node/runtime/process.h"
@@ -32,11 +33,26 @@ static void on_stop(void *context)
 
 static void listen_all(struct program *program)
 {
+    static const struct {
+        const char *name;
+        enum smtp_service service;
+        bool implicit;
+    } doors[] = {
+        {"smtp", SMTP_SERVICE_MX, false},
+        {"submission", SMTP_SERVICE_SUBMISSION, false},
+        {"submissions", SMTP_SERVICE_SUBMISSION, true},
+        {"lmtp", SMTP_SERVICE_LMTP, false},
+    };
     int fds[CONFIG_ADDRESSES_MAX];
-    unsigned count = process_listeners(&program->process, "smtp", fds, CONFIG_ADDRESSES_MAX);
+    unsigned count = 0;
 
-    for (unsigned i = 0; i < count; i++)
-        receive_listen(program->receive, fds[i]);
+    for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++) {
+        unsigned found =
+            process_listeners(&program->process, doors[i].name, fds, CONFIG_ADDRESSES_MAX);
+        for (unsigned j = 0; j < found; j++)
+            receive_listen(program->receive, fds[j], doors[i].service, doors[i].implicit);
+        count += found;
+    }
     log_info(NULL, "serving", LOG_FIELDS(LOG_U64("listeners", count)));
 }
 
@@ -61,6 +77,7 @@ static enum err serve(struct program *program)
             .hostname = process->config.hostname,
             .message_bytes_max = process->config.message_bytes_max,
             .recipients_max = process->config.recipients_max,
+            .submission_recipients_max = process->config.submission_recipients_max,
             .connections_max = process->config.connections_max,
             .connections_address_max = process->config.connections_address_max,
             .messages_max = MESSAGES_MAX,

@@ -7,6 +7,7 @@
 #include "smtp/receive/copies.h"
 #include "smtp/receive/visitor.h"
 #include "smtp/receive/wording.h"
+#include "storage/schema/address.h"
 
 /*
  * A message from BEGIN to its outcome. Once its last byte is there it no longer depends on the
@@ -35,6 +36,9 @@ struct message {
     struct bytes peer;
     unsigned recipient_count;
     Pr__Envelope *envelope; /* for recipients on other hosts */
+    uint64_t session;       /* the store's, of a submission; 0 */
+    uint32_t counted;       /* recipients against the sender's limits */
+    struct rights *rights;  /* whether From is the sender's own */
 };
 
 /* Frees it; `result` is for the log. */
@@ -60,6 +64,7 @@ static void message_end(struct message *message, const char *result, unsigned co
         message->next->self = message->self;
     receive->message_count--;
     store_cancel(receive->config.store, message->call);
+    rights_cancel(&message->rights);
     copies_fini(&message->copies);
     arena_fini(&message->message_arena);
     free(message);
@@ -101,13 +106,39 @@ static void open_copies(struct message *message, const struct smtp_envelope *env
 
     for (unsigned i = 0; i < copies->count; i++) {
         struct copy *copy = &copies->at[i];
-        wording_open(copy, message->visitor, envelope, message->trace_id);
-        copy->writer = body_writer_new(receive->config.store, 0, copies->home_account_id,
-                                       receive->config.times->upload_ms);
-        if (copies->home_account_id == 0)
+        wording_open(copy, message->visitor, envelope, message->trace_id,
+                     &message->message_arena);
+        copy->writer =
+            body_writer_new(receive->config.store, message->session, copies->home_account_id,
+                            receive->config.times->upload_ms);
+        if (message->session == 0 && copies->home_account_id == 0)
             body_writer_to_group(copy->writer, copies->group);
         body_writer_on_drained(copy->writer, on_drained, message);
     }
+}
+
+static struct bytes domain_of(struct bytes address)
+{
+    struct bytes local;
+    struct bytes domain = bytes_from(NULL, 0);
+
+    address_split(address, &local, &domain);
+    return domain;
+}
+
+/* Recipients that count against what an account may send: those outside of its own domain. */
+static uint32_t count_outside(const struct smtp_envelope *envelope,
+                              const struct visitor *visitor)
+{
+    struct bytes domain = domain_of(login_address(visitor->login));
+    size_t count = 0;
+
+    for (unsigned i = 0; i < envelope->recipient_count; i++) {
+        const struct smtp_recipient *recipient = &envelope->recipients[i];
+        if (!bytes_equal(domain_of(recipient->address), domain))
+            count += destinations_get(&visitor->destinations, recipient->account_id)->count;
+    }
+    return (uint32_t)count;
 }
 
 struct message *message_begin(struct visitor *visitor)
@@ -139,6 +170,10 @@ struct message *message_begin(struct visitor *visitor)
         arena_copy(&message->message_arena, bytes_of(conn_peer_address(visitor->conn)));
     message->envelope = copy_envelope(&message->message_arena, envelope);
     copies_sort(&message->copies, &message->message_arena, envelope, &visitor->destinations);
+    if (visitor->login != NULL) {
+        message->session = login_session(visitor->login);
+        message->counted = count_outside(envelope, visitor);
+    }
     open_copies(message, envelope);
     return message;
 }
@@ -168,10 +203,43 @@ uint64_t message_began_ms(const struct message *message)
     return message->began_ms;
 }
 
+static const struct smtp_refusal sent_too_much = {
+    452, "4.2.1", "You have sent too much in this time, try again later", false};
+
+/* Words of our own, where an error says too little. */
+static const struct smtp_refusal *refusal_of(enum err result)
+{
+    switch (result) {
+    case ERR_LIMIT:
+        return &sent_too_much;
+    case ERR_NOSESSION:
+        return &visitor_log_in_again;
+    default:
+        return NULL;
+    }
+}
+
+static void message_refuse(struct message *message, const struct smtp_refusal *refusal)
+{
+    struct visitor *visitor = message->visitor;
+    uint64_t ticket = message->ticket;
+
+    message_end(message, refusal->text, refusal->code);
+    if (visitor == NULL)
+        return;
+    smtp_session_refused(visitor->session, ticket, refusal);
+    visitor_continue(visitor);
+}
+
 static void message_done(struct message *message, enum err result)
 {
     struct visitor *visitor = message->visitor;
     uint64_t ticket = message->ticket;
+
+    if (refusal_of(result) != NULL) {
+        message_refuse(message, refusal_of(result));
+        return;
+    }
 
     message_end(message, err_name(result), smtp_reply_code(smtp_reply_of_commit(result)));
     if (visitor == NULL)
@@ -231,6 +299,8 @@ static void deliver(struct message *message, unsigned left_ms)
     call.n_parts = message->copies.count - 1;
     for (unsigned i = 1; i < message->copies.count; i++)
         parts[i - 1] = make_part(message, i);
+    call.counted_recipients = message->counted;
+    request.session = message->session;
     request.request_id.data = message->id.bytes;
     request.request_id.len = REQUEST_ID_SIZE;
     request.call_case = PR__REQUEST__CALL_DELIVER;
@@ -265,17 +335,74 @@ static void on_finished(void *context, enum err err, Pr__Body *body)
         deliver(message, (unsigned)(commit_ms - spent_ms));
 }
 
+static void finish(struct message *message)
+{
+    message->finishing = message->copies.count;
+    for (unsigned i = 0; i < message->copies.count; i++) {
+        struct finish *one = arena_alloc(&message->message_arena, sizeof(*one));
+        *one = (struct finish){message, i};
+        body_writer_finish(message->copies.at[i].writer, on_finished, one);
+    }
+}
+
+static void on_from_checked(void *context, enum err err, struct bytes address)
+{
+    static const struct smtp_refusal not_yours = {
+        550, "5.7.1", "The address in From does not belong to you", false};
+    struct message *message = context;
+
+    (void)address;
+    message->rights = NULL;
+    if (err == ERR_OK)
+        finish(message);
+    else if (err == ERR_DENIED || err == ERR_INVALID)
+        message_refuse(message, &not_yours);
+    else
+        message_done(message, err == ERR_NOSESSION ? err : ERR_UNAVAILABLE);
+}
+
+/* NULL, or why a message that was submitted cannot go on. */
+static const struct smtp_refusal *submission_fault(const struct smtp_header_facts *facts)
+{
+    static const struct {
+        unsigned faults;
+        struct smtp_refusal refusal;
+    } rows[] = {
+        {SMTP_FAULT_TOO_LARGE | SMTP_FAULT_FIELD_TOO_LARGE,
+         {552, "5.3.4", "Message header is too large", false}},
+        {SMTP_FAULT_NO_FIELD,
+         {554, "5.6.0", "Message header has a line that is no field", false}},
+        {SMTP_FAULT_NO_FROM, {554, "5.6.0", "Message has no From field", false}},
+        {SMTP_FAULT_TWO_FROM, {554, "5.6.0", "Message has more than one From field", false}},
+        {SMTP_FAULT_BAD_FROM, {554, "5.6.0", "From field has no address", false}},
+        {SMTP_FAULT_NO_SENDER,
+         {554, "5.6.0", "From field has several addresses, and there is no Sender", false}},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (facts->faults & rows[i].faults)
+            return &rows[i].refusal;
+    return NULL;
+}
+
 void message_commit(struct message *message, uint64_t ticket)
 {
+    const struct receive_config *config = &message->receive->config;
+
     message->ticket = ticket;
     message->commit_ms = clock_monotonic_ms();
     copies_finish(&message->copies);
-    message->finishing = message->copies.count;
-    for (unsigned i = 0; i < message->copies.count; i++) {
-        struct finish *finish = arena_alloc(&message->message_arena, sizeof(*finish));
-        *finish = (struct finish){message, i};
-        body_writer_finish(message->copies.at[i].writer, on_finished, finish);
+    if (message->session == 0) {
+        finish(message);
+        return;
     }
+    const struct smtp_header_facts *facts = copies_facts(&message->copies);
+    const struct smtp_refusal *fault = submission_fault(facts);
+    if (fault != NULL)
+        message_refuse(message, fault);
+    else
+        message->rights = rights_ask_list(config->store, message->session, &facts->from,
+                                          config->times->lookup_ms, on_from_checked, message);
 }
 
 void message_abort(struct message *message, enum smtp_reply refusal)

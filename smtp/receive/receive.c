@@ -8,6 +8,8 @@
 #include "smtp/protocol/limits.h"
 #include "smtp/receive/visitor.h"
 
+enum { LOGIN_FAILURES_MAX = 3 /* of a connection, then 421 */ };
+
 const struct receive_times receive_times_default = {
     .idle_ms = 300 * 1000,
     .command_ms = 300 * 1000,
@@ -15,6 +17,7 @@ const struct receive_times receive_times_default = {
     .data_rate_min = 256,
     .sweep_ms = 5000,
     .lookup_ms = 10 * 1000,
+    .login_ms = 30 * 1000,
     .upload_ms = 15 * 1000,
     .commit_ms = 30 * 1000,
     .stop_ms = 10 * 1000,
@@ -31,6 +34,40 @@ static void on_sweep(void *context)
     }
 }
 
+static void port_init(struct receive *receive, enum smtp_service service)
+{
+    const struct receive_config *config = &receive->config;
+    struct port *port = &receive->ports[service];
+    bool submission = service == SMTP_SERVICE_SUBMISSION;
+    unsigned recipients_max =
+        submission ? config->submission_recipients_max : config->recipients_max;
+
+    port->receive = receive;
+    port->protocol = (struct smtp_config){
+        .service = service,
+        .hostname = config->hostname,
+        .message_size_max = config->message_bytes_max,
+        .recipients_max =
+            recipients_max < DELIVER_RECIPIENTS_MAX ? recipients_max : DELIVER_RECIPIENTS_MAX,
+        .data_line_size_max = SMTP_DATA_LINE_SIZE_MAX,
+        .errors_max = SMTP_ERRORS_MAX,
+        .starttls = config->tls != NULL,
+        .tls_required = submission,
+        .auth_tls = submission ? LOGIN_MECHANISMS_TLS : NULL,
+        .auth_failures_max = LOGIN_FAILURES_MAX,
+        .ask_sender = submission,
+        .null_sender_single = service == SMTP_SERVICE_MX,
+        .early_refused = service == SMTP_SERVICE_MX,
+        .dsn = true,
+        .smtputf8 = true,
+        .sync_enforced = service == SMTP_SERVICE_MX,
+    };
+    port->limits = conn_limits_default;
+    port->limits.idle_ms = config->times->idle_ms;
+    port->limits.connections_max = config->connections_max;
+    port->limits.connections_address_max = config->connections_address_max;
+}
+
 struct receive *receive_new(const struct receive_config *config)
 {
     struct receive *receive = calloc(1, sizeof(*receive));
@@ -38,32 +75,21 @@ struct receive *receive_new(const struct receive_config *config)
     CHECK(receive != NULL);
     receive->config = *config;
     receive->authserv_id = bytes_of(config->hostname);
-    receive->protocol = (struct smtp_config){
-        .hostname = config->hostname,
-        .message_size_max = config->message_bytes_max,
-        .recipients_max = config->recipients_max < DELIVER_RECIPIENTS_MAX
-                              ? config->recipients_max
-                              : DELIVER_RECIPIENTS_MAX,
-        .data_line_size_max = SMTP_DATA_LINE_SIZE_MAX,
-        .errors_max = SMTP_ERRORS_MAX,
-        .starttls = config->tls != NULL,
-        .sync_enforced = true,
-    };
-    receive->limits = conn_limits_default;
-    receive->limits.idle_ms = config->times->idle_ms;
-    receive->limits.connections_max = config->connections_max;
-    receive->limits.connections_address_max = config->connections_address_max;
+    for (unsigned service = 0; service < SMTP_SERVICE_COUNT; service++)
+        port_init(receive, (enum smtp_service)service);
     receive->sweep_timer = loop_timer_start(config->loop, config->times->sweep_ms,
                                             config->times->sweep_ms, on_sweep, receive);
     return receive;
 }
 
-void receive_listen(struct receive *receive, int fd)
+void receive_listen(struct receive *receive, int fd, enum smtp_service service, bool implicit)
 {
+    struct port *port = &receive->ports[service];
+
     CHECK(receive->listener_count < RECEIVE_LISTENERS_MAX);
     receive->listeners[receive->listener_count++] = conn_listen(
-        receive->config.loop, fd, &visitor_protocol, receive, receive->config.tls, false,
-        &receive->limits, BYTES("421 4.3.2 Too many connections, try again\r\n"));
+        receive->config.loop, fd, &visitor_protocol, port, receive->config.tls, implicit,
+        &port->limits, BYTES("421 4.3.2 Too many connections, try again\r\n"));
 }
 
 void receive_left(struct receive *receive)

@@ -4,6 +4,7 @@
 
 #include "node/runtime/loop.h"
 #include "node/runtime/tls.h"
+#include "smtp/protocol/session.h"
 #include "storage/client/client.h"
 
 /*
@@ -21,6 +22,7 @@ struct receive_times {
     uint64_t data_rate_min; /* bytes */
     uint64_t sweep_ms;      /* how often command_ms and the data rate are looked at */
     unsigned lookup_ms;     /* a recipient in the directory */
+    unsigned login_ms;      /* a step of a log-in: hashes wait for one another */
     unsigned upload_ms;     /* a block of a large message on its way to the store */
     /*
      * From the final dot until the store must have answered. Long enough for an election, far
@@ -38,6 +40,7 @@ struct receive_config {
     const char *hostname;
     uint64_t message_bytes_max;
     unsigned recipients_max;
+    unsigned submission_recipients_max;
     unsigned connections_max;
     unsigned connections_address_max;
     unsigned messages_max; /* being received at a time; each holds some 600 KiB at most */
@@ -47,8 +50,9 @@ struct receive_config {
 /* All that `config` points to must outlive the receiver; the struct itself is copied. */
 struct receive *receive_new(const struct receive_config *config);
 
-/* Accepts on a bound and listening socket, which it owns from here on. */
-void receive_listen(struct receive *receive, int fd);
+/* Accepts on a bound and listening socket, which it owns from here on. `implicit`: TLS from the
+ * start. */
+void receive_listen(struct receive *receive, int fd, enum smtp_service service, bool implicit);
 
 /*
  * Takes no more connections, tells those that are idle 421, and lets messages under way finish

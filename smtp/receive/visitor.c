@@ -98,21 +98,45 @@ void visitor_continue(struct visitor *visitor)
 
 /* ---- what a connection asks of its protocol ---- */
 
+static void on_login_answered(void *context)
+{
+    visitor_continue(context);
+}
+
+static void login_open(struct visitor *visitor)
+{
+    const struct receive_config *receive = &visitor->receive->config;
+    const struct login_config config = {
+        .store = receive->store,
+        .conn = visitor->conn,
+        .session = visitor->session,
+        .step_ms = receive->times->login_ms,
+        .answered = on_login_answered,
+        .context = visitor,
+    };
+
+    visitor->login = login_new(&config);
+}
+
 static void *visitor_open(void *server, struct conn *conn)
 {
-    struct receive *receive = server;
+    const struct port *port = server;
+    struct receive *receive = port->receive;
     const struct smtp_connection connection = {.tls = conn_has_tls(conn)};
     struct visitor *visitor = calloc(1, sizeof(*visitor));
 
     CHECK(visitor != NULL);
     *visitor = (struct visitor){
         .receive = receive,
+        .port = port,
         .next = receive->visitors,
         .self = &receive->visitors,
         .conn = conn,
-        .session = smtp_session_new(&receive->protocol, &connection),
+        .session = smtp_session_new(&port->protocol, &connection),
     };
     destinations_init(&visitor->destinations);
+    if (port->protocol.service == SMTP_SERVICE_SUBMISSION)
+        login_open(visitor);
     if (visitor->next != NULL)
         visitor->next->self = &visitor->next;
     receive->visitors = visitor;
@@ -193,6 +217,8 @@ static void visitor_closed(void *context)
     struct receive *receive = visitor->receive;
 
     lookup_cancel_all(visitor);
+    rights_cancel(&visitor->rights);
+    login_free(&visitor->login);
     if (visitor->message != NULL)
         message_leave(visitor->message);
     *visitor->self = visitor->next;

@@ -6,15 +6,23 @@
 #include "smtp/protocol/session.h"
 #include "smtp/receive/destination.h"
 #include "smtp/receive/receive.h"
+#include "smtp/submit/login.h"
+#include "smtp/submit/rights.h"
 
 /* What the files of this folder share. Nobody else includes it. */
 enum { RECEIVE_LISTENERS_MAX = 16 };
 
+/* What a listener serves. */
+struct port {
+    struct receive *receive;
+    struct smtp_config protocol;
+    struct conn_limits limits;
+};
+
 struct receive {
     struct receive_config config;
-    struct smtp_config protocol;
+    struct port ports[SMTP_SERVICE_COUNT];
     struct bytes authserv_id; /* our name in Authentication-Results */
-    struct conn_limits limits;
     struct conn_listener *listeners[RECEIVE_LISTENERS_MAX];
     unsigned listener_count;
     struct visitor *visitors;
@@ -30,10 +38,14 @@ struct receive {
 /* One client's connection. */
 struct visitor {
     struct receive *receive;
+    const struct port *port;
     struct visitor *next;
     struct visitor **self; /* what points to this one */
     struct conn *conn;
     struct smtp_session *session;
+    struct login *login;    /* of submission */
+    struct rights *rights;  /* the question about a sender that is under way */
+    uint64_t sender_ticket; /* its engine's ticket */
     struct lookup *lookups;
     struct destinations destinations; /* of the recipients so far */
     struct message *message;          /* being received or committed, or NULL */
@@ -48,6 +60,12 @@ extern const struct conn_protocol visitor_protocol;
 void visitor_continue(struct visitor *visitor);
 void visitor_cut(struct visitor *visitor);
 void visitor_sweep(struct visitor *visitor, uint64_t now_ms);
+
+/* The client has to log in again: the store has lost its session. */
+extern const struct smtp_refusal visitor_log_in_again;
+
+/* sender.c: may it send as this address? */
+void sender_ask(struct visitor *visitor, const struct smtp_action *action);
 
 /* lookup.c */
 void lookup_start(struct visitor *visitor, const struct smtp_action *action);

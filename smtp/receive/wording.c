@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "node/mail/date.h"
 #include "smtp/message/sanitize.h"
 #include "smtp/protocol/trace.h"
 
@@ -67,7 +68,8 @@ static struct bytes list_sender(struct arena *arena, struct bytes list)
 }
 
 void wording_open(struct copy *copy, const struct visitor *visitor,
-                  const struct smtp_envelope *envelope, const char *trace_id)
+                  const struct smtp_envelope *envelope, const char *trace_id,
+                  struct arena *message_arena)
 {
     const struct receive_config *config = &visitor->receive->config;
     struct arena arena;
@@ -77,7 +79,9 @@ void wording_open(struct copy *copy, const struct visitor *visitor,
         .envelope = envelope,
         .return_path = list_sender(&arena, copy->list),
         .hostname = config->hostname,
-        .peer_address = conn_peer_address(visitor->conn),
+        .peer_address = visitor->login != NULL && login_hides_client(visitor->login)
+                            ? ""
+                            : conn_peer_address(visitor->conn),
         .tls_text = conn_tls_text(visitor->conn),
         .trace_id = trace_id,
         .seconds = (int64_t)(clock_wall_ms() / 1000),
@@ -87,14 +91,23 @@ void wording_open(struct copy *copy, const struct visitor *visitor,
         add_list_fields(&copy->append, copy->destination);
     if (copy->forward.len > 0)
         add_field(&copy->prepend, BYTES("Delivered-To"), "%.*s", BYTES_ARG(copy->forward));
-    const struct smtp_header_edit_config edit = {
-        .drop = copy->list.len > 0 ? SMTP_DROP_ON_RECEPTION | SMTP_DROP_LIST
-                                   : SMTP_DROP_ON_RECEPTION,
+    unsigned drop = visitor->login != NULL ? SMTP_DROP_ON_SUBMISSION : SMTP_DROP_ON_RECEPTION;
+    if (copy->list.len > 0)
+        drop |= SMTP_DROP_LIST;
+    struct smtp_header_edit_config edit = {
+        .drop = drop,
         .authserv_ids = &visitor->receive->authserv_id,
         .authserv_id_count = 1,
         .prepend = buffer_bytes(&copy->prepend),
         .append = buffer_bytes(&copy->append),
     };
+    if (visitor->login != NULL) {
+        char date[MAIL_DATE_TEXT_SIZE];
+        mail_date_format((struct mail_date){.seconds = trace.seconds}, date);
+        edit.date = arena_copy(message_arena, bytes_of(date));
+        edit.message_id =
+            bytes_of(arena_printf(message_arena, "<%s@%s>", trace_id, config->hostname));
+    }
     copy->edit = smtp_header_edit_new(&edit);
     arena_fini(&arena);
 }

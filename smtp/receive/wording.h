@@ -8,6 +8,7 @@
 /* The editor of one wording of a message: trace fields above it, what its kind leaves out and
  * adds. */
 void wording_open(struct copy *copy, const struct visitor *visitor,
-                  const struct smtp_envelope *envelope, const char *trace_id);
+                  const struct smtp_envelope *envelope, const char *trace_id,
+                  struct arena *message_arena);
 
 #endif

@@ -7,6 +7,7 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/query/directory.h"
+#include "storage/query/settings.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/service/login_secrets.h"
@@ -139,20 +140,18 @@ static void refuse(struct login *login, const char *why)
     call_reply(call, &reply);
 }
 
-static void domain_and_tenant(struct login *login, Pr__AuthStepAnswer *answer)
+/* What a front end has to know of who has logged in. */
+static void fill_settings(struct login *login, Pr__AuthStepAnswer *answer)
 {
-    struct bytes local;
-    struct bytes name;
-    struct db_txn *txn = service_directory_begin(login->logins->service);
     struct arena *arena = &login->login_arena;
+    struct db_txn *txn = service_directory_begin(login->logins->service);
+    struct settings_place place = settings_place_account(txn, login->account, arena);
 
-    if (address_split(bytes_of(login->account->address), &local, &name)) {
-        const Pr__DomainRecord *domain = directory_domain(txn, name, arena);
-        answer->domain_id = domain != NULL ? domain->id : 0;
-    }
-    const Pr__TenantRecord *tenant =
-        directory_tenant(txn, bytes_of(login->account->tenant), arena);
-    answer->tenant_id = tenant != NULL ? tenant->id : 0;
+    answer->domain_id = place.domain_id;
+    answer->tenant_id = place.tenant_id;
+    answer->hide_client = settings_number(txn, place, SETTING_SUBMISSION_HIDE_CLIENT) != 0;
+    answer->recipients_max =
+        (uint32_t)settings_number(txn, place, SETTING_SENDING_MESSAGE_RECIPIENTS);
     db_abort(&txn);
 }
 
@@ -178,7 +177,7 @@ static void let_in(struct login *login)
         reply.login = &logged_in;
     } else {
         fill_tried(login, &answer);
-        domain_and_tenant(login, &answer);
+        fill_settings(login, &answer);
         answer.session = session->id;
         answer.address = account->address;
         answer.account_id = account->id;

@@ -2,10 +2,13 @@
 #include "storage/service/smtp_calls.h"
 
 #include "storage/query/addresses.h"
+#include "storage/query/directory.h"
 #include "storage/query/limits.h"
+#include "storage/query/settings.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/service/mail_read.h"
+#include "storage/service/sessions.h"
 
 /* A recipient being resolved. */
 struct recipient {
@@ -16,6 +19,33 @@ struct recipient {
     Pr__Request ask;
     Pr__QuotaRead quota_read;
 };
+
+/* An address on another host, to which somebody who has logged in writes. */
+static enum err leave(struct recipient *recipient, struct db_txn *txn)
+{
+    struct service_call *call = recipient->call;
+    struct arena *arena = &call->call_arena;
+    Pr__ResolveAnswer *answer = &recipient->answer.message;
+    const Pr__AccountRecord *account =
+        directory_account(txn, bytes_of(call->session->address), arena);
+
+    if (account == NULL)
+        return ERR_NOSESSION;
+    if (settings_number(txn, settings_place_account(txn, account, arena),
+                        SETTING_MAIL_OUTBOUND) == 0) {
+        answer->trouble = PR__RESOLVE_ANSWER__TROUBLE__OUTBOUND_OFF;
+        answer->permanent = true;
+        return ERR_DENIED;
+    }
+    Pr__ResolvedTarget *target = arena_alloc(arena, sizeof(*target));
+    pr__resolved_target__init(target);
+    target->remote = call->request->resolve->address;
+    target->keep_sender = true;
+    answer->targets = arena_alloc(arena, sizeof(*answer->targets));
+    answer->targets[0] = target;
+    answer->n_targets = 1;
+    return ERR_OK;
+}
 
 static enum err look_up(struct recipient *recipient)
 {
@@ -38,6 +68,8 @@ static enum err look_up(struct recipient *recipient)
         if (recipient->quota != NULL)
             recipient->permanent = addresses_full_permanent(txn, account, arena);
     }
+    if (err == ERR_NOTFOUND && !recipient->answer.message.domain_local && call->session != NULL)
+        err = leave(recipient, txn);
     db_abort(&txn);
     return err;
 }

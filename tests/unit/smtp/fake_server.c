@@ -84,13 +84,14 @@ int main(void)
         .hostname = "mx.test",
         .message_bytes_max = 50 * 1000 * 1000,
         .recipients_max = 1000,
+        .submission_recipients_max = 1000,
         .connections_max = 1000,
         .connections_address_max = 1000,
         .messages_max = 256,
         .times = &receive_times_default,
     };
     program.receive = receive_new(&config);
-    receive_listen(program.receive, listen_anywhere());
+    receive_listen(program.receive, listen_anywhere(), SMTP_SERVICE_MX, false);
     program.watch = loop_watch_start(program.loop, STDIN_FILENO, on_input, &program);
     loop_run(program.loop);
     receive_free(&program.receive);

@@ -48,13 +48,14 @@ void server_start(struct server *server, unsigned messages_max)
         .hostname = "mx.test",
         .message_bytes_max = 20 * 1000 * 1000,
         .recipients_max = 100,
+        .submission_recipients_max = 100,
         .connections_max = 50,
         .connections_address_max = 50,
         .messages_max = messages_max,
         .times = &server->times,
     };
     server->receive = receive_new(&config);
-    receive_listen(server->receive, fd);
+    receive_listen(server->receive, fd, SMTP_SERVICE_MX, false);
 }
 
 void server_run(struct server *server)

@@ -71,10 +71,10 @@ static void test_recipients(void **state)
         {"RCPT TO:<full@here.test>\r\n", "452 4.2.2"},
         {"RCPT TO:<over@here.test>\r\n", "552 5.2.2"},
         {"RSET\r\n", "250 "},
-        {"MAIL FROM:<> SIZE=1001\r\n", "250 "},
+        {"MAIL FROM:<s@there.test> SIZE=1001\r\n", "250 "},
         {"RCPT TO:<full@here.test>\r\n", "452 4.2.2"},
         {"RSET\r\n", "250 "},
-        {"MAIL FROM:<> SIZE=1000\r\n", "250 "},
+        {"MAIL FROM:<s@there.test> SIZE=1000\r\n", "250 "},
         {"RCPT TO:<full@here.test>\r\n", "250 2.1.5"},
     };
     struct server *server = *state;
@@ -84,7 +84,7 @@ static void test_recipients(void **state)
     int fd = client_open(server);
     client_expect(fd, "220 mx.test");
     client_say(fd, "EHLO client.test\r\n", "250 ");
-    client_say(fd, "MAIL FROM:<>\r\n", "250 ");
+    client_say(fd, "MAIL FROM:<s@there.test>\r\n", "250 ");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         client_say(fd, cases[i][0], cases[i][1]);
     close(fd);
@@ -225,7 +225,7 @@ static void test_client_leaves_during_a_look_up(void **state)
     int fd = client_open(server);
     client_expect(fd, "220 ");
     client_say(fd, "EHLO a\r\n", "250 ");
-    client_say(fd, "MAIL FROM:<>\r\n", "250 ");
+    client_say(fd, "MAIL FROM:<s@there.test>\r\n", "250 ");
     client_send(fd, BYTES("RCPT TO:<y@here.test>\r\nRCPT TO:<z@here.test>\r\n"));
     store_wait_held(2);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
@@ -245,7 +245,7 @@ static void test_client_leaves_during_a_look_up(void **state)
 
 static void test_client_leaves_anywhere(void **state)
 {
-    static const char talk[] = "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<y@here.test>\r\n"
+    static const char talk[] = "EHLO a\r\nMAIL FROM:<s@there.test>\r\nRCPT TO:<y@here.test>\r\n"
                                "RCPT TO:<z@here.test>\r\nNOOP\r\n";
     struct server *server = *state;
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_SUBMIT_LOGIN_H
+#define SMTP_SUBMIT_LOGIN_H
+
+#include "node/base/arena.h"
+#include "node/runtime/conn.h"
+#include "smtp/protocol/session.h"
+#include "storage/client/client.h"
+
+/*
+ * Who a client of submission is: the exchange of AUTH between the engine and the store, which
+ * knows the mechanisms, and afterwards what the store said of the account. One a connection.
+ */
+struct login;
+
+struct login_config {
+    struct store_client *store;
+    struct conn *conn;
+    struct smtp_session *session;
+    unsigned step_ms; /* a question to the store: long enough for a queue of hashes */
+    /* The session was answered: perform what it wants. The login may be gone afterwards. */
+    void (*answered)(void *context);
+    void *context;
+};
+
+struct login *login_new(const struct login_config *config);
+/* Ends its session in the store. Accepts NULL content. */
+void login_free(struct login **login);
+
+/* Performs SMTP_WANT_AUTH. */
+void login_step(struct login *login, const struct smtp_action *action);
+
+/* The store's session; 0 before the client is logged in, and after the store has lost it. */
+uint64_t login_session(const struct login *login);
+/* "ann@example.net"; empty before. */
+struct bytes login_address(const struct login *login);
+bool login_may_send(const struct login *login);
+bool login_hides_client(const struct login *login);
+unsigned login_recipients_max(const struct login *login);
+
+/* For mechanisms lists in struct smtp_config. */
+#define LOGIN_MECHANISMS_TLS                                                                   \
+    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 OAUTHBEARER PLAIN LOGIN"
+
+#endif
