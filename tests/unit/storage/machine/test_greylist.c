@@ -148,6 +148,9 @@ static void expired_begins_anew(void **state)
     assert_int_equal(outcome->err, ERR_BUSY);
     assert_int_equal(outcome->id, lab->now_ms);
     assert_int_equal(queue_lab_rows(lab, TABLE_GREYLIST), 2 * 3 * GREYLIST_STEP_ROWS);
+    assert_true(queue_lab_view(lab, key[0]).known);
+    for (uint64_t i = 0; i < key[0]; i++)
+        assert_false(queue_lab_view(lab, i).known);
     lab_invariants(lab, QUEUE_GROUP);
 }
 
@@ -185,6 +188,45 @@ static void count_set(struct lab *lab, uint64_t more)
     group_encode(&record, &packed);
     db_put(txn, TABLE_META, key_group(&key, QUEUE_GROUP), record_bytes(&packed));
     assert_int_equal(db_commit(&txn), ERR_OK);
+}
+
+static struct group_record group_row(struct lab *lab, uint8_t *version)
+{
+    struct db_txn *txn = db_read_begin(lab->db);
+    struct group_record record = {0};
+    struct key key;
+    struct bytes row;
+
+    assert_int_equal(db_get(txn, TABLE_META, key_group(&key, QUEUE_GROUP), &row), ERR_OK);
+    *version = row.at[0];
+    assert_true(group_decode(row, &record));
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    return record;
+}
+
+/* The group's row says from when on there is something to forget. It is as before the format as
+ * long as nothing of that came in. */
+static void the_group_knows_when_to_look(void **state)
+{
+    struct lab *lab = *state;
+    uint64_t then = lab->now_ms;
+    uint8_t version;
+
+    pass(lab, 1);
+    group_row(lab, &version);
+    assert_int_equal(version, 3);
+    seen(lab, 1);
+    assert_int_equal(group_row(lab, &version).greylist_due_ms, then + 1 + KEEP_MS);
+    assert_int_equal(version, 4);
+    queue_lab_seen(lab, 2, WAIT_MS, HOUR_MS, HOUR_MS);
+    assert_int_equal(group_row(lab, &version).greylist_due_ms, then + 1 + HOUR_MS);
+    assert_int_equal(group_row(lab, &version).greylist, 2);
+    pass(lab, HOUR_MS);
+    assert_int_equal(group_row(lab, &version).greylist_due_ms, then + 1 + KEEP_MS);
+    assert_int_equal(group_row(lab, &version).greylist, 1);
+    queue_lab_queue(lab, "a@b.example");
+    assert_int_equal(group_row(lab, &version).queue_ids, 1);
+    assert_int_equal(group_row(lab, &version).queue, 1);
 }
 
 /* As if all but these were there too: of those that are, the first to expire goes. */
@@ -227,6 +269,8 @@ static void a_full_list_does_not_look_for_long(void **state)
         known += queue_lab_view(lab, i).known;
     assert_int_equal(known, 3 * GREYLIST_LOOKS_MAX - 1);
     assert_true(queue_lab_view(lab, 1000).known);
+    /* All were due at the same time: the last one looked at went. */
+    assert_false(queue_lab_view(lab, GREYLIST_LOOKS_MAX - 1).known);
 }
 
 static void what_is_no_key_is_refused(void **state)
@@ -277,6 +321,7 @@ int main(void)
         TEST(kept_for_less),
         TEST(expired_begins_anew),
         TEST(forgotten_in_steps),
+        TEST(the_group_knows_when_to_look),
         TEST(a_full_list_forgets_who_would_expire_first),
         TEST(a_full_list_does_not_look_for_long),
         TEST(what_is_no_key_is_refused),
