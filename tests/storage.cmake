@@ -36,7 +36,8 @@ unit_test(storage/db sync USES pr_storage_db)
 unit_test(storage/query search SOURCES tests/unit/storage/lab.c tests/unit/storage/invariants.c
           USES pr_storage_query pr_storage_machine PkgConfig::ZSTD)
 fuzz_target(log_entry USES pr_storage_query pr_storage_machine)
-target_sources(fuzz_log_entry PRIVATE unit/storage/lab.c unit/storage/invariants.c)
+target_sources(fuzz_log_entry PRIVATE unit/storage/lab.c unit/storage/invariants.c
+               unit/storage/directory_lab.c)
 unit_test(storage/machine changes ${storage_lab})
 unit_test(storage/schema schema USES pr_schema)
 unit_test(raft log_format_1 USES pr_raft PkgConfig::ZSTD Threads::Threads)

@@ -37,11 +37,11 @@ struct machine_events {
     unsigned ended_count;
     unsigned ended_room;
     bool handover_added;
-    bool queue_due; /* something in the queue is due that was not, or sooner than before */
+    bool queue_due;      /* something in the queue is due that was not, or sooner than before */
     bool scopes_changed; /* limits of domains and tenants, or what of them is granted */
     bool moves_changed;  /* which accounts are to move */
     bool settings_changed;
-    bool firewall_changed; /* its entries */
+    bool firewall_changed;                      /* its entries */
     struct machine_moved_event *accounts_moved; /* the directory says that they are elsewhere */
     unsigned moved_count;
     unsigned moved_room;

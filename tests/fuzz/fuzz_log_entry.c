@@ -10,7 +10,7 @@
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/flags.h"
-#include "tests/unit/storage/lab.h"
+#include "tests/unit/storage/directory_lab.h"
 
 enum { GROUP = 1, ACCOUNT = 1, ENTRIES_MAX = 64 };
 
@@ -103,6 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rest = bytes_skip(rest, len);
     }
     lab_invariants(&lab, GROUP);
+    if (group == 0)
+        directory_lab_recount(&lab);
     db_abort(&lab.txn);
     lab.index = index;
     lab.entry_count = 0;

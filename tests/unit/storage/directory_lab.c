@@ -173,6 +173,7 @@ struct all {
     struct rows accounts;
     struct rows aliases;
     struct rows domains;
+    struct rows groups;
 };
 
 static bool is_of(const char *address, const char *domain)
@@ -217,12 +218,12 @@ static void domain_check(const struct all *all, const Pr__DomainRecord *domain)
 
 static void groups_check(const struct all *all)
 {
-    for (uint32_t number = 1; number <= DIRECTORY_LAB_GROUPS; number++) {
-        const Pr__GroupRecord *group = directory_group(all->txn, number, all->arena);
+    for (size_t g = 0; g < all->groups.count; g++) {
+        const Pr__GroupRecord *group = all->groups.at[g];
         uint64_t accounts = 0;
         for (size_t i = 0; i < all->accounts.count; i++) {
             const Pr__AccountRecord *account = all->accounts.at[i];
-            accounts += account->group == number;
+            accounts += account->group == group->group;
         }
         CHECK(group->accounts == accounts);
     }
@@ -256,6 +257,7 @@ void directory_lab_recount(struct lab *lab)
     all.accounts = rows_load(txn, TABLE_ADDRESS, &pr__account_record__descriptor, &arena);
     all.aliases = rows_load(txn, TABLE_ALIAS, &pr__alias_record__descriptor, &arena);
     all.domains = rows_load(txn, TABLE_DOMAIN, &pr__domain_record__descriptor, &arena);
+    all.groups = rows_load(txn, TABLE_GROUP, &pr__group_record__descriptor, &arena);
     for (size_t i = 0; i < all.domains.count; i++)
         domain_check(&all, all.domains.at[i]);
     groups_check(&all);
