@@ -81,7 +81,8 @@ struct bytes scram_client_final(struct scram_client *client, struct bytes challe
     buffer_fini(&bound);
     int len = snprintf(text, sizeof(text), bare_form, client->name);
     len += snprintf(text + len, sizeof(text) - (size_t)len, ",%.*s,", BYTES_ARG(challenge));
-    int without_proof = snprintf(message, sizeof(message), "c=%s,r=%s", base64, nonce);
+    int without_proof = snprintf(message, sizeof(message), "c=%s,r=%s%s", base64, nonce,
+                                 client->nonce_more != NULL ? client->nonce_more : "");
     len += snprintf(text + len, sizeof(text) - (size_t)len, "%s", message);
     hmac(client, stored, bytes_from(text, (size_t)len), proof);
     hmac(client, server_key, bytes_from(text, (size_t)len), client->signature);

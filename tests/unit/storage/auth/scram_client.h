@@ -12,7 +12,8 @@ struct scram_client {
     struct bytes binding; /* behind the header in c= */
     const char *name;     /* as it stands in n= */
     const char *password;
-    uint8_t signature[32]; /* that the server has to send */
+    const char *nonce_more; /* behind the nonce in the final message, proof and all */
+    uint8_t signature[32];  /* that the server has to send */
 };
 
 struct bytes scram_client_first(struct scram_client *client);

@@ -301,6 +301,26 @@ static void last_message_is_empty(void **unused)
     auth_exchange_free(&exchange);
 }
 
+/* With a proof that is right for what it says. */
+static void nonce_has_to_come_back(void **unused)
+{
+    struct scram_client client = {.gs2 = "n,,",
+                                  .binding = BYTES(""),
+                                  .name = LAB_NAME,
+                                  .password = LAB_PASSWORD,
+                                  .nonce_more = "x"};
+    enum auth_next next;
+    (void)unused;
+    struct auth_exchange *exchange =
+        auth_lab_say(&lab, AUTH_SCRAM_SHA_256, scram_client_first(&client), &next);
+    assert_int_equal(next, AUTH_CONTINUE);
+    next = auth_lab_step(&lab, exchange,
+                         scram_client_final(&client, auth_exchange_challenge(exchange)));
+    assert_int_equal(next, AUTH_REFUSED);
+    assert_int_equal(auth_exchange_refusal(exchange), AUTH_REFUSAL_MALFORMED);
+    auth_exchange_free(&exchange);
+}
+
 static void names_with_commas_and_equals(void **unused)
 {
     enum auth_next next;
@@ -378,6 +398,7 @@ int main(void)
         TEST(bindings_by_name),
         TEST(nothing_binds_nothing),
         TEST(last_message_is_empty),
+        TEST(nonce_has_to_come_back),
         TEST(downgrade_is_noticed),
         TEST(names_with_commas_and_equals),
         TEST(replay_is_refused),
