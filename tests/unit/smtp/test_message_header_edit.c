@@ -189,6 +189,8 @@ static const struct row {
      "Authentication-Results: other.example; 1\r\n\r\n"},
     {"over it in our results", SMALL, SMTP_FAULT_TOO_LARGE | SMTP_FAULT_NO_FROM,
      "Authentication-Results: us.example; 12345\r\n\r\n", "5\r\n\r\n"},
+    {"over it in a name in results", SMALL, SMTP_FAULT_TOO_LARGE | SMTP_FAULT_NO_FROM,
+     "Authentication-Results:       other.example\r\n\r\n", "ple\r\n\r\n"},
     {"over the limit of lines", SMALL, SMTP_FAULT_TOO_LARGE,
      "From: a@b\r\nA: b\r\nC: d\r\nE: f\r\nBcc: x\r\n\r\n",
      "From: a@b\r\nA: b\r\nC: d\r\nE: f\r\nBcc: x\r\n\r\n"},
@@ -336,6 +338,21 @@ static void test_facts(void **state)
     }
 }
 
+/* The CRLF that ends a field is not in its value: a backslash in front of it escapes nothing.
+ */
+static void test_last_crlf(void **state)
+{
+    (void)state;
+    for (size_t step = 1; step < 12; step++) {
+        struct outcome outcome =
+            play(&profiles[NOTHING], BYTES("From: \"x\\\r\nSubject: \\\r\n\r\n"), step, step);
+        assert_int_equal(outcome.facts->from.count, 1);
+        assert_text(outcome.facts->from.at[0].local, "x\\");
+        assert_text(outcome.facts->subject, "\\");
+        outcome_fini(&outcome);
+    }
+}
+
 static void add_repeated(struct buffer *text, const char *piece, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -462,7 +479,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_facts),
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_long_results),
-        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_last_crlf),
     };
     return cmocka_run_group_tests_name("smtp/message/header_edit", tests, NULL, NULL);
 }

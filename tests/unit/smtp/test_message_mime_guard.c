@@ -171,6 +171,13 @@ static void test_limits(void **state)
         buffer_add_string(&text, "Content-Type: x\r\n");
     buffer_add_string(&text, "\r\n--b\r\n\r\n--b--\r\n");
     check("header", buffer_bytes(&text), SMTP_MIME_HEADER_TOO_LARGE, 3, 2, 997, 997);
+    buffer_clear(&text);
+    buffer_add_string(&text, MIXED("b"));
+    while (buffer_len(&text) < MAIL_HEADER_SIZE_MAX)
+        buffer_add_string(&text, "X: y\r\n");
+    buffer_add_string(&text, "\r\n--b\r\n\r\n--b--\r\n");
+    check("header of a multipart", buffer_bytes(&text), SMTP_MIME_HEADER_TOO_LARGE, 1, 1, 997,
+          997);
     buffer_fini(&text);
 }
 
