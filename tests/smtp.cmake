@@ -17,7 +17,12 @@ unit_test(smtp schedule USES smtp_play)
 unit_test(smtp secrets USES smtp_play)
 target_link_options(test_smtp_secrets PRIVATE -Wl,--wrap=free)
 unit_test(smtp trace USES pr_smtp)
-fuzz_target(smtp_session USES pr_smtp)
+add_library(smtp_fuzz STATIC fuzz/smtp_reference.c fuzz/smtp_run.c)
+target_link_libraries(smtp_fuzz PUBLIC pr_smtp)
+target_include_directories(smtp_fuzz PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+fuzz_target(smtp_session USES smtp_fuzz)
+fuzz_target(smtp_bdat USES smtp_fuzz)
+fuzz_target(smtp_auth USES smtp_fuzz)
 
 # Instead of pr_store_client's client.o: an object goes before what an archive offers.
 add_library(smtp_server OBJECT unit/smtp/fake_store.c unit/smtp/server.c)

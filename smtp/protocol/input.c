@@ -75,20 +75,41 @@ static size_t discard_line(struct smtp_session *session, struct bytes input)
     return len + 1;
 }
 
+/* Whether the line that goes on with `input` begins with this. */
+static bool line_starts(const struct smtp_session *session, struct bytes input,
+                        struct bytes verb)
+{
+    struct bytes kept = buffer_bytes(&session->line);
+    size_t len = kept.len < verb.len ? kept.len : verb.len;
+
+    return bytes_start_nocase(kept, bytes_from(verb.at, len)) &&
+           bytes_start_nocase(input, bytes_skip(verb, len));
+}
+
 /* AUTH and what follows it may be longer than any other line. */
 static size_t line_size_max(const struct smtp_session *session, struct bytes input)
 {
-    static const struct bytes verb = BYTES_INIT("AUTH ");
-    struct bytes kept = buffer_bytes(&session->line);
-    size_t len = kept.len < verb.len ? kept.len : verb.len;
-    struct bytes start = {verb.at, len};
-    bool auth =
-        bytes_start_nocase(kept, start) && bytes_start_nocase(input, bytes_skip(verb, len));
+    bool submission = session->config->service == SMTP_SERVICE_SUBMISSION;
 
     if (session->state == SMTP_STATE_AUTH ||
-        (auth && session->config->service == SMTP_SERVICE_SUBMISSION))
+        (submission && line_starts(session, input, BYTES("AUTH "))))
         return SMTP_AUTH_LINE_SIZE_MAX;
     return SMTP_COMMAND_PARAMETERS_SIZE_MAX;
+}
+
+/* A line has become too long. */
+static size_t begin_discard(struct smtp_session *session, struct bytes input)
+{
+    struct bytes kept = buffer_bytes(&session->line);
+
+    if (session->state != SMTP_STATE_AUTH && line_starts(session, input, BYTES("BDAT "))) {
+        take_line(session, BYTES(""), SMTP_REPLY_CHUNK_SYNTAX, false);
+        return input.len;
+    }
+    session->discarded = kept.len;
+    session->discarded_cr = kept.len > 0 && kept.at[kept.len - 1] == '\r';
+    smtp_secret_fini(&session->line);
+    return discard_line(session, input);
 }
 
 static size_t feed_line(struct smtp_session *session, struct bytes input)
@@ -97,13 +118,8 @@ static size_t feed_line(struct smtp_session *session, struct bytes input)
         return discard_line(session, input);
     size_t before = buffer_len(&session->line);
     size_t len = bytes_find(input, '\n');
-    if (before + len + 1 > line_size_max(session, input)) {
-        struct bytes kept = buffer_bytes(&session->line);
-        session->discarded = kept.len;
-        session->discarded_cr = kept.len > 0 && kept.at[kept.len - 1] == '\r';
-        smtp_secret_fini(&session->line);
-        return discard_line(session, input);
-    }
+    if (before + len + 1 > line_size_max(session, input))
+        return begin_discard(session, input);
     if (len == input.len) {
         smtp_secret_add(&session->line, input);
         return len;

@@ -195,6 +195,24 @@ static void test_attack_19_sizes_of_chunks(void **state)
               "250 2.0.0 OK id=T1\r\n503 5.5.1 Send MAIL first\r\n");
 }
 
+/* A command whose bytes nobody can count ends the connection, however long it is. */
+static void test_attack_19_endless_command(void **state)
+{
+    static const size_t sizes[] = {513, 2048, 2049, 70000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct buffer input = BUFFER_EMPTY;
+        buffer_add_string(&input, UP_TO_RCPT "bdat 4 LAST");
+        for (size_t n = 0; n < sizes[i]; n++)
+            buffer_add_byte(&input, ' ');
+        buffer_add_string(&input, "\r\nQUIT\r\n");
+        play_expect(&play_config, "endless", buffer_bytes(&input),
+                    READY "501 5.5.4 Syntax: BDAT size [LAST]\r\n<close>");
+        buffer_fini(&input);
+    }
+}
+
 /* Nothing of a chunk that is far too large is kept, and the session goes on behind it. */
 static void test_attack_19_large_chunk_is_not_kept(void **state)
 {
@@ -436,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_attack_02_smuggling_in_submission),
         cmocka_unit_test(test_attack_03_dots_and_line_ends_in_chunks),
         cmocka_unit_test(test_attack_19_sizes_of_chunks),
+        cmocka_unit_test(test_attack_19_endless_command),
         cmocka_unit_test(test_attack_19_large_chunk_is_not_kept),
         cmocka_unit_test(test_attack_19_chunks_of_one_byte),
         cmocka_unit_test(test_attack_20_connection_ends_within_a_chunk),
