@@ -130,6 +130,8 @@ def measure(subject, cell, program, options):
     words = ["--connections", str(connections), "--size", str(size), "--seconds", str(options.seconds)]
     if tls:
         words.append("--starttls")
+    if options.attachments:
+        words.append("--attachments")
     if options.per_connection:
         words += ["--per-connection", str(options.per_connection)]
     os.sync()   # what others have left to write is not this one's
@@ -229,7 +231,8 @@ def run(options, program, build):
     with subjects(options, build) as found:
         if not quiet:
             print(f"load of the machine before: {started[0]:.2f}; {options.seconds} s a case, "
-                  f"{options.per_connection or 'all'} messages a connection")
+                  f"{options.per_connection or 'all'} messages a connection, "
+                  f"{'attachments' if options.attachments else 'text'}")
         table = None if quiet else Table(found)
         for subject in found:   # each mailbox is made, each process has started
             load(subject, program, options, "--messages", str(2 * ACCOUNTS), "--connections", "4")
@@ -256,4 +259,5 @@ def run(options, program, build):
                   f"{goal['median']:.1f}x, least {goal['least']:.1f}x; {reached}")
     return {"peer": {**versions, "mailboxes": options.peer} if versions else None, "load_before": started,
             "load_after": os.getloadavg(), "seconds": options.seconds, "per_connection": options.per_connection,
+            "attachments": options.attachments,
             "rows": rows, "ratios": ratios, "goals": goals}

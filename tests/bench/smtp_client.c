@@ -226,8 +226,14 @@ static void envelope_reply(struct client *client, const char *reply)
             return;
         }
         size_t before = buffer_len(&client->output);
-        smtp_message_write(&client->output, client->load->size, client->token,
-                           client->load->sender, client->recipient);
+        struct smtp_message message = {
+            .size = client->load->size,
+            .has_attachment = client->load->attachments,
+            .token = client->token,
+            .sender = client->load->sender,
+            .recipient = client->recipient,
+        };
+        smtp_message_write(&client->output, &message);
         client->size = buffer_len(&client->output) - before - 3;
         await(client, STAGE_DOT);
         return;

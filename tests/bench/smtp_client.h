@@ -23,6 +23,7 @@ struct load {
     const char *sender;
     const char *token_prefix;
     size_t size;
+    bool attachments;      /* in each message */
     uint64_t messages_max; /* 0: until `end_us` */
     uint64_t end_us;       /* no new message from then on */
     bool pipelining;       /* use it where it is offered */

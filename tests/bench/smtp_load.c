@@ -31,6 +31,7 @@ static const char usage[] =
     "  --sender ADDRESS     default sender@bench.test\n"
     "  --connections N      default 20\n"
     "  --size BYTES         of a message, default 4096\n"
+    "  --attachments        most of it in base64 (default: text)\n"
     "  --messages N         stop when so many have an outcome, or\n"
     "  --seconds N          begin no more after that time; default 10\n"
     "  --limit SECONDS      end in any case, default 600\n"
@@ -123,6 +124,7 @@ static void read_options(int argc, char **argv, struct load *load, struct option
         {"sender", required_argument, NULL, 'f'},
         {"connections", required_argument, NULL, 'c'},
         {"size", required_argument, NULL, 's'},
+        {"attachments", no_argument, NULL, 'b'},
         {"messages", required_argument, NULL, 'm'},
         {"seconds", required_argument, NULL, 'S'},
         {"limit", required_argument, NULL, 'l'},
@@ -151,6 +153,8 @@ static void read_options(int argc, char **argv, struct load *load, struct option
             options->connections = (unsigned)number(optarg, CONNECTIONS_MAX);
         else if (c == 's')
             load->size = (size_t)number(optarg, 1 << 30);
+        else if (c == 'b')
+            load->attachments = true;
         else if (c == 'm')
             load->messages_max = number(optarg, UINT64_MAX);
         else if (c == 'S')

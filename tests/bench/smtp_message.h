@@ -11,9 +11,15 @@
  */
 void smtp_message_text_init(uint64_t seed);
 
-/* Appends the message with its dots stuffed, and the final dot. `size` is that of the message
- * without the dots, at least about 500 bytes. */
-void smtp_message_write(struct buffer *output, size_t size, const char *token,
-                        const char *sender, const char *recipient);
+struct smtp_message {
+    size_t size;         /* about, without the dots; at least some 700 bytes */
+    bool has_attachment; /* a short text and base64, which compresses by a quarter; else text */
+    const char *token;
+    const char *sender;
+    const char *recipient;
+};
+
+/* Appends the message with its dots stuffed, and the final dot. */
+void smtp_message_write(struct buffer *output, const struct smtp_message *message);
 
 #endif
