@@ -151,7 +151,9 @@ void smtp_message_write(struct buffer *output, const struct smtp_message *messag
                   message->token, message->recipient, date, message->token, date,
                   message->sender, message->recipient, message->token, message->token);
     size_t used = buffer_len(output) - start;
-    used += TEXT_HEADER_SIZE + (message->has_attachment ? PARTS_HEADER_SIZE : 0);
+    used += TEXT_HEADER_SIZE;
+    if (message->has_attachment)
+        used += PARTS_HEADER_SIZE;
     size_t left = message->size > used ? message->size - used : 0;
     if (message->has_attachment)
         add_attachment(output, left);
