@@ -72,6 +72,7 @@ static void each_rule_strikes_above_its_limit(void **state)
 {
     const uint32_t limit = 7;
 
+    tear_down(state);
     for (unsigned i = 1; i < FIREWALL_CLUSTER_FIRST; i++) {
         if (!firewall_rule_exists(i))
             continue;
@@ -248,6 +249,30 @@ static void harvesters_are_told_from_old_lists(void **state)
     assert_int_equal(open_at(&conns[2], v4(0x01000001), FIREWALL_IMAP), FIREWALL_PASS);
 }
 
+/* However many there were: the share of what a counter keeps is the share of all. */
+static void a_harvester_stays_one(void **state)
+{
+    (void)state;
+    limit_only(FIREWALL_ADDRESS_UNKNOWNS, 10);
+    open_at(&conns[0], v4(1), FIREWALL_SMTP);
+    for (unsigned i = 0; i < 2000; i++)
+        tell(&conns[0], FIREWALL_RECIPIENT_UNKNOWN, 0, 0);
+    assert_int_equal(tell(&conns[0], FIREWALL_RECIPIENT_UNKNOWN, 0, 0).action, FIREWALL_DELAY);
+}
+
+static void credit_weighs_less_elsewhere(void **state)
+{
+    (void)state;
+    open_at(&conns[0], v4(1), FIREWALL_IMAP);
+    tell(&conns[0], FIREWALL_LOGIN, 7, 0);
+    open_at(&conns[1], v4(1), FIREWALL_IMAP);
+    for (uint32_t i = 0; i < 45; i++)
+        guess(&conns[1], 100 + i, i + 1, 1);
+    assert_int_equal(open_at(&conns[2], v4(1), FIREWALL_IMAP), FIREWALL_PASS);
+    guess(&conns[1], 200, 1000, 1);
+    assert_int_equal(open_at(&conns[2], v4(1), FIREWALL_IMAP), FIREWALL_REFUSE);
+}
+
 static void only_so_many_are_delayed(void **state)
 {
     struct firewall_verdict verdict = {.action = FIREWALL_PASS};
@@ -338,6 +363,8 @@ int main(void)
         TEST(neighbours_do_not_shut_out_who_logged_in),
         TEST(an_attacked_account_is_slow_for_strangers_alone),
         TEST(harvesters_are_told_from_old_lists),
+        TEST(a_harvester_stays_one),
+        TEST(credit_weighs_less_elsewhere),
         TEST(only_so_many_are_delayed),
         TEST(the_list_is_heard),
     };

@@ -26,6 +26,18 @@ static void guesses_ban_at_the_limit(void **state)
     assert_false(next_ban());
 }
 
+static void a_ban_takes_half_away(void **state)
+{
+    (void)state;
+    guess(v4(1), 7, 100, 16);
+    check_ban(FIREWALL_CLUSTER_GUESSES, "0.0.0.1", 0);
+    now_s += 601;
+    guess(v4(1), 7, 200, 8);
+    assert_false(next_ban());
+    guess(v4(1), 7, 300, 2);
+    check_ban(FIREWALL_CLUSTER_GUESSES, "0.0.0.1", 1);
+}
+
 static void the_ladder_goes_up_and_is_forgotten(void **state)
 {
     uint32_t secret = 100;
@@ -307,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(guesses_ban_at_the_limit),
+        TEST(a_ban_takes_half_away),
         TEST(the_ladder_goes_up_and_is_forgotten),
         TEST(slow_guesses_ban_too),
         TEST(spray_bans_by_accounts),
