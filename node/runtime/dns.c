@@ -136,7 +136,7 @@ static void leave_question(struct dns *dns, struct dns_waiter *waiter)
     while (*link != waiter)
         link = &(*link)->next;
     *link = waiter->next;
-    if (question->waiters == NULL)
+    if (question->waiters == NULL && !question->answered)
         abandon(dns, question);
 }
 
@@ -182,6 +182,7 @@ static void on_answer(void *context, int error, struct ub_result *result)
     if (question->waiters == NULL)
         unabandon(dns, question);
     forget(dns, question);
+    question->answered = true;
     if (error == 0 && result != NULL)
         dns_answer_fill(result, &arena, &answer);
     else

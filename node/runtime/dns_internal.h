@@ -12,8 +12,9 @@
  * How the resolver is made inside; for the dns_*.c files only.
  *
  * A question is what libunbound is asked, a waiter is somebody who wants to know. Invariants:
- * 1. A question that has waiters is in no list; one that has none is in `abandoned`, the oldest
- *    first: libunbound goes on with it anyway, and whoever asks the same again joins it.
+ * 1. A question that has waiters is in no list; one that has none, and no answer yet, is among
+ *    the abandoned, the oldest first: libunbound goes on with it anyway, and whoever asks the
+ * same again joins it.
  * 2. Both are counted against outstanding_max.
  * 3. `waiting` is ordered by deadline, since all wait equally long.
  * 4. No callback runs inside dns_query() or dns_cancel().
@@ -43,11 +44,12 @@ struct dns_waiter {
 struct dns_question {
     struct dns *dns;
     struct dns_question *same_hash;
-    struct dns_question *newer, *older; /* in `abandoned` */
+    struct dns_question *newer, *older; /* among the abandoned */
     struct dns_waiter *waiters;
     uint64_t hash;
     enum dns_type type;
-    int id; /* libunbound's */
+    int id;        /* libunbound's */
+    bool answered; /* its waiters are being told: it is in no list any more */
     char name[DNS_TEXT_MAX + 1];
 };
 
