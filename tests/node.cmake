@@ -59,3 +59,4 @@ unit_test(node/runtime dns_signed SOURCES tests/unit/node/runtime/name_server.c 
 fuzz_target(dns_answer USES pr_runtime)
 unit_test(node/firewall process_bounds USES pr_firewall)
 unit_test(node/firewall tally_bounds USES pr_firewall)
+unit_test(node/runtime dns_random SOURCES tests/unit/node/runtime/name_server.c USES pr_runtime LABELS threads)
