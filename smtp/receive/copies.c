@@ -124,6 +124,9 @@ void copies_sort(struct copies *copies, struct arena *arena,
         .promised_ids =
             arena_alloc(arena, destinations->targets * sizeof(*copies->promised_ids)),
     };
+    copies->guard = smtp_mime_guard_new();
+    if (envelope->body_binary)
+        copies->convert = smtp_convert_new();
     sort_round(copies, envelope, destinations, false);
     sort_round(copies, envelope, destinations, true);
 }
@@ -139,14 +142,33 @@ static void copy_add(struct copies *copies, struct copy *copy, struct bytes text
     body_writer_add(copy->writer, buffer_bytes(&copies->edited));
 }
 
-void copies_add(struct copies *copies, struct bytes text)
+/* Text of lines. */
+static void add_text(struct copies *copies, struct bytes text)
 {
+    smtp_mime_guard_feed(copies->guard, text);
     for (unsigned i = 0; i < copies->count; i++)
         copy_add(copies, &copies->at[i], text);
 }
 
+void copies_add(struct copies *copies, struct bytes text)
+{
+    if (copies->convert == NULL) {
+        add_text(copies, text);
+        return;
+    }
+    buffer_clear(&copies->converted);
+    smtp_convert_feed(copies->convert, text, &copies->converted);
+    add_text(copies, buffer_bytes(&copies->converted));
+}
+
 void copies_finish(struct copies *copies)
 {
+    if (copies->convert != NULL) {
+        buffer_clear(&copies->converted);
+        copies->conversion = smtp_convert_finish(copies->convert, &copies->converted);
+        add_text(copies, buffer_bytes(&copies->converted));
+    }
+    copies->mime = smtp_mime_guard_finish(copies->guard);
     for (unsigned i = 0; i < copies->count; i++) {
         buffer_clear(&copies->edited);
         smtp_header_edit_finish(copies->at[i].edit, &copies->edited);
@@ -159,6 +181,19 @@ bool copies_full(const struct copies *copies)
     for (unsigned i = 0; i < copies->count; i++)
         if (body_writer_full(copies->at[i].writer))
             return true;
+    return false;
+}
+
+bool copies_loop(const struct copies *copies)
+{
+    const struct smtp_header_facts *facts = copies_facts(copies);
+
+    for (unsigned i = 0; i < copies->count; i++) {
+        uint64_t own = smtp_delivered_to_hash(copies->at[i].forward);
+        for (unsigned j = 0; j < facts->delivered_to_count; j++)
+            if (copies->at[i].forward.len > 0 && facts->delivered_to[j] == own)
+                return true;
+    }
     return false;
 }
 
@@ -175,6 +210,9 @@ void copies_fini(struct copies *copies)
         buffer_fini(&copies->at[i].prepend);
         buffer_fini(&copies->at[i].append);
     }
+    smtp_mime_guard_free(&copies->guard);
+    smtp_convert_free(&copies->convert);
+    buffer_fini(&copies->converted);
     buffer_fini(&copies->edited);
     copies->count = 0;
 }

@@ -2,7 +2,9 @@
 #ifndef SMTP_RECEIVE_COPIES_H
 #define SMTP_RECEIVE_COPIES_H
 
+#include "smtp/message/binary_convert.h"
 #include "smtp/message/header_edit.h"
+#include "smtp/message/mime_guard.h"
 #include "smtp/protocol/session.h"
 #include "smtp/receive/destination.h"
 #include "storage/client/body_writer.h"
@@ -40,8 +42,13 @@ struct copies {
     size_t targets;         /* recipients there can be at most */
     uint64_t *promised_ids; /* accounts behind addresses that stand for several */
     size_t promised_count;
+    struct smtp_mime_guard *guard;
+    struct smtp_convert *convert; /* NULL: it is no binary message */
+    struct buffer converted;
     struct buffer edited;
-    uint64_t home_account_id; /* whose group takes the message; 0: `group` */
+    struct smtp_mime_report mime;          /* after copies_finish() */
+    struct smtp_convert_report conversion; /* likewise */
+    uint64_t home_account_id;              /* whose group takes the message; 0: `group` */
     uint32_t group;
     uint64_t forward_account_id;
 };
@@ -59,6 +66,9 @@ void copies_add(struct copies *copies, struct bytes text);
 /* The message has ended: what the editors still hold goes out. */
 void copies_finish(struct copies *copies);
 bool copies_full(const struct copies *copies);
+
+/* The header says that it has been forwarded by one of these addresses before. */
+bool copies_loop(const struct copies *copies);
 
 /* What the header says; complete after copies_finish(). */
 const struct smtp_header_facts *copies_facts(const struct copies *copies);

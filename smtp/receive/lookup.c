@@ -109,11 +109,9 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
  * cannot be folded. */
 static char *folded_sender(struct arena *arena, struct bytes sender)
 {
-    struct mail_path path;
     struct mail_path folded;
 
-    if (mail_address_parse(sender, arena, &path) != ERR_OK ||
-        mail_address_fold(&path, arena, &folded) != ERR_OK)
+    if (mail_address_read(sender, arena, &folded) != ERR_OK)
         return arena_string(arena, BYTES(""));
     return arena_string(arena, mail_path_format(arena, &folded));
 }

@@ -17,6 +17,7 @@ enum {
 struct program {
     struct process process;
     struct receive *receive;
+    struct memory_budget *memory;
 };
 
 static void on_stopped(void *context)
@@ -69,6 +70,7 @@ static enum err serve(struct program *program)
 
     if (err == ERR_OK)
         err = store_client_new(process->loop, &store_config, &store);
+    program->memory = memory_budget_new((uint64_t)process->config.memory_mb << 20);
     if (err == ERR_OK) {
         const struct receive_config config = {
             .loop = process->loop,
@@ -78,6 +80,10 @@ static enum err serve(struct program *program)
             .message_bytes_max = process->config.message_bytes_max,
             .recipients_max = process->config.recipients_max,
             .submission_recipients_max = process->config.submission_recipients_max,
+            .auth_failures_max = process->config.auth_failures_max,
+            .proxy_networks = &process->config.proxy_networks,
+            .xclient_networks = &process->config.xclient_networks,
+            .memory = program->memory,
             .connections_max = process->config.connections_max,
             .connections_address_max = process->config.connections_address_max,
             .messages_max = MESSAGES_MAX,
@@ -90,6 +96,7 @@ static enum err serve(struct program *program)
         loop_run(process->loop);
         receive_free(&program->receive);
     }
+    memory_budget_free(&program->memory);
     store_client_free(&store);
     tls_context_free(&tls);
     return err;

@@ -146,7 +146,8 @@ struct message *message_begin(struct visitor *visitor)
     struct receive *receive = visitor->receive;
     const struct smtp_envelope *envelope = smtp_session_envelope(visitor->session);
 
-    if (receive->message_count >= receive->config.messages_max)
+    if (receive->message_count >= receive->config.messages_max ||
+        (receive->config.memory != NULL && memory_budget_over(receive->config.memory)))
         return NULL;
     struct message *message = calloc(1, sizeof(*message));
     CHECK(message != NULL);
@@ -166,8 +167,7 @@ struct message *message_begin(struct visitor *visitor)
     request_id_format(&message->id, message->trace_id);
     arena_init(&message->message_arena);
     message->sender = arena_copy(&message->message_arena, envelope->sender);
-    message->peer =
-        arena_copy(&message->message_arena, bytes_of(conn_peer_address(visitor->conn)));
+    message->peer = arena_copy(&message->message_arena, bytes_of(visitor_peer(visitor)));
     message->envelope = copy_envelope(&message->message_arena, envelope);
     copies_sort(&message->copies, &message->message_arena, envelope, &visitor->destinations);
     if (visitor->login != NULL) {
@@ -385,6 +385,28 @@ static const struct smtp_refusal *submission_fault(const struct smtp_header_fact
     return NULL;
 }
 
+/* NULL, or why nobody is to have to read this. */
+static const struct smtp_refusal *content_fault(const struct copies *copies)
+{
+    static const struct smtp_refusal too_large = {552, "5.3.4", "Message header is too large",
+                                                  false};
+    static const struct smtp_refusal nested = {
+        554, "5.6.0", "Message has too many parts, or parts in parts", false};
+    static const struct smtp_refusal binary = {
+        554, "5.6.1", "Binary content in a signed or malformed message cannot be converted",
+        false};
+    static const struct smtp_refusal loop = {
+        554, "5.4.6", "Message has been forwarded by this address before: a mail loop", false};
+
+    if (copies_facts(copies)->faults & SMTP_FAULT_TOO_LARGE)
+        return &too_large;
+    if (copies->mime.verdict == SMTP_MIME_EXCESSIVE)
+        return &nested;
+    if (copies->convert != NULL && copies->conversion.is_binary)
+        return &binary;
+    return copies_loop(copies) ? &loop : NULL;
+}
+
 void message_commit(struct message *message, uint64_t ticket)
 {
     const struct receive_config *config = &message->receive->config;
@@ -392,14 +414,14 @@ void message_commit(struct message *message, uint64_t ticket)
     message->ticket = ticket;
     message->commit_ms = clock_monotonic_ms();
     copies_finish(&message->copies);
-    if (message->session == 0) {
-        finish(message);
-        return;
-    }
     const struct smtp_header_facts *facts = copies_facts(&message->copies);
-    const struct smtp_refusal *fault = submission_fault(facts);
+    const struct smtp_refusal *fault = content_fault(&message->copies);
+    if (fault == NULL && message->session != 0)
+        fault = submission_fault(facts);
     if (fault != NULL)
         message_refuse(message, fault);
+    else if (message->session == 0)
+        finish(message);
     else
         message->rights = rights_ask_list(config->store, message->session, &facts->from,
                                           config->times->lookup_ms, on_from_checked, message);

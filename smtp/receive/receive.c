@@ -8,8 +8,6 @@
 #include "smtp/protocol/limits.h"
 #include "smtp/receive/visitor.h"
 
-enum { LOGIN_FAILURES_MAX = 3 /* of a connection, then 421 */ };
-
 const struct receive_times receive_times_default = {
     .idle_ms = 300 * 1000,
     .command_ms = 300 * 1000,
@@ -54,12 +52,14 @@ static void port_init(struct receive *receive, enum smtp_service service)
         .starttls = config->tls != NULL,
         .tls_required = submission,
         .auth_tls = submission ? LOGIN_MECHANISMS_TLS : NULL,
-        .auth_failures_max = LOGIN_FAILURES_MAX,
+        .auth_failures_max = config->auth_failures_max,
         .ask_sender = submission,
         .null_sender_single = service == SMTP_SERVICE_MX,
         .early_refused = service == SMTP_SERVICE_MX,
         .dsn = true,
         .smtputf8 = true,
+        .limits_announced = true,
+        .binarymime = true,
         .sync_enforced = service == SMTP_SERVICE_MX,
     };
     port->limits = conn_limits_default;
@@ -86,10 +86,15 @@ void receive_listen(struct receive *receive, int fd, enum smtp_service service, 
 {
     struct port *port = &receive->ports[service];
 
+    const struct config_prefixes *proxies = receive->config.proxy_networks;
+
     CHECK(receive->listener_count < RECEIVE_LISTENERS_MAX);
-    receive->listeners[receive->listener_count++] = conn_listen(
+    struct conn_listener *listener = conn_listen(
         receive->config.loop, fd, &visitor_protocol, port, receive->config.tls, implicit,
         &port->limits, BYTES("421 4.3.2 Too many connections, try again\r\n"));
+    if (proxies != NULL && proxies->count > 0)
+        conn_listener_expect_proxy(listener, proxies->at, proxies->count);
+    receive->listeners[receive->listener_count++] = listener;
 }
 
 void receive_left(struct receive *receive)

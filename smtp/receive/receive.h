@@ -2,7 +2,9 @@
 #ifndef SMTP_RECEIVE_RECEIVE_H
 #define SMTP_RECEIVE_RECEIVE_H
 
+#include "node/runtime/config.h"
 #include "node/runtime/loop.h"
+#include "node/runtime/memory_budget.h"
 #include "node/runtime/tls.h"
 #include "smtp/protocol/session.h"
 #include "storage/client/client.h"
@@ -41,6 +43,10 @@ struct receive_config {
     uint64_t message_bytes_max;
     unsigned recipients_max;
     unsigned submission_recipients_max;
+    unsigned auth_failures_max;
+    const struct config_prefixes *proxy_networks;   /* NULL: none */
+    const struct config_prefixes *xclient_networks; /* likewise */
+    struct memory_budget *memory;                   /* NULL: no limit */
     unsigned connections_max;
     unsigned connections_address_max;
     unsigned messages_max; /* being received at a time; each holds some 600 KiB at most */

@@ -10,7 +10,7 @@ static void log_refusal(const struct visitor *visitor, const char *event)
 {
     log_info(NULL, event,
              LOG_FIELDS(LOG_U64("conn", conn_id(visitor->conn)),
-                        LOG_TEXT("peer", conn_peer_address(visitor->conn))));
+                        LOG_TEXT("peer", visitor_peer(visitor))));
 }
 
 static void begin_message(struct visitor *visitor, uint64_t ticket)
@@ -24,6 +24,30 @@ static void begin_message(struct visitor *visitor, uint64_t ticket)
         smtp_session_begun(visitor->session, ticket, ERR_BUSY, "");
 }
 
+const char *visitor_peer(const struct visitor *visitor)
+{
+    return visitor->xclient_peer[0] != '\0' ? visitor->xclient_peer
+                                            : conn_peer_address(visitor->conn);
+}
+
+/* A proxy of ours says for whom it speaks. A log-in that it vouches for is not taken over: what
+ * an account may do is decided by the store, from a log-in of its own. */
+static void take_xclient(struct visitor *visitor, uint64_t ticket)
+{
+    const struct smtp_xclient_value *said =
+        smtp_session_xclient(visitor->session, SMTP_XCLIENT_ADDR);
+    struct bytes text = said->text;
+    struct address address;
+
+    if (said->said == SMTP_XCLIENT_SAID) {
+        if (bytes_start_nocase(text, BYTES("IPV6:")))
+            text = bytes_skip(text, 5);
+        if (address_parse(text, &address))
+            address_text(&address, visitor->xclient_peer);
+    }
+    smtp_session_xclient_taken(visitor->session, ticket, 0, bytes_from(NULL, 0));
+}
+
 static void perform(struct visitor *visitor, const struct smtp_action *action)
 {
     switch (action->want) {
@@ -32,12 +56,16 @@ static void perform(struct visitor *visitor, const struct smtp_action *action)
         visitor->phase_ms = clock_monotonic_ms();
         break;
     case SMTP_WANT_GREET:
-    case SMTP_WANT_SENDER:
         smtp_session_allowed(visitor->session, action->ticket);
         break;
     case SMTP_WANT_XCLIENT:
+        take_xclient(visitor, action->ticket);
+        break;
+    case SMTP_WANT_SENDER:
+        sender_ask(visitor, action);
+        break;
     case SMTP_WANT_AUTH:
-        CHECK(action->want == SMTP_WANT_WRITE); /* nothing of it is offered here */
+        login_step(visitor->login, action);
         break;
     case SMTP_WANT_RESOLVE:
         lookup_start(visitor, action);
@@ -118,11 +146,26 @@ static void login_open(struct visitor *visitor)
     visitor->login = login_new(&config);
 }
 
+static bool may_xclient(const struct receive *receive, const struct conn *conn)
+{
+    const struct config_prefixes *networks = receive->config.xclient_networks;
+    const struct address *peer = conn_peer(conn);
+
+    for (unsigned i = 0; networks != NULL && peer != NULL && i < networks->count; i++)
+        if (address_in(peer, &networks->at[i]))
+            return true;
+    return false;
+}
+
 static void *visitor_open(void *server, struct conn *conn)
 {
     const struct port *port = server;
     struct receive *receive = port->receive;
-    const struct smtp_connection connection = {.tls = conn_has_tls(conn)};
+    const struct smtp_connection connection = {
+        .tls = conn_has_tls(conn),
+        .xclient = may_xclient(receive, conn),
+        .now_s = (int64_t)(clock_wall_ms() / 1000),
+    };
     struct visitor *visitor = calloc(1, sizeof(*visitor));
 
     CHECK(visitor != NULL);

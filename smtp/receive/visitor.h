@@ -42,6 +42,7 @@ struct visitor {
     struct visitor *next;
     struct visitor **self; /* what points to this one */
     struct conn *conn;
+    char xclient_peer[ADDRESS_TEXT_SIZE]; /* for whom a proxy speaks; "": for nobody else */
     struct smtp_session *session;
     struct login *login;    /* of submission */
     struct rights *rights;  /* the question about a sender that is under way */
@@ -59,6 +60,8 @@ struct visitor {
 extern const struct conn_protocol visitor_protocol;
 void visitor_continue(struct visitor *visitor);
 void visitor_cut(struct visitor *visitor);
+/* The client's address, as the proxies that we trust tell it. */
+const char *visitor_peer(const struct visitor *visitor);
 void visitor_sweep(struct visitor *visitor, uint64_t now_ms);
 
 /* The client has to log in again: the store has lost its session. */

@@ -81,7 +81,7 @@ void wording_open(struct copy *copy, const struct visitor *visitor,
         .hostname = config->hostname,
         .peer_address = visitor->login != NULL && login_hides_client(visitor->login)
                             ? ""
-                            : conn_peer_address(visitor->conn),
+                            : visitor_peer(visitor),
         .tls_text = conn_tls_text(visitor->conn),
         .trace_id = trace_id,
         .seconds = (int64_t)(clock_wall_ms() / 1000),

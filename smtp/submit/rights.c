@@ -86,12 +86,10 @@ static void on_known(void *context)
 static void add(struct rights *rights, struct bytes address)
 {
     struct arena *arena = &rights->rights_arena;
-    struct mail_path path;
     struct mail_path folded;
 
     address = arena_copy(arena, address);
-    if (mail_address_parse(address, arena, &path) != ERR_OK ||
-        mail_address_fold(&path, arena, &folded) != ERR_OK) {
+    if (mail_address_read(address, arena, &folded) != ERR_OK) {
         rights->err = ERR_INVALID;
         rights->wrong = address;
         return;

@@ -85,6 +85,7 @@ int main(void)
         .message_bytes_max = 50 * 1000 * 1000,
         .recipients_max = 1000,
         .submission_recipients_max = 1000,
+        .auth_failures_max = 3,
         .connections_max = 1000,
         .connections_address_max = 1000,
         .messages_max = 256,

@@ -49,6 +49,7 @@ void server_start(struct server *server, unsigned messages_max)
         .message_bytes_max = 20 * 1000 * 1000,
         .recipients_max = 100,
         .submission_recipients_max = 100,
+        .auth_failures_max = 3,
         .connections_max = 50,
         .connections_address_max = 50,
         .messages_max = messages_max,
