@@ -13,8 +13,8 @@
 #include "node/runtime/metrics.h"
 
 enum {
-    ACCEPTS_A_TURN = 64, /* then the connections that there are have their turn */
-    PAUSE_MS = 100,      /* when the machine has no descriptors left */
+    ACCEPTS_A_TURN = 64,    /* then the connections that there are have their turn */
+    PAUSE_MS = 100,         /* when the machine has no descriptors left */
     DESCRIPTORS_KEPT = 384, /* 272 of them for questions to name servers */
 };
 
