@@ -7,17 +7,25 @@
 #include "smtp/protocol/reply.h"
 
 /*
- * One SMTP conversation, the server's side (RFC 5321, with 1870, 2033, 2034, 2920, 3030, 3207
- * and 6152): no socket, clock or disk in it.
+ * One SMTP conversation, the server's side (RFC 5321, with 1870, 2033, 2034, 2852, 2920, 3030,
+ * 3207, 3461, 4865, 4954, 6152, 6531, 8689 and 9422, and XCLIENT): no socket, clock or disk in
+ * it.
  *
  * Bytes go in through feed(); what must happen next comes out of next(). Whoever owns the
  * session performs the actions in order and answers those that have a ticket, in any order and
  * at any time. After feed() or an answer, call next() until it returns false; after an answer,
  * offer the input that was not consumed again.
  *
- * The only road to 250 after DATA or BDAT LAST is committed(ERR_OK). Until it is answered,
- * feed() consumes nothing. A message in chunks is given out as BODY like any other: nothing of
- * it is kept here, and BEGIN comes with the first chunk, COMMIT after the last.
+ * Actions with a ticket are questions. Several RESOLVE may be out at a time, while nothing but
+ * further RCPT are taken. Of the others one is out at a time, and until it is answered feed()
+ * consumes nothing; so replies keep the order of the commands, whenever answers come.
+ *
+ * The only road to 250 after DATA or BDAT LAST is committed(ERR_OK). A message in chunks is
+ * given out as BODY like any other: nothing of it is kept here, BEGIN comes with the first
+ * chunk, and COMMIT after the last.
+ *
+ * What AUTH brings is wiped from the session's memory as soon as it is answered; the input that
+ * the driver holds is the driver's to wipe.
  */
 struct smtp_session;
 

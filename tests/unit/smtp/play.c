@@ -371,3 +371,22 @@ void play_expect_connection(const struct smtp_config *config,
         play_feed(&play, bytes_from(input.at + i, 1));
     expect_once(&play, name, BYTES(""), 0, want);
 }
+
+void play_expect_line(const struct smtp_config *config,
+                      const struct smtp_connection *connection, const char *before,
+                      const char *line, const char *want)
+{
+    struct buffer input = BUFFER_EMPTY;
+    struct buffer transcript = BUFFER_EMPTY;
+    struct play play;
+
+    play_init_connection(&play, config, connection, PLAY_AT_ONCE);
+    play_feed(&play, bytes_of(before));
+    buffer_printf(&transcript, "%s%s%c", play_take(&play), want, '\0');
+    play_fini(&play);
+    buffer_printf(&input, "%s%s\r\n", before, line);
+    play_expect_connection(config, connection, line, buffer_bytes(&input),
+                           (const char *)buffer_bytes(&transcript).at);
+    buffer_fini(&input);
+    buffer_fini(&transcript);
+}

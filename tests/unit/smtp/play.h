@@ -92,6 +92,11 @@ void play_expect_connection(const struct smtp_config *config,
 void play_expect(const struct smtp_config *config, const char *name, struct bytes input,
                  const char *want);
 
+/* Likewise, for one line behind others: `before` says what it says, and then comes `want`. */
+void play_expect_line(const struct smtp_config *config,
+                      const struct smtp_connection *connection, const char *before,
+                      const char *line, const char *want);
+
 /* Feeds all of `input` that the session will take, answering on the way, until nothing moves.
  */
 void play_feed(struct play *play, struct bytes input);

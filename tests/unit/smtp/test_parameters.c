@@ -32,7 +32,7 @@ static struct smtp_config config_of_all(void)
     return config;
 }
 
-/* Each line goes into a session of its own, behind `before`; `want` is the reply to it. */
+/* Each line goes into sessions of its own; `want` is the reply to it. */
 struct row {
     const char *line;
     const char *want;
@@ -42,21 +42,8 @@ static void expect_rows(const struct smtp_config *config,
                         const struct smtp_connection *connection, const char *before,
                         const struct row *rows, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct buffer input = BUFFER_EMPTY;
-        struct play play;
-        play_init_connection(&play, config, connection, PLAY_AT_ONCE);
-        play_feed(&play, bytes_of(before));
-        play_take(&play);
-        buffer_printf(&input, "%s\r\n", rows[i].line);
-        play_feed(&play, buffer_bytes(&input));
-        const char *seen = play_take(&play);
-        if (strcmp(seen, rows[i].want) != 0)
-            print_error("%s\n", rows[i].line);
-        assert_string_equal(seen, rows[i].want);
-        buffer_fini(&input);
-        play_fini(&play);
-    }
+    for (size_t i = 0; i < count; i++)
+        play_expect_line(config, connection, before, rows[i].line, rows[i].want);
 }
 
 #define EXPECT_ROWS(config, connection, before, rows)                                          \

@@ -77,7 +77,10 @@ static void expect_mail(const char *parameters, const char *want,
     play_init_connection(&play, &config, &with_tls, PLAY_AT_ONCE);
     play_feed(&play, BYTES(LOGIN));
     play_take(&play);
-    buffer_printf(&input, "MAIL FROM:<x@a.test> %s\r\n", parameters);
+    buffer_printf(&input, "MAIL FROM:<x@a.test> %s%c", parameters, '\0');
+    play_expect_line(&config, &with_tls, LOGIN, (const char *)buffer_bytes(&input).at, want);
+    buffer_truncate(&input, buffer_len(&input) - 1);
+    buffer_add_string(&input, "\r\n");
     play_feed(&play, buffer_bytes(&input));
     const char *seen = play_take(&play);
     if (strcmp(seen, want) != 0)
