@@ -10,7 +10,7 @@
 /*
  * The firewall of the cluster: merges the batches of all processes of all nodes, counts by
  * address, net, network, account and secret, and proposes bans to the directory. No clock,
- * thread or random source; fixed memory as in firewall.h (firewall_tally_bytes(), about 30 MB).
+ * thread or random source; fixed memory as in firewall.h (firewall_tally_bytes(), about 36 MB).
  *
  * It lives in the store. Only the one that leads the directory proposes; the others may be fed
  * as well, so that a new leader knows what the old one knew.
@@ -93,7 +93,8 @@ bool firewall_tally_next(struct firewall_tally *tally, uint64_t now_s,
                          struct firewall_ban *ban);
 
 /* A ban that is, or was, in the directory: of another leader, of before the start, or by hand.
- * Level and end count for the ladder. */
+ * Level and end count for the ladder, so the directory keeps bans for FIREWALL_LADDER_MEMORY_S
+ * behind their end. */
 void firewall_tally_learn(struct firewall_tally *tally, const struct firewall_entry *entry);
 
 /* An operator lifted a ban: all that was counted and banned of the place and of the addresses
