@@ -24,6 +24,7 @@ SERVER_NAME = "n1.test"
 STRANGER = "sender@client.test"
 DOORS = {"smtp": 2525, "submission": 2587, "submissions": 2465, "lmtp": 2424}
 SERVED_S = 3
+WRONG_MAX = 8             # then the others are not played
 DOORS_CONFIG = """
 listen "submission" {{ address = {{ "{ip}:2587" }} }}
 listen "submissions" {{ address = {{ "{ip}:2465" }} }}
@@ -220,7 +221,7 @@ class World:
 
 
 def play_all(world, cases):
-    left_out = {}
+    left_out, wrong = {}, []
     done = 0
     for number, case in enumerate(cases):
         token = f"client-{number}"
@@ -233,11 +234,16 @@ def play_all(world, cases):
             left_out.setdefault(str(why), []).append(case.name)
             continue
         except lab.Failed as problem:
-            raise lab.Failed(f"{case.name}: {problem}") from problem
+            print(f"FAILED {case.name}: {problem}", flush=True)
+            wrong.append(case.name)
+            if len(wrong) == WRONG_MAX:
+                break
+            continue
         done += 1
         print(f"ok {case.name}", flush=True)
     for why, names in left_out.items():
         print(f"left out, {why}: {len(names)} cases ({names[0]}, ...)")
+    lab.check(not wrong, f"{len(wrong)} cases: {'; '.join(wrong)}")
     return done
 
 
