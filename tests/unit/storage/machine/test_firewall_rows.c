@@ -137,6 +137,31 @@ static void test_put_and_removed(void **state)
     assert_int_equal(directory_lab_cluster(lab)->firewall_entries, 2);
 }
 
+static void bans_put(unsigned count)
+{
+    Pr__FirewallEntry **many = arena_alloc(&lab->arena, count * sizeof(*many));
+
+    for (unsigned i = 0; i < count; i++)
+        many[i] = entry(arena_printf(&lab->arena, "10.0.%u.%u", i / 256, i % 256), BAN, 0);
+    WANT(OK, RUN(FirewallPut, firewall_put, FIREWALL_PUT, .n_entries = count, .entries = many));
+}
+
+/* What has expired counts for nothing also where no sweep has been yet. */
+static void test_an_expired_allow_gives_way(void **state)
+{
+    Pr__Outcome *outcome;
+
+    (void)state;
+    bans_put(FIREWALL_COMMAND_MAX);
+    WANT(OK, put("192.0.2.7", ALLOW, lab->now_ms + 1000));
+    lab->now_ms += 1000;
+    outcome = put("192.0.2.7", BAN, 0);
+    WANT(OK, outcome);
+    assert_int_equal(outcome->id, 1);
+    assert_string_equal(about("192.0.2.7", 0, 10), "192.0.2.7");
+    assert_int_equal(directory_lab_cluster(lab)->firewall_entries, FIREWALL_COMMAND_MAX + 1);
+}
+
 static void test_bans_give_way(void **state)
 {
     uint64_t before;
@@ -349,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_put_and_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bans_give_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_expired_allow_gives_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expired_go_step_by_step, setup, teardown),
         cmocka_unit_test_setup_teardown(test_those_that_meet_a_net, setup, teardown),
