@@ -48,3 +48,4 @@ target_link_libraries(smtp_message_tool PRIVATE pr_smtp_message)
 set_target_properties(smtp_message_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 add_test(NAME unit/smtp/message_oracle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/smtp/message_oracle.py
                                                $<TARGET_FILE:smtp_message_tool>)
+unit_test(smtp policy_judges USES pr_smtp_policy)
