@@ -12,7 +12,7 @@
  */
 enum {
     POLICY_NAME_SIZE = 256,
-    POLICY_LISTINGS_MAX = 32, /* zones that a connection is looked up in */
+    POLICY_LISTINGS_MAX = 64, /* zones that a connection is looked up in */
     POLICY_LISTED_MAX = 8,    /* answers of one zone that are looked at */
 };
 
@@ -54,7 +54,7 @@ struct policy_facts {
     const char *hostname; /* ours */
     struct bytes helo;
     enum policy_helo_name helo_name;
-    struct policy_listing listings[POLICY_LISTINGS_MAX];
+    struct policy_listing *listings;
     unsigned listing_count;
     enum policy_sender sender;
 };

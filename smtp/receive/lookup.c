@@ -14,6 +14,10 @@ struct lookup {
     uint64_t call;   /* the store client's */
     struct arena lookup_arena;
     struct bytes address;
+    /* The answer, while the firewall holds it back. */
+    enum err err;
+    uint64_t number;
+    const struct smtp_refusal *refusal;
 };
 
 static void lookup_free(struct lookup *lookup)
@@ -83,26 +87,65 @@ static enum err take_answer(struct lookup *lookup, const Pr__Reply *reply, uint6
     }
 }
 
-static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
+static void answer(struct lookup *lookup)
 {
-    struct lookup *lookup = context;
     struct visitor *visitor = lookup->visitor;
     uint64_t ticket = lookup->ticket;
-    const struct smtp_refusal *refusal = NULL;
-    uint64_t number = 0;
+    enum err err = lookup->err;
+    uint64_t number = lookup->number;
+    const struct smtp_refusal *refusal = lookup->refusal;
 
-    if (err == ERR_OK)
-        err = take_answer(lookup, reply, &number, &refusal);
     lookup_free(lookup);
-    if (refusal == NULL && err == ERR_TOOBIG)
-        refusal = &too_many;
-    if (err == ERR_NOSESSION)
-        refusal = &visitor_log_in_again;
     if (refusal != NULL)
         smtp_session_refused(visitor->session, ticket, refusal);
     else
         smtp_session_resolved(visitor->session, ticket, err, number);
     visitor_continue(visitor);
+}
+
+static void on_delayed(void *context)
+{
+    answer(context);
+}
+
+/* What the firewall says to a recipient that is there, or is not. */
+static struct firewall_verdict tell(const struct lookup *lookup)
+{
+    struct guard *guard = lookup->visitor->guard;
+    const struct smtp_envelope *envelope = smtp_session_envelope(lookup->visitor->session);
+    bool known = lookup->err == ERR_OK;
+    struct firewall_verdict verdict = {.action = FIREWALL_PASS};
+
+    if (known || lookup->err == ERR_NOTFOUND)
+        verdict =
+            guard_tell(guard, known ? FIREWALL_RECIPIENT : FIREWALL_RECIPIENT_UNKNOWN, 0, 0);
+    if (verdict.action == FIREWALL_PASS && envelope->sender.len == 0 && known)
+        verdict =
+            guard_tell(guard, FIREWALL_NULL_SENDER, guard_account(guard, lookup->address), 0);
+    return verdict;
+}
+
+static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
+{
+    struct lookup *lookup = context;
+    struct visitor *visitor = lookup->visitor;
+
+    lookup->call = 0;
+    lookup->err =
+        err == ERR_OK ? take_answer(lookup, reply, &lookup->number, &lookup->refusal) : err;
+    if (lookup->refusal == NULL && lookup->err == ERR_TOOBIG)
+        lookup->refusal = &too_many;
+    if (lookup->err == ERR_NOSESSION)
+        lookup->refusal = &visitor_log_in_again;
+    struct firewall_verdict verdict = tell(lookup);
+    if (verdict.action == FIREWALL_DELAY) {
+        guard_delay(visitor->guard, verdict.delay_ms, on_delayed, lookup);
+        return;
+    }
+    struct smtp_refusal refusal = visitor_refusal(&verdict);
+    if (verdict.action != FIREWALL_PASS)
+        lookup->refusal = &refusal;
+    answer(lookup);
 }
 
 /* The envelope's sender as addresses are looked up; "" for the null sender, and for one that

@@ -3,14 +3,16 @@
  * postraftd; keeps nothing on disk. */
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/network_map.h"
 #include "node/runtime/process.h"
 #include "smtp/receive/receive.h"
 
 enum {
     CALLS_PARALLEL_MAX = 1024,
-    /* Messages being received at a time; about 150 MiB if every one were large. Beyond it DATA
-     * is answered with 452, which senders take well. */
-    MESSAGES_MAX = 256,
+    /* Messages being received at a time. Most are small or slow, and hold little; what bounds
+     * memory is limits.memory_mb. Beyond either DATA is answered with 452, which senders take
+     * well. */
+    MESSAGES_MAX = 8192,
     EXIT_CANNOT_START = 1,
 };
 
@@ -18,6 +20,8 @@ struct program {
     struct process process;
     struct receive *receive;
     struct memory_budget *memory;
+    struct network_map *networks;
+    struct firewall_link *firewall;
 };
 
 static void on_stopped(void *context)
@@ -57,6 +61,16 @@ static void listen_all(struct program *program)
     log_info(NULL, "serving", LOG_FIELDS(LOG_U64("listeners", count)));
 }
 
+static uint32_t network_of(void *context, const struct firewall_address *address)
+{
+    const struct program *program = context;
+    struct network_facts facts;
+    struct address peer;
+
+    firewall_address_bytes(address, peer.bytes);
+    return network_map_look_up(program->networks, &peer, &facts) ? facts.asn : 0;
+}
+
 static enum err serve(struct program *program)
 {
     struct process *process = &program->process;
@@ -71,6 +85,9 @@ static enum err serve(struct program *program)
     if (err == ERR_OK)
         err = store_client_new(process->loop, &store_config, &store);
     program->memory = memory_budget_new((uint64_t)process->config.memory_mb << 20);
+    program->networks = process_network_map(process);
+    if (err == ERR_OK)
+        program->firewall = firewall_link_new(store, network_of, program);
     if (err == ERR_OK) {
         const struct receive_config config = {
             .loop = process->loop,
@@ -84,6 +101,7 @@ static enum err serve(struct program *program)
             .proxy_networks = &process->config.proxy_networks,
             .xclient_networks = &process->config.xclient_networks,
             .memory = program->memory,
+            .firewall = program->firewall,
             .connections_max = process->config.connections_max,
             .connections_address_max = process->config.connections_address_max,
             .messages_max = MESSAGES_MAX,
@@ -96,6 +114,7 @@ static enum err serve(struct program *program)
         loop_run(process->loop);
         receive_free(&program->receive);
     }
+    firewall_link_free(&program->firewall);
     memory_budget_free(&program->memory);
     store_client_free(&store);
     tls_context_free(&tls);

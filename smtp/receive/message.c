@@ -164,6 +164,7 @@ struct message *message_begin(struct visitor *visitor)
         message->next->self = &message->next;
     receive->messages = message;
     receive->message_count++;
+    guard_tell(visitor->guard, FIREWALL_MESSAGE, 0, 0);
     request_id_format(&message->id, message->trace_id);
     arena_init(&message->message_arena);
     message->sender = arena_copy(&message->message_arena, envelope->sender);

@@ -8,6 +8,7 @@
 #include "node/runtime/tls.h"
 #include "smtp/protocol/session.h"
 #include "storage/client/client.h"
+#include "storage/client/firewall_link.h"
 
 /*
  * Mail from the world: what stands between client connections (node/runtime/conn.h), the
@@ -47,6 +48,7 @@ struct receive_config {
     const struct config_prefixes *proxy_networks;   /* NULL: none */
     const struct config_prefixes *xclient_networks; /* likewise */
     struct memory_budget *memory;                   /* NULL: no limit */
+    struct firewall_link *firewall;                 /* NULL: none */
     unsigned connections_max;
     unsigned connections_address_max;
     unsigned messages_max; /* being received at a time; each holds some 600 KiB at most */

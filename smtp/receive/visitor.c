@@ -30,6 +30,8 @@ const char *visitor_peer(const struct visitor *visitor)
                                             : conn_peer_address(visitor->conn);
 }
 
+static void guard_open(struct visitor *visitor);
+
 /* A proxy of ours says for whom it speaks. A log-in that it vouches for is not taken over: what
  * an account may do is decided by the store, from a log-in of its own. */
 static void take_xclient(struct visitor *visitor, uint64_t ticket)
@@ -44,8 +46,40 @@ static void take_xclient(struct visitor *visitor, uint64_t ticket)
             text = bytes_skip(text, 5);
         if (address_parse(text, &address))
             address_text(&address, visitor->xclient_peer);
+        guard_free(&visitor->guard);
+        guard_open(visitor);
     }
     smtp_session_xclient_taken(visitor->session, ticket, 0, bytes_from(NULL, 0));
+}
+
+struct smtp_refusal visitor_refusal(const struct firewall_verdict *verdict)
+{
+    return (struct smtp_refusal){verdict->code, verdict->status, verdict->reply,
+                                 verdict->close};
+}
+
+static void on_greet_delayed(void *context)
+{
+    struct visitor *visitor = context;
+
+    smtp_session_allowed(visitor->session, visitor->greet_ticket);
+    visitor_continue(visitor);
+}
+
+static void greet(struct visitor *visitor, uint64_t ticket)
+{
+    struct firewall_verdict verdict = guard_opened(visitor->guard);
+
+    visitor->greet_ticket = ticket;
+    if (verdict.action == FIREWALL_DELAY) {
+        guard_delay(visitor->guard, verdict.delay_ms, on_greet_delayed, visitor);
+    } else if (verdict.action == FIREWALL_PASS) {
+        smtp_session_allowed(visitor->session, ticket);
+    } else {
+        const struct smtp_refusal refusal = visitor_refusal(&verdict);
+        log_refusal(visitor, "refused by the firewall");
+        smtp_session_refused(visitor->session, ticket, &refusal);
+    }
 }
 
 static void perform(struct visitor *visitor, const struct smtp_action *action)
@@ -56,7 +90,7 @@ static void perform(struct visitor *visitor, const struct smtp_action *action)
         visitor->phase_ms = clock_monotonic_ms();
         break;
     case SMTP_WANT_GREET:
-        smtp_session_allowed(visitor->session, action->ticket);
+        greet(visitor, action->ticket);
         break;
     case SMTP_WANT_XCLIENT:
         take_xclient(visitor, action->ticket);
@@ -131,6 +165,44 @@ static void on_login_answered(void *context)
     visitor_continue(context);
 }
 
+static void on_login_delayed(void *context)
+{
+    struct visitor *visitor = context;
+    login_release(visitor->login);
+}
+
+static enum login_tried on_login_tried(void *context, bool right, uint64_t account,
+                                       uint32_t secret)
+{
+    struct visitor *visitor = context;
+    struct firewall_verdict verdict = guard_tell(
+        visitor->guard, right ? FIREWALL_LOGIN : FIREWALL_LOGIN_FAILED, account, secret);
+
+    switch (verdict.action) {
+    case FIREWALL_PASS:
+        return LOGIN_GOES_ON;
+    case FIREWALL_DELAY:
+        guard_delay(visitor->guard, verdict.delay_ms, on_login_delayed, visitor);
+        return LOGIN_HELD;
+    default:
+        log_refusal(visitor, "log-in ended by the firewall");
+        return LOGIN_TOO_MANY;
+    }
+}
+
+static void guard_open(struct visitor *visitor)
+{
+    const struct guard_config config = {
+        .link = visitor->receive->config.firewall,
+        .loop = visitor->receive->config.loop,
+        .peer = visitor_peer(visitor),
+        .service = visitor->login != NULL ? FIREWALL_SUBMISSION : FIREWALL_SMTP,
+    };
+
+    if (visitor->port->protocol.service != SMTP_SERVICE_LMTP)
+        visitor->guard = guard_new(&config);
+}
+
 static void login_open(struct visitor *visitor)
 {
     const struct receive_config *receive = &visitor->receive->config;
@@ -139,6 +211,7 @@ static void login_open(struct visitor *visitor)
         .conn = visitor->conn,
         .session = visitor->session,
         .step_ms = receive->times->login_ms,
+        .tried = on_login_tried,
         .answered = on_login_answered,
         .context = visitor,
     };
@@ -180,6 +253,7 @@ static void *visitor_open(void *server, struct conn *conn)
     destinations_init(&visitor->destinations);
     if (port->protocol.service == SMTP_SERVICE_SUBMISSION)
         login_open(visitor);
+    guard_open(visitor);
     if (visitor->next != NULL)
         visitor->next->self = &visitor->next;
     receive->visitors = visitor;
@@ -259,6 +333,7 @@ static void visitor_closed(void *context)
     struct visitor *visitor = context;
     struct receive *receive = visitor->receive;
 
+    guard_free(&visitor->guard);
     lookup_cancel_all(visitor);
     rights_cancel(&visitor->rights);
     login_free(&visitor->login);

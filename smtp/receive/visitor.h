@@ -5,6 +5,7 @@
 #include "node/runtime/conn.h"
 #include "smtp/protocol/session.h"
 #include "smtp/receive/destination.h"
+#include "smtp/receive/guard.h"
 #include "smtp/receive/receive.h"
 #include "smtp/submit/login.h"
 #include "smtp/submit/rights.h"
@@ -44,6 +45,8 @@ struct visitor {
     struct conn *conn;
     char xclient_peer[ADDRESS_TEXT_SIZE]; /* for whom a proxy speaks; "": for nobody else */
     struct smtp_session *session;
+    struct guard *guard; /* the firewall; NULL: none */
+    uint64_t greet_ticket;
     struct login *login;    /* of submission */
     struct rights *rights;  /* the question about a sender that is under way */
     uint64_t sender_ticket; /* its engine's ticket */
@@ -66,6 +69,9 @@ void visitor_sweep(struct visitor *visitor, uint64_t now_ms);
 
 /* The client has to log in again: the store has lost its session. */
 extern const struct smtp_refusal visitor_log_in_again;
+
+/* As the engine says it. */
+struct smtp_refusal visitor_refusal(const struct firewall_verdict *verdict);
 
 /* sender.c: may it send as this address? */
 void sender_ask(struct visitor *visitor, const struct smtp_action *action);

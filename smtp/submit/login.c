@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "node/firewall/digest.h"
 #include "storage/schema/entry.h"
 
 struct login {
@@ -18,6 +19,7 @@ struct login {
     uint32_t bars;
     bool hides_client;
     unsigned recipients_max;
+    struct smtp_auth_answer held; /* its bytes are in the arena */
 };
 
 struct login *login_new(const struct login_config *config)
@@ -84,6 +86,42 @@ static void take_account(struct login *login, const Pr__AuthStepAnswer *step)
     login->recipients_max = step->recipients_max;
 }
 
+static void give(struct login *login, const struct smtp_auth_answer *answer)
+{
+    smtp_session_authenticated(login->config.session, login->ticket, answer);
+    login->config.answered(login->config.context);
+}
+
+void login_release(struct login *login)
+{
+    give(login, &login->held);
+}
+
+/* The firewall hears of it. True: the answer is held back. */
+static bool tell(struct login *login, const Pr__AuthStepAnswer *step,
+                 struct smtp_auth_answer *answer)
+{
+    uint32_t secret = 0;
+
+    if (step->secret_digest.len >= sizeof(secret)) {
+        memcpy(&secret, step->secret_digest.data, sizeof(secret));
+        secret = secret % FIREWALL_SECRET_MAX + 1;
+    }
+    switch (login->config.tried(login->config.context, answer->result == SMTP_AUTH_DONE,
+                                step->account_digest, secret)) {
+    case LOGIN_HELD:
+        login->held = *answer;
+        login->held.bytes = arena_copy(&login->login_arena, answer->bytes);
+        return true;
+    case LOGIN_TOO_MANY:
+        answer->result = SMTP_AUTH_TOO_MANY;
+        answer->bytes = bytes_from(NULL, 0);
+        return false;
+    default:
+        return false;
+    }
+}
+
 static void on_step(void *context, enum err err, const Pr__Reply *reply)
 {
     struct login *login = context;
@@ -107,8 +145,9 @@ static void on_step(void *context, enum err err, const Pr__Reply *reply)
         answer.account_id = login->account_id;
         answer.login = login->address;
     }
-    smtp_session_authenticated(login->config.session, login->ticket, &answer);
-    login->config.answered(login->config.context);
+    if (step != NULL && answer.result != SMTP_AUTH_CONTINUE && tell(login, step, &answer))
+        return;
+    give(login, &answer);
 }
 
 static void add_binding(const struct login *login, enum conn_binding kind,

@@ -13,11 +13,17 @@
  */
 struct login;
 
+enum login_tried { LOGIN_GOES_ON, LOGIN_HELD, LOGIN_TOO_MANY };
+
 struct login_config {
     struct store_client *store;
     struct conn *conn;
     struct smtp_session *session;
     unsigned step_ms; /* a question to the store: long enough for a queue of hashes */
+    /* A log-in has succeeded or failed, as the firewall names account and secret (0: not
+     * known). HELD: the answer waits for
+     * login_release(). TOO_MANY: the client is to go. */
+    enum login_tried (*tried)(void *context, bool right, uint64_t account, uint32_t secret);
     /* The session was answered: perform what it wants. The login may be gone afterwards. */
     void (*answered)(void *context);
     void *context;
@@ -29,6 +35,9 @@ void login_free(struct login **login);
 
 /* Performs SMTP_WANT_AUTH. */
 void login_step(struct login *login, const struct smtp_action *action);
+
+/* Gives the answer that was held. */
+void login_release(struct login *login);
 
 /* The store's session; 0 before the client is logged in, and after the store has lost it. */
 uint64_t login_session(const struct login *login);

@@ -85,6 +85,8 @@
 #define SETTINGS_OF_JUDGES(X)                                                                  \
     X(POLICY_DRY_RUN, "policy.dry_run", SWITCH, IN_CD, 0, 1, "", "off",                        \
       "judge mail that comes in, and only note what would be done")                            \
+    X(POLICY_LOCAL, "policy.local", SWITCH, IN_C, 0, 1, "", "off",                             \
+      "judge clients with loopback and private addresses too")                                 \
     X(POLICY_REJECT_SCORE, "policy.reject_score", WEIGHT, IN_CD, 0, 100000, "", "10",          \
       "sum of weights from which on mail is refused")                                          \
     X(POLICY_GREY_SCORE, "policy.grey_score", WEIGHT, IN_CD, 0, 100000, "", "4",               \

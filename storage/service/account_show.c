@@ -18,6 +18,7 @@ struct show {
     Pr__AccountRecord *record;
     Pr__AccountQuota *quota;
     Pr__MoveRecord *move;
+    Pr__AccountSecrets *secrets;
     uint64_t moved_messages;
     Pr__Request ask;
     Pr__MailboxList list;
@@ -45,6 +46,7 @@ static void show_mailboxes(void *context, enum err err, struct bytes packed, uin
     answer.quota = show->quota;
     answer.move = show->move;
     answer.moved_messages = show->moved_messages;
+    answer.secrets = show->secrets;
     if (words != NULL && words->err == ERR_OK &&
         words->answer_case == PR__REPLY__ANSWER_MAILBOX_LIST) {
         answer.n_mailboxes = words->mailbox_list->n_mailboxes;
@@ -124,6 +126,30 @@ static void move_ask(struct show *show)
     mail_read_start(show->call->service, &read, show_moved, show);
 }
 
+/* What there is of the account's credentials; the record goes out without them. */
+static void secrets_hide(struct show *show)
+{
+    Pr__AccountRecord *record = show->record;
+    const Pr__Credentials *known = record->credentials;
+    Pr__AccountSecrets *secrets = arena_alloc(&show->show_arena, sizeof(*secrets));
+
+    pr__account_secrets__init(secrets);
+    if (known != NULL) {
+        secrets->scram = known->scram != NULL;
+        secrets->totp = known->totp_secret.len > 0;
+        secrets->changed_ms = known->changed_ms;
+        secrets->app_passwords = known->app_passwords;
+        secrets->n_app_passwords = known->n_app_passwords;
+    }
+    for (size_t i = 0; i < secrets->n_app_passwords; i++) {
+        secrets->app_passwords[i]->digest = field_of_bytes(bytes_of(NULL));
+        secrets->app_passwords[i]->scram = NULL;
+    }
+    show->secrets = secrets;
+    record->password_hash = arena_string(&show->show_arena, BYTES(""));
+    record->credentials = NULL;
+}
+
 static void show_found(struct read_job *job, enum err err, uint64_t index)
 {
     struct show *show = job->context;
@@ -137,8 +163,7 @@ static void show_found(struct read_job *job, enum err err, uint64_t index)
         show_free(show);
         return;
     }
-    show->record->password_hash = arena_string(&show->show_arena, BYTES(""));
-    show->record->credentials = NULL;
+    secrets_hide(show);
     if (show->move != NULL)
         move_ask(show);
     else

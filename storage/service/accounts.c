@@ -7,32 +7,48 @@
 #include "storage/service/duties.h"
 #include "storage/service/listing.h"
 #include "storage/service/operator.h"
+#include "storage/service/password_rule.h"
 #include "storage/service/passwords.h"
 
-/* A call whose password is being hashed. */
+/* A call whose password is being looked at, then hashed. */
 struct hashing {
     struct service_call *call;
     struct bytes address;
+    struct bytes password;
+    passwords_done *done;
 };
 
-static bool password_good(struct service_call *call, struct bytes password)
+static void password_judged(void *context, const char *why)
 {
-    if (password.len >= OPERATOR_PASSWORD_SIZE_MIN &&
-        password.len <= OPERATOR_PASSWORD_SIZE_MAX)
-        return true;
-    call_fail(call, ERR_INVALID, "a password has 8 to 512 bytes");
-    return false;
+    struct hashing *hashing = context;
+    struct service_call *call = hashing->call;
+
+    if (why == NULL) {
+        passwords_hash(duties_passwords(call->service->duties), hashing->password,
+                       hashing->done, hashing);
+        return;
+    }
+    free(hashing);
+    call_fail(call, ERR_INVALID,
+              arena_printf(&call->call_arena, "%s (--weak takes it all the same)", why));
 }
 
+/* `weak`: whatever the rule says of it. `done` ends with hash_end(). */
 static void hash_start(struct service_call *call, struct bytes address, struct bytes password,
-                       passwords_done *done)
+                       bool weak, passwords_done *done)
 {
+    if (password.len < OPERATOR_PASSWORD_SIZE_MIN ||
+        password.len > OPERATOR_PASSWORD_SIZE_MAX) {
+        call_fail(call, ERR_INVALID, "a password has 8 to 512 bytes");
+        return;
+    }
     struct hashing *hashing = calloc(1, sizeof(*hashing));
-
     CHECK(hashing != NULL);
-    hashing->call = call;
-    hashing->address = address;
-    passwords_hash(duties_passwords(call->service->duties), password, done, hashing);
+    *hashing = (struct hashing){call, address, password, done};
+    if (weak)
+        password_judged(hashing, NULL);
+    else
+        password_rule_check(call->service, address, password, password_judged, hashing);
 }
 
 /* True: the hash is there, and the call goes on. */
@@ -69,8 +85,8 @@ void account_create_call(struct service_call *call)
     struct bytes password = bytes_of(ask->password);
     struct bytes address;
 
-    if (operator_address(call, ask->address, &address) && password_good(call, password))
-        hash_start(call, address, password, create_hashed);
+    if (operator_address(call, ask->address, &address))
+        hash_start(call, address, password, ask->weak, create_hashed);
 }
 
 static void password_hashed(void *context, enum err err, struct bytes hash)
@@ -95,8 +111,8 @@ void account_password_call(struct service_call *call)
     struct bytes password = bytes_of(ask->password);
     struct bytes address;
 
-    if (operator_address(call, ask->address, &address) && password_good(call, password))
-        hash_start(call, address, password, password_hashed);
+    if (operator_address(call, ask->address, &address))
+        hash_start(call, address, password, ask->weak, password_hashed);
 }
 
 static void fill_accounts(const Pr__Request *request, struct db_txn *txn, struct arena *arena,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/calls.h"
 
+#include "storage/service/firewall.h"
 #include "storage/service/imap_calls.h"
 #include "storage/service/limits.h"
 #include "storage/service/login.h"
@@ -23,6 +24,8 @@ static const struct call_row rows[] = {
 
     {CALL(MAY_SEND), SMTP, true, true, may_send_call},
     {CALL(SETTINGS_READ), SMTP | IMAP, false, true, settings_read_call},
+    {CALL(FIREWALL_READ), SMTP | IMAP, false, true, firewall_read_call},
+    {CALL(FIREWALL_REPORT), SMTP | IMAP, false, true, firewall_report_call},
 
     {CALL(LOGIN), IMAP, false, true, login_call},
     {CALL(AUTH_STEP), SMTP | IMAP, false, true, auth_step_call},
@@ -85,13 +88,24 @@ static const struct call_row rows[] = {
     {CALL(ALIAS_ADD), OPERATOR, false, true, operator_handle},
     {CALL(ALIAS_CHANGE), OPERATOR, false, true, operator_handle},
     {CALL(ALIAS_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(ALIAS_LIST), OPERATOR, false, true, operator_handle},
     {CALL(DOMAIN_ROUTE), OPERATOR, false, true, operator_handle},
+    {CALL(DOMAIN_SHOW), OPERATOR, false, true, operator_handle},
+    {CALL(ADDRESS_EXPLAIN), OPERATOR, false, true, operator_handle},
     {CALL(ACCOUNT_ALTER), OPERATOR, false, true, operator_handle},
     {CALL(APP_PASSWORD_MAKE), OPERATOR, false, true, operator_handle},
     {CALL(APP_PASSWORD_REMOVE), OPERATOR, false, true, operator_handle},
     {CALL(TOTP_MAKE), OPERATOR, false, true, operator_handle},
     {CALL(SETTING_PUT), OPERATOR, false, true, operator_handle},
     {CALL(SETTING_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(FIREWALL_PUT), OPERATOR, false, true, operator_handle},
+    {CALL(FIREWALL_REMOVE), OPERATOR, false, true, operator_handle},
+    {CALL(FIREWALL_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(FIREWALL_EXPLAIN), OPERATOR, false, true, operator_handle},
+    {CALL(QUEUE_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(QUEUE_ALTER), OPERATOR, false, true, operator_handle},
+    {CALL(SENDER_DOMAIN_LIST), OPERATOR, false, true, operator_handle},
+    {CALL(SENDER_DOMAIN_PUT), OPERATOR, false, true, operator_handle},
 };
 
 const struct call_row *call_find(Pr__Request__CallCase call)

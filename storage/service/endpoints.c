@@ -155,6 +155,12 @@ static bool uid_good(const struct endpoint *endpoint, uint32_t uid)
            (endpoint->role == ROLE_OPERATOR && (uid == 0 || uid == getuid()));
 }
 
+/* Each endpoint counts its own connections; here they are told apart. */
+static uint32_t connection_of(const struct endpoint *endpoint, uint32_t number)
+{
+    return number * ROLE_COUNT + (uint32_t)endpoint->role;
+}
+
 static void on_request(void *context, struct rpc_request *rpc, const struct rpc_peer *peer,
                        struct bytes body)
 {
@@ -166,7 +172,7 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         .service = endpoint->service,
         .rpc = rpc,
         .role = endpoint->role,
-        .connection = peer->connection,
+        .connection = connection_of(endpoint, peer->connection),
     };
     arena_init(&call->call_arena);
     if (!uid_good(endpoint, peer->uid)) {
@@ -191,9 +197,10 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         row->handle(call);
 }
 
-static void on_disconnected(void *context, uint32_t connection)
+static void on_disconnected(void *context, uint32_t number)
 {
     struct endpoint *endpoint = context;
+    uint32_t connection = connection_of(endpoint, number);
 
     if (endpoint->role == ROLE_OPERATOR)
         return;

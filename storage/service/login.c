@@ -10,6 +10,7 @@
 #include "storage/query/settings.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
+#include "storage/service/firewall.h"
 #include "storage/service/login_secrets.h"
 #include "storage/service/password_check.h"
 #include "storage/service/sessions.h"
@@ -109,9 +110,12 @@ static void fail(struct login *login, enum err err)
 
 static void fill_tried(const struct login *login, Pr__AuthStepAnswer *answer)
 {
-    answer->tried = arena_string(&login->call->call_arena,
-                                 login->folded.len > 0 ? login->folded
-                                                       : auth_exchange_name(login->exchange));
+    struct bytes name =
+        login->folded.len > 0 ? login->folded : auth_exchange_name(login->exchange);
+    struct firewall_key key = firewalls_key(login->logins->service);
+
+    answer->tried = arena_string(&login->call->call_arena, name);
+    answer->account_digest = name.len > 0 ? firewall_account_digest(&key, name) : 0;
 }
 
 static void refuse(struct login *login, const char *why)

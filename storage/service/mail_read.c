@@ -8,6 +8,7 @@
 #include "storage/query/directory.h"
 #include "storage/query/moves.h"
 #include "storage/schema/entry.h"
+#include "storage/service/queue_calls.h"
 #include "storage/service/scopes_usage.h"
 
 struct local_read {
@@ -88,6 +89,12 @@ static enum err run_query(struct db_txn *txn, const struct mail_read *read, stru
         pr__scope_read_answer__init(reply->scope_read);
         return scopes_usage_read(txn, account.group, request->scope_read, arena,
                                  reply->scope_read);
+    case PR__REQUEST__CALL_QUEUE_LIST:
+        reply->answer_case = PR__REPLY__ANSWER_QUEUE_LIST;
+        reply->queue_list = arena_alloc(arena, sizeof(*reply->queue_list));
+        pr__queue_list_answer__init(reply->queue_list);
+        return queue_list_read(txn, account.group, request->queue_list, arena,
+                               reply->queue_list);
     default:
         return ERR_UNSUPPORTED;
     }
@@ -99,7 +106,8 @@ static bool is_elsewhere(struct db_txn *txn, const struct mail_read *read)
     struct account account;
 
     if (read->request->call_case == PR__REQUEST__CALL_MOVE_READ ||
-        read->request->call_case == PR__REQUEST__CALL_SCOPE_READ)
+        read->request->call_case == PR__REQUEST__CALL_SCOPE_READ ||
+        read->request->call_case == PR__REQUEST__CALL_QUEUE_LIST)
         return false;
     account_load(txn, read->account.group, read->account.account_id, &account);
     return account.state == ACCOUNT_AWAY ||

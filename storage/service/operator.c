@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/operator.h"
 
-#include "node/mail/path.h"
+#include "node/mail/idn.h"
 #include "node/runtime/metrics.h"
 #include "storage/schema/address.h"
+#include "storage/service/address_lists.h"
 #include "storage/service/addresses.h"
 #include "storage/service/cluster.h"
+#include "storage/service/firewall.h"
 #include "storage/service/formats.h"
 #include "storage/service/join.h"
 #include "storage/service/limits.h"
 #include "storage/service/members.h"
+#include "storage/service/queue_calls.h"
 #include "storage/service/recover.h"
+#include "storage/service/sender_domain_calls.h"
 #include "storage/service/settings_calls.h"
 #include "storage/service/status.h"
 
@@ -57,13 +61,24 @@ const struct operator_row operator_rows[] = {
     {CALL(ALIAS_ADD), alias_add_call, true},
     {CALL(ALIAS_CHANGE), alias_change_call, true},
     {CALL(ALIAS_REMOVE), alias_remove_call, true},
+    {CALL(ALIAS_LIST), alias_list_call, true},
     {CALL(DOMAIN_ROUTE), domain_route_call, true},
+    {CALL(DOMAIN_SHOW), domain_show_call, true},
+    {CALL(ADDRESS_EXPLAIN), address_explain_call, true},
     {CALL(ACCOUNT_ALTER), account_alter_call, true},
     {CALL(APP_PASSWORD_MAKE), app_password_make_call, true},
     {CALL(APP_PASSWORD_REMOVE), app_password_remove_call, true},
     {CALL(TOTP_MAKE), totp_make_call, true},
     {CALL(SETTING_PUT), setting_put_call, true},
     {CALL(SETTING_LIST), setting_list_call, true},
+    {CALL(FIREWALL_PUT), firewall_put_call, true},
+    {CALL(FIREWALL_REMOVE), firewall_remove_call, true},
+    {CALL(FIREWALL_LIST), firewall_list_call, true},
+    {CALL(FIREWALL_EXPLAIN), firewall_explain_call, true},
+    {CALL(QUEUE_LIST), queue_list_call, true},
+    {CALL(QUEUE_ALTER), queue_alter_call, true},
+    {CALL(SENDER_DOMAIN_LIST), sender_domain_list_call, true},
+    {CALL(SENDER_DOMAIN_PUT), sender_domain_put_call, true},
 };
 
 const size_t operator_row_count = sizeof(operator_rows) / sizeof(operator_rows[0]);
@@ -98,15 +113,7 @@ void metrics_call(struct service_call *call)
     call_reply(call, &reply);
 }
 
-static bool is_ascii(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
-            return false;
-    return true;
-}
-
-/* NULL, or what is wrong with the domain. */
+/* NULL, or what is wrong with the domain in A-labels. */
 static const char *domain_problem(struct bytes domain)
 {
     if (!mail_domain_valid(domain))
@@ -118,36 +125,41 @@ static const char *domain_problem(struct bytes domain)
 
 bool operator_domain(struct service_call *call, const char *typed, struct bytes *domain)
 {
-    struct bytes text = bytes_of(typed);
     const char *problem = NULL;
 
-    if (!is_ascii(typed))
-        problem = "internationalised domains are not supported yet, only ASCII names";
+    if (mail_domain_to_ascii(bytes_of(typed), &call->call_arena, domain) != ERR_OK)
+        problem = "that is no domain name: letters, digits and hyphens, with dots between";
     else
-        problem = domain_problem(text);
-    if (problem != NULL) {
+        problem = domain_problem(*domain);
+    if (problem != NULL)
         call_fail(call, ERR_INVALID, problem);
-        return false;
-    }
-    uint8_t *lower = arena_alloc(&call->call_arena, text.len + 1);
-    for (size_t i = 0; i < text.len; i++)
-        lower[i] = byte_lower(text.at[i]);
-    *domain = bytes_from(lower, text.len);
-    return true;
+    return problem == NULL;
+}
+
+/* The address in its one form; NULL, or what is wrong with it. */
+static const char *address_read(struct service_call *call, const char *typed,
+                                struct mail_path *path)
+{
+    enum err err = mail_address_read(bytes_of(typed), &call->call_arena, path);
+
+    if (err == ERR_TOOBIG)
+        return "that address is too long: 64 bytes before the @, 253 behind it";
+    if (err != ERR_OK || path->is_null || path->domain.len == 0)
+        return "that is no address: it looks like name@example.net";
+    if (bytes_equal(path->domain, BYTES("localhost"))) /* the cluster's own */
+        return NULL;
+    if (mail_path_is_utf8(path) &&
+        service_format(call->service, DIRECTORY_GROUP) < FORMAT_ADDRESSES)
+        return "letters beyond ASCII before the @: not before the upgrade of the cluster is "
+               "finished: `postraft cluster upgrade`";
+    return domain_problem(path->domain);
 }
 
 bool operator_address(struct service_call *call, const char *typed, struct bytes *address)
 {
     struct mail_path path = {.is_null = false};
-    const char *problem = NULL;
+    const char *problem = address_read(call, typed, &path);
 
-    if (!is_ascii(typed))
-        problem = "an address has ASCII letters only, and no spaces";
-    else if (mail_address_parse(bytes_of(typed), &call->call_arena, &path) != ERR_OK ||
-             path.is_null || path.domain.len == 0)
-        problem = "that is no address: it looks like name@example.net";
-    else if (!bytes_equal_nocase(path.domain, BYTES("localhost"))) /* the cluster's own */
-        problem = domain_problem(path.domain);
     if (problem != NULL) {
         call_fail(call, ERR_INVALID, problem);
         return false;

@@ -8,6 +8,7 @@
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
 #include "storage/service/fence.h"
+#include "storage/service/firewall.h"
 #include "storage/service/join.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/recover.h"
@@ -87,6 +88,14 @@ static void on_proposed(void *context, enum err err, uint64_t index, struct byte
         reply.leader =
             replicator_leader(call->service->replicator, call->request->propose->group);
     end(call, &reply);
+}
+
+static void handle_firewall(struct peer_call *call)
+{
+    const Pr__FirewallNews *news = call->request->firewall_news;
+
+    end_with(call, firewalls_news(call->service, bytes_of_field(news->batch), news->forgiven,
+                                  news->n_forgiven));
 }
 
 static void handle_propose(struct peer_call *call)
@@ -286,6 +295,9 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         break;
     case PR__PEER_REQUEST__CALL_PEER_HELLO:
         handle_hello(call);
+        break;
+    case PR__PEER_REQUEST__CALL_FIREWALL_NEWS:
+        handle_firewall(call);
         break;
     case PR__PEER_REQUEST__CALL_GROUP_TRANSFER:
         handle_transfer(call);

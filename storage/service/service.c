@@ -11,6 +11,7 @@
 #include "storage/service/duties.h"
 #include "storage/service/endpoints.h"
 #include "storage/service/fence.h"
+#include "storage/service/firewall.h"
 #include "storage/service/formats.h"
 #include "storage/service/identity.h"
 #include "storage/service/join.h"
@@ -243,6 +244,7 @@ enum err service_start_cluster(struct service *service)
     service->formats = formats_new(service);
     service->fence = fence_new(service);
     service->space = space_new(service);
+    service->firewall = firewalls_new(service);
     peers_watch_start(service);
     log_info(NULL, "node started",
              LOG_FIELDS(LOG_TEXT("cluster", service->identity->cluster_id),
@@ -319,6 +321,7 @@ void service_close(struct service *service)
 {
     endpoints_close(service);
     peers_watch_stop(service);
+    firewalls_free(&service->firewall);
     space_free(&service->space);
     fence_free(&service->fence);
     formats_free(&service->formats);

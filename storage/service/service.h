@@ -90,6 +90,7 @@ struct service {
     struct logins *logins;
     struct verifiers *verifiers;
     struct version_waits *version_waits;
+    struct firewalls *firewall;
     struct placement *placement;
     struct duties *duties;
     struct state_sessions *state_sessions; /* copies of groups' states that others make */

@@ -26,7 +26,7 @@ static void directory_replaced(struct service *service)
 
 static void mail_replaced(struct service *service, uint32_t group)
 {
-    struct machine_events events = {.handover_added = true};
+    struct machine_events events = {.handover_added = true, .queue_due = true};
     struct db_txn *txn = db_read_begin(service_db(service, group));
     struct session *session;
     size_t at = 0;

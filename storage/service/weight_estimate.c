@@ -86,6 +86,10 @@ static bool is_of_directory(enum db_table table)
     case TABLE_PURGE_DUE:
     case TABLE_ACCOUNT_MOVE:
     case TABLE_SCOPE_GRANT:
+    case TABLE_ALIAS:
+    case TABLE_SETTING:
+    case TABLE_FIREWALL:
+    case TABLE_SENDER_DOMAIN:
         return true;
     default:
         return false;

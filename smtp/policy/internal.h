@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_POLICY_INTERNAL_H
+#define SMTP_POLICY_INTERNAL_H
+
+#include "smtp/policy/familiar.h"
+#include "smtp/policy/judges.h"
+#include "smtp/policy/policy.h"
+#include "smtp/policy/senders.h"
+#include "smtp/policy/settings_cache.h"
+#include "smtp/policy/zones.h"
+
+/* What the files of this folder share. Nobody else includes it. */
+
+struct policy {
+    struct policy_config config;
+    struct settings_cache *settings;
+    struct zones *zones;     /* NULL without resolver */
+    struct senders *senders; /* likewise */
+    struct familiar *familiar;
+    struct policy_client *clients;
+};
+
+/* A question about the client that is under way, or was answered. */
+struct listing_look {
+    struct policy_client *client;
+    unsigned index; /* of facts.listings */
+    uint64_t ticket;
+    bool answered;
+};
+
+struct helo_look {
+    char name[POLICY_NAME_SIZE]; /* "": none was asked for */
+    uint64_t tickets[2];         /* A, AAAA */
+    bool found;
+    bool fits;
+    bool trouble;
+};
+
+struct policy_client {
+    struct policy *policy;
+    struct policy_client *next;
+    struct policy_client **self;
+    uint64_t conn_id;
+    bool exempt;
+    uint64_t began_ms;
+    struct policy_facts facts;
+    uint64_t fcrdns_ticket;
+    struct helo_look helo;
+    struct listing_look *looks[POLICY_LISTINGS_MAX];
+    struct loop_timer *greet_timer;
+    void (*greet)(void *context);
+    void *greet_context;
+    struct policy_trial *trials;
+};
+
+/* client.c: asks what settings want to know and was not asked yet. */
+void client_gather(struct policy_client *client, const struct settings *settings,
+                   struct bytes helo);
+/* Something of it is still under way. */
+bool client_is_gathering(const struct policy_client *client, const struct settings *settings);
+/* To judge by: what lists say counts as far as they can be believed now. */
+void client_settle(struct policy_client *client, struct bytes helo);
+/* trial.c: facts have come. */
+void trials_look(struct policy_client *client);
+/* How long the greeting is to be kept back from now on; 0: no longer. */
+uint64_t policy_greet_wait_ms(const struct policy_times *times, uint64_t waited_ms,
+                              bool gathering);
+
+/* greylist.c: the key under which a group keeps it. Not secret: the store keys it anew. */
+void greylist_key(const struct address *client, struct bytes sender_domain,
+                  struct bytes recipient, uint8_t key[16]);
+
+#endif

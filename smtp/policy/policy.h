@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_POLICY_POLICY_H
+#define SMTP_POLICY_POLICY_H
+
+#include "node/runtime/dns.h"
+#include "node/runtime/network_map.h"
+#include "smtp/protocol/reply.h"
+#include "storage/client/client.h"
+
+/*
+ * Policy before content, of mail from the world: who is it that connects, and is its mail taken
+ * for that recipient? What is known of a client is gathered from the moment it connects; the
+ * verdict comes with RCPT, from judges (judges.h) that operators switch and weigh for the
+ * cluster, a tenant or a domain.
+ *
+ *   score >= policy.reject_score     550 5.7.1, with what the client's host can mend
+ *   a sender's domain nobody knows   450 4.7.1, until it is checked (senders.h)
+ *   score >= policy.grey_score       450 4.7.1, until it has come twice (greylist)
+ *
+ * What cannot be found out in time counts for nothing, so mail flows while the resolver or the
+ * store is away. Clients with loopback, private and link-local addresses are not judged, nor
+ * asked about in DNS, unless the setting policy.local is on. All for the loop's thread.
+ */
+struct policy;
+struct policy_client;
+struct policy_trial;
+
+struct policy_times {
+    uint64_t greet_min_ms; /* who is not familiar waits for the greeting so long; */
+    uint64_t greet_max_ms; /* and up to this while facts are missing */
+    uint64_t facts_ms;     /* that a recipient waits for facts */
+    unsigned store_ms;
+    unsigned check_ms; /* the whole check of a sender's domain */
+    uint64_t familiar_ms;
+};
+extern const struct policy_times policy_times_default;
+
+struct policy_config {
+    struct loop *loop;
+    struct store_client *store;
+    struct dns *dns;         /* NULL: nothing is asked */
+    struct network_map *map; /* NULL: none */
+    const char *hostname;
+    const struct policy_times *times;
+};
+
+/* What `config` points to must outlive it. */
+struct policy *policy_new(const struct policy_config *config);
+/* When all clients are gone; before store client and resolver. */
+void policy_free(struct policy **policy);
+
+/* Of one connection; `address` is copied. */
+struct policy_client *policy_client_new(struct policy *policy, const struct address *address,
+                                        uint64_t conn_id);
+/* With all its trials; their done() does not come any more. */
+void policy_client_free(struct policy_client **client);
+
+/* May it be greeted now? False: `greet` comes once, when it may, never inside a call. */
+bool policy_client_greet(struct policy_client *client, void (*greet)(void *context),
+                         void *context);
+
+struct policy_question {
+    struct bytes helo;
+    struct bytes sender; /* of the envelope; empty: null sender */
+    struct bytes recipient;
+    uint64_t tenant_id;
+    uint64_t domain_id;
+    uint64_t account_id; /* 0: `group` says where the mail goes */
+    uint32_t group;
+    bool role; /* abuse@, postmaster@: never refused */
+};
+
+/*
+ * NULL: accepted. Else done() comes once, never inside the call; `refusal` lives as long as it,
+ * NULL: accepted. All that `question` points to is copied.
+ */
+typedef void policy_done(void *context, const struct smtp_refusal *refusal);
+struct policy_trial *policy_try(struct policy_client *client,
+                                const struct policy_question *question, policy_done *done,
+                                void *context);
+/* done() will not come; the trial is freed. NULL is none. */
+void policy_cancel(struct policy_trial **trial);
+
+#endif

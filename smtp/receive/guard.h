@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SMTP_RECEIVE_GUARD_H
+#define SMTP_RECEIVE_GUARD_H
+
+#include "storage/client/firewall_link.h"
+
+/*
+ * The firewall's view of one connection: what its client does is told here, and the verdict is
+ * turned into what the engine says. Connections of programs of this machine (no address, or a
+ * loopback one), and LMTP, are not watched.
+ */
+struct guard;
+
+struct guard_config {
+    struct firewall_link *link;
+    struct loop *loop;
+    const char *peer; /* numeric; "" : not watched */
+    enum firewall_service service;
+};
+
+/* NULL: it is not watched; all calls accept that. */
+struct guard *guard_new(const struct guard_config *config);
+void guard_free(struct guard **guard);
+
+/* The verdict on the connection itself. */
+struct firewall_verdict guard_opened(const struct guard *guard);
+/* An event, of which `count` happened. `account`: digest, or 0. */
+struct firewall_verdict guard_tell(struct guard *guard, enum firewall_event event,
+                                   uint64_t account, uint32_t secret);
+/* The digest of an account's address, for guard_tell(). */
+uint64_t guard_account(const struct guard *guard, struct bytes address);
+
+/* Holds an answer back for delay_ms, then calls `done`, once; another one before that is
+ * answered at once. */
+void guard_delay(struct guard *guard, uint32_t delay_ms, void (*done)(void *context),
+                 void *context);
+
+#endif
