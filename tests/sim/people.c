@@ -139,6 +139,7 @@ static void password_set(struct world *world, Pr__Request *request, struct arena
     Pr__AccountSetPassword *call = arena_alloc(arena, sizeof(*call));
 
     pr__account_set_password__init(call);
+    call->weak = true;
     call->address = people_address(arena, 1 + (unsigned)sim_below(world, ACCOUNTS));
     call->password = arena_string(arena, BYTES("secret words"));
     request->call_case = PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD;

@@ -143,6 +143,7 @@ static void role_password(struct world *world, struct arena *arena)
 
     set.address = people_address(arena, 1);
     set.password = arena_string(arena, BYTES("secret words"));
+    set.weak = true;
     request.call_case = PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD;
     request.account_set_password = &set;
     call_step(world, &request);
@@ -159,6 +160,7 @@ static void account_create(struct world *world, unsigned number, struct arena *a
     }
     account.address = people_address(arena, number);
     account.password = arena_string(arena, BYTES("secret words"));
+    account.weak = true;
     request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
     request.account_create = &account;
     call_step(world, &request);
