@@ -81,6 +81,7 @@ static void import_send(struct import *import, char *text, char *tab)
     memcpy(line->address, text, len + 1);
     create.address = text;
     create.password = tab + 1;
+    create.weak = cli_has(import->cli, OPTION_WEAK);
     request.request_id = field_of_bytes(bytes_from(id.bytes, sizeof(id.bytes)));
     request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
     request.account_create = &create;

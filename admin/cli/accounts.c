@@ -5,13 +5,13 @@
 #include "node/base/check.h"
 
 static const struct output_column columns[] = {
-    {"id", "ID", OUTPUT_NUMBER},          {"address", "ADDRESS", OUTPUT_TEXT},
+    {"id", "ID", OUTPUT_NUMBER},          {"address", "ADDRESS", OUTPUT_ADDRESS},
     {"tenant", "TENANT", OUTPUT_TEXT},    {"group", "GROUP", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},
 };
 
 static const struct output_column show_columns[] = {
-    {"address", "address", OUTPUT_TEXT},
+    {"address", "address", OUTPUT_ADDRESS},
     {"id", "id", OUTPUT_NUMBER},
     {"tenant", "tenant", OUTPUT_TEXT},
     {"group", "group", OUTPUT_NUMBER},
@@ -24,6 +24,13 @@ static const struct output_column show_columns[] = {
     {"quota_messages", "limit of messages", OUTPUT_NUMBER},
     {"expunged", "expunged, can come back", OUTPUT_NUMBER},
     {"expunged_size", "bytes of these", OUTPUT_BYTES},
+    {"barred_from", "barred from", OUTPUT_TEXTS},
+    {"forward_to", "forwarded to", OUTPUT_ADDRESSES},
+    {"forward_keep", "INBOX gets that too", OUTPUT_YES},
+    {"send_as", "may also send as", OUTPUT_ADDRESSES},
+    {"password_ms", "password of", OUTPUT_TIME},
+    {"scram", "SCRAM", OUTPUT_YES},
+    {"totp", "one-time codes", OUTPUT_YES},
 };
 
 static const struct output_column mailbox_columns[] = {
@@ -55,6 +62,7 @@ enum cli_exit cli_account_add(struct cli *cli)
         return CLI_FAILED;
     create.address = cli->arguments[0];
     create.password = arena_string(&cli->arena, bytes_of(password));
+    create.weak = cli_has(cli, OPTION_WEAK);
     request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
     request.account_create = &create;
     const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
@@ -79,6 +87,7 @@ enum cli_exit cli_account_password(struct cli *cli)
         return CLI_FAILED;
     set.address = cli->arguments[0];
     set.password = arena_string(&cli->arena, bytes_of(password));
+    set.weak = cli_has(cli, OPTION_WEAK);
     request.call_case = PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD;
     request.account_set_password = &set;
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
@@ -136,46 +145,93 @@ enum cli_exit cli_account_list(struct cli *cli)
     return output_list(cli, "accounts", rows, columns, OUTPUT_COUNT(columns));
 }
 
-enum cli_exit cli_account_show(struct cli *cli)
+const Pr__AccountShowAnswer *cli_account_fetch(struct cli *cli, const char *address)
 {
     Pr__Request request = PR__REQUEST__INIT;
     Pr__AccountShow ask = PR__ACCOUNT_SHOW__INIT;
 
-    ask.address = cli->arguments[0];
+    ask.address = arena_string(&cli->arena, bytes_of(address));
     request.call_case = PR__REQUEST__CALL_ACCOUNT_SHOW;
     request.account_show = &ask;
     const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
     if (reply == NULL)
-        return CLI_FAILED;
+        return NULL;
     if (reply->answer_case != PR__REPLY__ANSWER_ACCOUNT_SHOW ||
-        reply->account_show->account == NULL)
-        return cli_fail("the store gave another answer");
+        reply->account_show->account == NULL) {
+        cli_fail("the store gave another answer");
+        return NULL;
+    }
     cli_remark(reply);
-    const Pr__AccountShowAnswer *answer = reply->account_show;
-    json_t *made = json_of_account(answer->account);
+    return reply->account_show;
+}
+
+static void add_number(json_t *row, const char *key, uint64_t number)
+{
+    output_add(row, key, json_integer((json_int_t)number));
+}
+
+/* What it holds, and may hold. */
+static void add_contents(json_t *made, const Pr__AccountShowAnswer *answer)
+{
     json_t *mailboxes = json_array();
+
     for (size_t i = 0; i < answer->n_mailboxes; i++)
         CHECK(json_array_append_new(mailboxes, json_of_mailbox(answer->mailboxes[i])) == 0);
     if (answer->move != NULL) {
-        CHECK(json_object_set_new(made, "moves_to", json_integer(answer->move->to)) == 0);
-        CHECK(json_object_set_new(made, "moved_messages",
-                                  json_integer((json_int_t)answer->moved_messages)) == 0);
+        add_number(made, "moves_to", answer->move->to);
+        add_number(made, "moved_messages", answer->moved_messages);
     }
-    CHECK(json_object_set_new(made, "messages", json_integer((json_int_t)answer->messages)) ==
-          0);
-    CHECK(json_object_set_new(made, "size", json_integer((json_int_t)answer->size)) == 0);
+    add_number(made, "messages", answer->messages);
+    add_number(made, "size", answer->size);
     output_add_quota(made, answer->quota); /* what is in force, not only what it has itself */
-    CHECK(json_object_set_new(made, "expunged", json_integer((json_int_t)answer->expunged)) ==
-          0);
-    CHECK(json_object_set_new(made, "expunged_size",
-                              json_integer((json_int_t)answer->expunged_size)) == 0);
-    CHECK(json_object_set_new(made, "mailboxes", mailboxes) == 0);
-    json_incref(mailboxes);
+    add_number(made, "expunged", answer->expunged);
+    add_number(made, "expunged_size", answer->expunged_size);
+    output_add(made, "mailboxes", mailboxes);
+}
+
+/* What it may do, how it logs in, and where its mail goes. */
+static void add_rights(json_t *made, const Pr__AccountShowAnswer *answer)
+{
+    const Pr__AccountRecord *account = answer->account;
+    const Pr__AccountForward *forward = account->forward;
+    const Pr__AccountSecrets *secrets = answer->secrets;
+
+    output_add(made, "barred_from", json_of_bars(account->bars));
+    output_add_addresses(made, "send_as", account->send_as, account->n_send_as);
+    if (forward != NULL && forward->n_targets > 0) {
+        output_add_addresses(made, "forward_to", forward->targets, forward->n_targets);
+        output_add(made, "forward_keep", json_boolean(forward->keep));
+    }
+    output_add(made, "app_passwords", json_of_app_passwords(secrets));
+    if (secrets == NULL)
+        return;
+    output_add(made, "scram", json_boolean(secrets->scram));
+    output_add(made, "totp", json_boolean(secrets->totp));
+    if (secrets->changed_ms > 0)
+        add_number(made, "password_ms", secrets->changed_ms);
+}
+
+enum cli_exit cli_account_show(struct cli *cli)
+{
+    const Pr__AccountShowAnswer *answer = cli_account_fetch(cli, cli->arguments[0]);
+
+    if (answer == NULL)
+        return CLI_FAILED;
+    json_t *made = json_of_account(answer->account);
+    add_contents(made, answer);
+    add_rights(made, answer);
+    json_incref(made);
     enum cli_exit status = output_record(cli, made, show_columns, OUTPUT_COUNT(show_columns));
     if (!cli_has(cli, OPTION_JSON)) {
+        const json_t *passwords = json_object_get(made, "app_passwords");
         putchar('\n');
-        output_table(mailboxes, mailbox_columns, OUTPUT_COUNT(mailbox_columns));
+        output_table(json_object_get(made, "mailboxes"), mailbox_columns,
+                     OUTPUT_COUNT(mailbox_columns));
+        if (json_array_size(passwords) > 0) {
+            putchar('\n');
+            output_table(passwords, output_app_passwords, output_app_passwords_count);
+        }
     }
-    json_decref(mailboxes);
+    json_decref(made);
     return status;
 }

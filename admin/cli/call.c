@@ -114,6 +114,16 @@ static bool is_write(const Pr__Request *request)
     case PR__REQUEST__CALL_QUOTA_SET:
     case PR__REQUEST__CALL_POLICY_SET:
     case PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD:
+    case PR__REQUEST__CALL_ALIAS_ADD:
+    case PR__REQUEST__CALL_ALIAS_CHANGE:
+    case PR__REQUEST__CALL_ALIAS_REMOVE:
+    case PR__REQUEST__CALL_DOMAIN_ROUTE:
+    case PR__REQUEST__CALL_ACCOUNT_ALTER:
+    case PR__REQUEST__CALL_APP_PASSWORD_MAKE:
+    case PR__REQUEST__CALL_APP_PASSWORD_REMOVE:
+    case PR__REQUEST__CALL_TOTP_MAKE:
+    case PR__REQUEST__CALL_SETTING_PUT:
+    case PR__REQUEST__CALL_QUEUE_ALTER:
         return true;
     default:
         return false;

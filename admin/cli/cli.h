@@ -34,7 +34,9 @@ enum cli_exit {
     X(DOMAIN, "domain", "DOMAIN", "only accounts of this domain")                              \
     X(PASSWORD_FILE, "password-file", "FILE", "first line is the password; - is the input")    \
     X(GENERATE, "generate", NULL, "make a password up, and print it")                          \
-    X(FILE, "file", "FILE", "many accounts: lines of address, TAB, password; - is the input")  \
+    X(FILE, "file", "FILE",                                                                    \
+      "many: lines of address, TAB, password, or of a list's members; - is the input")         \
+    X(WEAK, "weak", NULL, "take the password even if the rule says that it is too weak")       \
     X(WITNESS, "witness", NULL, "it votes and keeps the log, but no mail: for a third place")  \
     X(TOKEN_FILE, "token-file", "FILE", "first line is the token; - is the input")             \
     X(UNDO, "undo", NULL, "let it keep mail again")                                            \
@@ -52,7 +54,7 @@ enum cli_exit {
     X(CHECK, "check", NULL, "only look, change nothing")                                       \
     X(SINCE, "since", "TIME", "expunged since: 2026-11-22, 2026-11-22T10:00, 3h, 2d")          \
     X(MAILBOX, "mailbox", "NAME", "only what was in this mailbox")                             \
-    X(TO, "to", "MAILBOX", "into this mailbox; it is made if it has to be")                    \
+    X(TO, "to", "NAME", "mailbox: into this one, made if it has to be; domain: only to this")  \
     X(LIST, "list", NULL, "only show what there is")                                           \
     X(BYTES, "bytes", "SIZE", "how much an account may hold: 500M, 2G; none: no limit")        \
     X(MESSAGES, "messages", "COUNT", "how many messages; none: no limit")                      \
@@ -65,22 +67,53 @@ enum cli_exit {
     X(STATUS, "status", NULL, "only show how far it is, or how it ended")                      \
     X(GROUP, "group", "NUMBER", "the mail group to move to")                                   \
     X(CANCEL, "cancel", NULL, "leave it where it is")                                          \
+    X(ADD, "add", "ADDRESS", "one more; can be given several times")                           \
+    X(REMOVE, "remove", "ADDRESS", "one less; can be given several times")                     \
+    X(DISABLE, "disable", NULL, "refuse mail for it")                                          \
+    X(ENABLE, "enable", NULL, "take mail for it again")                                        \
+    X(OWNER, "owner", "ADDRESS", "who answers for the list, and gets its bounces")             \
+    X(POST, "post", "WHO", "who may write to the list: anyone, members, owner")                \
+    X(DESCRIPTION, "description", "TEXT", "what it is, for the List-Id of its messages")       \
+    X(KEEP, "keep", NULL, "the INBOX gets it as well")                                         \
+    X(ALIAS_OF, "alias-of", "DOMAIN", "every address here is the same as there")               \
+    X(CATCH_ALL, "catch-all", "ADDRESS",                                                       \
+      "who gets mail for addresses that are not known; can be given several times")            \
+    X(FORWARD_TO, "forward-to", "DOMAIN",                                                      \
+      "of another host, which gets what is not known here")                                    \
+    X(SEPARATORS, "separators", "MARKS",                                                       \
+      "that part an address from a sub-address; none, or default: as mail.separators says")    \
+    X(NONE, "none", NULL, "nothing of all that")                                               \
+    X(LOGIN, "login", NULL, "logging in")                                                      \
+    X(SEND, "send", NULL, "submitting mail")                                                   \
+    X(RECEIVE, "receive", NULL, "getting mail")                                                \
+    X(FOR, "for", "WHAT",                                                                      \
+      "imap, submission, or both with a comma between; for all if not given")                  \
+    X(ACCOUNT, "account", "ADDRESS", "of this account")                                        \
+    X(FROM, "from", "ADDRESS", "of this sender; <> is the null sender")                        \
+    X(REASON, "reason", "TEXT", "words for other operators")                                   \
     X(YES, "yes", NULL, "do not ask")
 
 #define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
 enum cli_option { CLI_OPTIONS(CLI_OPTION_ENUM) OPTION_COUNT };
 #undef CLI_OPTION_ENUM
-#define WITH(name) (UINT64_C(1) << OPTION_##name)
+
+/* Bits by option. */
+__extension__ typedef unsigned __int128 cli_options;
+#define CLI_OPTION_BIT(option) ((cli_options)1 << (option))
+#define WITH(name) CLI_OPTION_BIT(OPTION_##name)
+_Static_assert(OPTION_COUNT <= 128, "each has its bit");
 
 struct cli;
 
 struct cli_command {
     const char *group;
-    const char *verb;      /* "" when the group is a command by itself */
-    const char *arguments; /* for the help: "TOKEN" */
-    unsigned argument_count;
-    uint64_t allowed;  /* options, beside those that every command takes */
-    uint64_t required; /* options */
+    const char *verb; /* "" when the group is a command by itself; of one word, or two */
+    /* For the help: "TOKEN". With a "[" there may be one more than the count, with "..." any
+     * number. */
+    const char *arguments;
+    unsigned argument_count; /* at least */
+    cli_options allowed;     /* beside those that every command takes */
+    cli_options required;
     const char *summary;
     enum cli_exit (*run)(struct cli *cli);
 };
@@ -92,6 +125,11 @@ struct cli {
     struct arena arena; /* lives as long as the program */
     const struct cli_command *command;
     const char *options[OPTION_COUNT]; /* the argument, or "" for a flag; NULL: not given */
+    struct cli_given {
+        enum cli_option option;
+        char *value;
+    } * given; /* in the order in which they stand: for those that come several times */
+    unsigned given_count;
     char **arguments;
     unsigned argument_count;
     struct loop *loop;
@@ -115,6 +153,13 @@ static inline bool cli_has(const struct cli *cli, enum cli_option option)
 /* A number option within its limits; false after a message. Not given: *number stays. */
 bool cli_number(const struct cli *cli, enum cli_option option, uint32_t least, uint32_t most,
                 uint32_t *number);
+
+/* All arguments of an option that can be given several times, in an array of their own. */
+char **cli_values(struct cli *cli, enum cli_option option, size_t *count);
+/* All arguments from the one at `first` on. A single "-" among them stands for the lines of the
+ * input, and --file adds the lines of its file; empty ones and those with # are passed over.
+ * NULL after a message. */
+char **cli_words(struct cli *cli, unsigned first, size_t *count);
 
 /* "postraft: ..." on standard error, one line. Returns CLI_FAILED. */
 __attribute__((format(printf, 1, 2))) enum cli_exit cli_fail(const char *format, ...);
@@ -185,6 +230,29 @@ enum cli_exit cli_account_undelete(struct cli *cli), cli_account_restore(struct 
 enum cli_exit cli_account_add(struct cli *cli), cli_account_list(struct cli *cli),
     cli_account_show(struct cli *cli), cli_account_remove(struct cli *cli),
     cli_account_password(struct cli *cli);
+/* aliases.c, lists.c, forwards.c, routes.c: where mail goes */
+enum cli_exit cli_alias_add(struct cli *cli), cli_alias_change(struct cli *cli),
+    cli_alias_remove(struct cli *cli), cli_alias_list(struct cli *cli),
+    cli_alias_show(struct cli *cli);
+enum cli_exit cli_list_add(struct cli *cli), cli_list_change(struct cli *cli),
+    cli_list_add_member(struct cli *cli), cli_list_remove_member(struct cli *cli),
+    cli_list_remove(struct cli *cli), cli_list_list(struct cli *cli),
+    cli_list_show(struct cli *cli);
+enum cli_exit cli_forward_set(struct cli *cli), cli_forward_clear(struct cli *cli),
+    cli_forward_show(struct cli *cli);
+enum cli_exit cli_domain_route(struct cli *cli), cli_address_explain(struct cli *cli);
+/* bars.c, secrets.c */
+enum cli_exit cli_account_disable(struct cli *cli), cli_account_enable(struct cli *cli),
+    cli_account_rights(struct cli *cli);
+enum cli_exit cli_app_password_add(struct cli *cli), cli_app_password_list(struct cli *cli),
+    cli_app_password_remove(struct cli *cli), cli_totp_on(struct cli *cli),
+    cli_totp_off(struct cli *cli);
+/* settings.c, queue.c */
+enum cli_exit cli_setting_list(struct cli *cli), cli_setting_set(struct cli *cli),
+    cli_setting_unset(struct cli *cli), cli_setting_help(struct cli *cli);
+enum cli_exit cli_queue_list(struct cli *cli), cli_queue_show(struct cli *cli),
+    cli_queue_hold(struct cli *cli), cli_queue_release(struct cli *cli),
+    cli_queue_retry(struct cli *cli), cli_queue_drop(struct cli *cli);
 /* move.c */
 enum cli_exit cli_account_move(struct cli *cli);
 /* account_file.c */

@@ -3,7 +3,7 @@
 #include "node/base/check.h"
 
 static const struct output_column columns[] = {
-    {"name", "DOMAIN", OUTPUT_TEXT},
+    {"name", "DOMAIN", OUTPUT_ADDRESS},
     {"tenant", "TENANT", OUTPUT_TEXT},
     {"accounts", "ACCOUNTS", OUTPUT_NUMBER},
     {"used_bytes", "HOLDS", OUTPUT_BYTES},
@@ -13,6 +13,24 @@ static const struct output_column columns[] = {
     {"quota_bytes", "EACH", OUTPUT_BYTES},
     {"quota_messages", "MESSAGES EACH", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},
+};
+
+static const struct output_column show_columns[] = {
+    {"name", "domain", OUTPUT_ADDRESS},
+    {"tenant", "tenant", OUTPUT_TEXT},
+    {"accounts", "accounts", OUTPUT_NUMBER},
+    {"aliases", "aliases and lists", OUTPUT_NUMBER},
+    {"alias_of", "alias of", OUTPUT_ADDRESS},
+    {"catch_all", "catch-all", OUTPUT_ADDRESSES},
+    {"forward_to", "forwarded to", OUTPUT_ADDRESS},
+    {"separators", "separators", OUTPUT_TEXT},
+    {"used_bytes", "holds", OUTPUT_BYTES},
+    {"total_bytes", "at most", OUTPUT_BYTES},
+    {"used_messages", "messages", OUTPUT_NUMBER},
+    {"total_messages", "at most", OUTPUT_NUMBER},
+    {"quota_bytes", "each account", OUTPUT_BYTES},
+    {"quota_messages", "messages each", OUTPUT_NUMBER},
+    {"created_ms", "added", OUTPUT_TIME},
 };
 
 enum cli_exit cli_domain_add(struct cli *cli)
@@ -96,17 +114,20 @@ enum cli_exit cli_domain_list(struct cli *cli)
 
 enum cli_exit cli_domain_show(struct cli *cli)
 {
-    json_t *rows = fetch_domains(cli, "");
+    const Pr__DomainRecord *domain = cli_domain_fetch(cli, cli->arguments[0]);
+    json_t *rows = domain != NULL ? fetch_domains(cli, domain->tenant) : NULL;
 
     if (rows == NULL)
         return CLI_FAILED;
-    json_t *found = output_find(rows, "name", cli->arguments[0]);
+    json_t *found = output_find(rows, "name", domain->name);
     json_decref(rows);
     if (found == NULL)
-        return cli_fail("there is no domain %s; `postraft domain list` shows those there are",
-                        cli->arguments[0]);
+        found = json_of_domain(domain);
+    output_add(found, "aliases", json_integer((json_int_t)domain->aliases));
+    output_add(found, "alias_domains", json_integer((json_int_t)domain->alias_domains));
+    output_add_routing(found, domain->routing);
     json_incref(found);
-    enum cli_exit done = output_record(cli, found, columns, OUTPUT_COUNT(columns));
+    enum cli_exit done = output_record(cli, found, show_columns, OUTPUT_COUNT(show_columns));
     output_shares(cli, found);
     json_decref(found);
     return done;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/cli/cli.h"
 
@@ -13,6 +14,15 @@ static const struct {
 
 #define FOR_ALL (WITH(CONFIG) | WITH(RUN) | WITH(JSON) | WITH(HELP))
 
+/* A name, and behind it, or below it when it is long, what it is. */
+static void print_row(const char *left, const char *text)
+{
+    if (strlen(left) > 24)
+        printf("  %s\n  %-24s %s\n", left, "", text);
+    else
+        printf("  %-24s %s\n", left, text);
+}
+
 static void print_option(enum cli_option option)
 {
     char left[64];
@@ -20,27 +30,65 @@ static void print_option(enum cli_option option)
     snprintf(left, sizeof(left), "--%s%s%s", options[option].name,
              options[option].argument != NULL ? " " : "",
              options[option].argument != NULL ? options[option].argument : "");
-    printf("  %-24s %s\n", left, options[option].help);
+    print_row(left, options[option].help);
 }
 
-static void print_options(const char *title, uint64_t set)
+static void print_options(const char *title, cli_options set)
 {
     if (set == 0)
         return;
     printf("\n%s:\n", title);
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if ((set & UINT64_C(1) << i) != 0)
+        if ((set & CLI_OPTION_BIT(i)) != 0)
             print_option((enum cli_option)i);
 }
 
 static void print_command(const struct cli_command *command)
 {
-    char left[64];
+    char left[96];
 
     snprintf(left, sizeof(left), "%s%s%s%s%s", command->group,
              command->verb[0] != '\0' ? " " : "", command->verb,
              command->arguments[0] != '\0' ? " " : "", command->arguments);
-    printf("  %-24s %s\n", left, command->summary);
+    print_row(left, command->summary);
+}
+
+static const struct {
+    const char *group;
+    const char *verb;
+    const char *line;
+} examples[] = {
+    {"alias", "add", "alias add info@example.net ann@example.net bob@other.test"},
+    {"alias", "change",
+     "alias change info@example.net --add eve@example.net --remove bob@other.test"},
+    {"list", "add",
+     "list add news@example.net --owner ann@example.net --post owner - < members"},
+    {"list", "change", "list change news@example.net --post members"},
+    {"forward", "set", "forward set ann@example.net ann@other.test --keep"},
+    {"domain", "route", "domain route example.org --alias-of example.net"},
+    {"domain", "route", "domain route example.net --catch-all ann@example.net"},
+    {"account", "disable", "account disable ann@example.net --send"},
+    {"account", "rights", "account rights ann@example.net --add @example.org"},
+    {"account", "app-password add",
+     "account app-password add ann@example.net phone --for imap"},
+    {"setting", "set", "setting set mail.outbound on --tenant example"},
+    {"setting", "help", "setting help mail.separators"},
+    {"address", "explain", "address explain info@example.net --from bob@other.test"},
+    {"queue", "list", "queue list --to other.test"},
+    {"queue", "hold", "queue hold 2/17 --reason \"asked the customer\""},
+};
+
+static void print_examples(const struct cli_command *command)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+        if (strcmp(examples[i].group, command->group) != 0 ||
+            strcmp(examples[i].verb, command->verb) != 0)
+            continue;
+        printf("%s  postraft %s\n", first ? "\nexamples:\n" : "", examples[i].line);
+        first = false;
+    }
 }
 
 static void help_command(const struct cli_command *command)
@@ -48,7 +96,7 @@ static void help_command(const struct cli_command *command)
     printf("usage: postraft %s%s%s%s%s", command->group, command->verb[0] != '\0' ? " " : "",
            command->verb, command->arguments[0] != '\0' ? " " : "", command->arguments);
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if ((command->required & UINT64_C(1) << i) != 0)
+        if ((command->required & CLI_OPTION_BIT(i)) != 0)
             printf(" --%s %s", options[i].name, options[i].argument);
     printf(" [options]\n\n%c%s.\n",
            command->summary[0] >= 'a' ? command->summary[0] - ('a' - 'A') : command->summary[0],
@@ -56,6 +104,7 @@ static void help_command(const struct cli_command *command)
     print_options("needed", command->required);
     print_options("options", command->allowed);
     print_options("with every command", FOR_ALL);
+    print_examples(command);
 }
 
 void cli_help(const struct cli *cli, const char *group, const char *verb)

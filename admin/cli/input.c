@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -140,4 +141,61 @@ bool cli_typed(struct cli *cli, const char *question, const char *word)
         return true;
     cli_fail("that is not it; nothing was changed");
     return false;
+}
+
+/* ---- many words ---- */
+
+struct words {
+    char **at;
+    size_t count;
+    size_t room;
+};
+
+static void words_add(struct cli *cli, struct words *words, char *word)
+{
+    if (words->count == words->room) {
+        size_t room = words->room > 0 ? 2 * words->room : 64;
+        char **wider = arena_alloc(&cli->arena, room * sizeof(*wider));
+        if (words->count > 0)
+            memcpy(wider, words->at, words->count * sizeof(*wider));
+        words->at = wider;
+        words->room = room;
+    }
+    words->at[words->count++] = word;
+}
+
+static bool words_read(struct cli *cli, struct words *words, const char *path)
+{
+    bool input = strcmp(path, "-") == 0;
+    FILE *file = input ? stdin : fopen(path, "re");
+    const char *line = "";
+
+    if (file == NULL) {
+        cli_fail("%s: %s", path, strerror(errno));
+        return false;
+    }
+    while (read_line(file, &cli->arena, &line)) {
+        struct bytes word = bytes_trim(bytes_of(line));
+        if (word.len > 0 && word.at[0] != '#')
+            words_add(cli, words, arena_string(&cli->arena, word));
+    }
+    if (!input)
+        fclose(file);
+    return true;
+}
+
+char **cli_words(struct cli *cli, unsigned first, size_t *count)
+{
+    struct words words = {.at = arena_alloc(&cli->arena, sizeof(*words.at)), .room = 0};
+
+    for (unsigned i = first; i < cli->argument_count; i++) {
+        if (strcmp(cli->arguments[i], "-") != 0)
+            words_add(cli, &words, cli->arguments[i]);
+        else if (!words_read(cli, &words, "-"))
+            return NULL;
+    }
+    if (cli_has(cli, OPTION_FILE) && !words_read(cli, &words, cli->options[OPTION_FILE]))
+        return NULL;
+    *count = words.count;
+    return words.at;
 }

@@ -10,12 +10,9 @@ static json_int_t number(uint64_t value)
     return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
 }
 
-/* Text of the store; what is no UTF-8 is shown as unreadable. */
 static json_t *text(const char *value)
 {
-    json_t *made = json_string(value);
-
-    return made != NULL ? made : json_string("(not readable)");
+    return json_of_text(value);
 }
 
 static json_t *json_of_node_state(const Pr__NodeRecord *record)
@@ -172,22 +169,24 @@ void output_add_quota(json_t *row, const Pr__AccountQuota *quota)
 
 json_t *json_of_account(const Pr__AccountRecord *account)
 {
-    json_t *made = json_pack("{s:I, s:o, s:o, s:I, s:I}", "id", number(account->id), "address",
-                             text(account->address), "tenant", text(account->tenant), "group",
-                             number(account->group), "created_ms", number(account->created_ms));
+    json_t *made = json_pack("{s:I, s:o, s:I, s:I}", "id", number(account->id), "tenant",
+                             text(account->tenant), "group", number(account->group),
+                             "created_ms", number(account->created_ms));
 
     CHECK(made != NULL);
+    output_add_address(made, "address", account->address);
     output_add_quota(made, account->quota);
     return made;
 }
 
 json_t *json_of_domain(const Pr__DomainRecord *domain)
 {
-    json_t *made = json_pack("{s:o, s:o, s:I, s:I}", "name", text(domain->name), "tenant",
-                             text(domain->tenant), "accounts", number(domain->accounts),
-                             "created_ms", number(domain->created_ms));
+    json_t *made =
+        json_pack("{s:o, s:I, s:I}", "tenant", text(domain->tenant), "accounts",
+                  number(domain->accounts), "created_ms", number(domain->created_ms));
 
     CHECK(made != NULL);
+    output_add_address(made, "name", domain->name);
     output_add_quota(made, domain->quota);
     return made;
 }

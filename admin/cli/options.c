@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/cli/cli.h"
 #include "node/base/check.h"
@@ -44,6 +46,7 @@ static bool read_options(struct cli *cli, int argc, char **argv)
     int option;
 
     read_rebalance_run(argc, argv);
+    cli->given = arena_alloc(&cli->arena, (size_t)argc * sizeof(*cli->given));
     optind = 1;
     while ((option = getopt_long(argc, argv, "", long_options(), NULL)) != -1) {
         if (option < 0 || option >= OPTION_COUNT) {
@@ -51,18 +54,44 @@ static bool read_options(struct cli *cli, int argc, char **argv)
             return false;
         }
         cli->options[option] = optarg != NULL ? optarg : "";
+        cli->given[cli->given_count++] = (struct cli_given){(enum cli_option)option, optarg};
     }
     cli->arguments = argv + optind;
     cli->argument_count = (unsigned)(argc - optind);
     return true;
 }
 
-static const struct cli_command *find_command(const char *group, const char *verb)
+/* Takes a word off the front of the command's text; false: that is another word. */
+static bool takes_word(const char **text, const char *word)
+{
+    size_t len = strcspn(*text, " ");
+
+    if (strlen(word) != len || strncmp(*text, word, len) != 0)
+        return false;
+    *text += len;
+    *text += **text == ' ';
+    return true;
+}
+
+/* How many of the words are the command's name; 0: it is another. */
+static unsigned name_words(const struct cli_command *command, char *const *words,
+                           unsigned count)
+{
+    const char *verb = command->verb;
+    unsigned taken = 1;
+
+    if (count == 0 || strcmp(command->group, words[0]) != 0)
+        return 0;
+    while (*verb != '\0' && taken < count && takes_word(&verb, words[taken]))
+        taken++;
+    return *verb == '\0' ? taken : 0;
+}
+
+static const struct cli_command *find_command(char *const *words, unsigned count,
+                                              unsigned *taken)
 {
     for (size_t i = 0; i < cli_command_count; i++)
-        if (strcmp(cli_commands[i].group, group) == 0 &&
-            (cli_commands[i].verb[0] == '\0' ||
-             (verb != NULL && strcmp(cli_commands[i].verb, verb) == 0)))
+        if ((*taken = name_words(&cli_commands[i], words, count)) > 0)
             return &cli_commands[i];
     return NULL;
 }
@@ -70,15 +99,15 @@ static const struct cli_command *find_command(const char *group, const char *ver
 static bool check_options(const struct cli *cli)
 {
     const struct cli_command *command = cli->command;
-    uint64_t allowed = FOR_ALL | command->allowed | command->required;
+    cli_options allowed = FOR_ALL | command->allowed | command->required;
 
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        if (cli->options[i] != NULL && (allowed & UINT64_C(1) << i) == 0) {
+        if (cli->options[i] != NULL && (allowed & CLI_OPTION_BIT(i)) == 0) {
             fprintf(stderr, "postraft: \"%s %s\" takes no --%s\n", command->group,
                     command->verb, names[i]);
             return false;
         }
-        if (cli->options[i] == NULL && (command->required & UINT64_C(1) << i) != 0) {
+        if (cli->options[i] == NULL && (command->required & CLI_OPTION_BIT(i)) != 0) {
             fprintf(stderr, "postraft: \"%s %s\" needs --%s\n", command->group, command->verb,
                     names[i]);
             return false;
@@ -90,8 +119,10 @@ static bool check_options(const struct cli *cli)
 static bool check_arguments(const struct cli *cli)
 {
     const struct cli_command *command = cli->command;
-    bool optional = command->arguments[0] == '[';
-    unsigned most = command->argument_count + (optional ? 1 : 0);
+    bool optional = strchr(command->arguments, '[') != NULL;
+    unsigned most = strstr(command->arguments, "...") != NULL
+                        ? UINT_MAX
+                        : command->argument_count + (optional ? 1 : 0);
 
     if (cli->argument_count >= command->argument_count && cli->argument_count <= most)
         return true;
@@ -116,7 +147,8 @@ bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
     }
     const char *group = cli->argument_count > 0 ? cli->arguments[0] : NULL;
     const char *verb = cli->argument_count > 1 ? cli->arguments[1] : NULL;
-    cli->command = group != NULL ? find_command(group, verb) : NULL;
+    unsigned words = 0;
+    cli->command = find_command(cli->arguments, cli->argument_count, &words);
     if (cli->command == NULL && group != NULL && (verb != NULL || !cli_has(cli, OPTION_HELP))) {
         cli_unknown(group, verb);
         return false;
@@ -131,10 +163,20 @@ bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
         fprintf(stderr, "postraft: which command? `postraft --help` shows them\n");
         return false;
     }
-    unsigned words = cli->command->verb[0] != '\0' ? 2 : 1;
     cli->arguments += words;
     cli->argument_count -= words;
     return check_options(cli) && check_arguments(cli);
+}
+
+char **cli_values(struct cli *cli, enum cli_option option, size_t *count)
+{
+    char **values = arena_alloc(&cli->arena, cli->given_count * sizeof(*values));
+
+    *count = 0;
+    for (unsigned i = 0; i < cli->given_count; i++)
+        if (cli->given[i].option == option)
+            values[(*count)++] = cli->given[i].value;
+    return values;
 }
 
 bool cli_number(const struct cli *cli, enum cli_option option, uint32_t least, uint32_t most,

@@ -81,6 +81,33 @@ static void show_states(struct buffer *text, const json_t *states)
         buffer_add_string(text, "whole");
 }
 
+static void show_address(struct buffer *text, const json_t *value)
+{
+    struct arena arena;
+    const char *address = json_string_value(value);
+
+    arena_init(&arena);
+    buffer_add_string(text, output_unicode(&arena, address != NULL ? address : ""));
+    arena_fini(&arena);
+}
+
+static void show_array(struct buffer *text, const json_t *values, bool addresses)
+{
+    size_t i = 0;
+    const json_t *value = NULL;
+
+    json_array_foreach(values, i, value)
+    {
+        buffer_add_string(text, i > 0 ? ", " : "");
+        if (addresses)
+            show_address(text, value);
+        else
+            buffer_add_string(text, json_string_value(value));
+    }
+    if (i == 0)
+        buffer_add_byte(text, '-');
+}
+
 static void show_value(struct buffer *text, const json_t *value, enum output_kind kind)
 {
     if (value == NULL || json_is_null(value))
@@ -93,6 +120,10 @@ static void show_value(struct buffer *text, const json_t *value, enum output_kin
         show_members(text, value);
     else if (kind == OUTPUT_STATES)
         show_states(text, value);
+    else if (kind == OUTPUT_ADDRESS)
+        show_address(text, value);
+    else if (kind == OUTPUT_ADDRESSES || kind == OUTPUT_TEXTS)
+        show_array(text, value, kind == OUTPUT_ADDRESSES);
     else if (json_is_boolean(value))
         buffer_add_string(text, json_is_true(value) ? "yes" : "no");
     else if (json_is_integer(value))

@@ -13,9 +13,12 @@
 enum output_kind {
     OUTPUT_TEXT,
     OUTPUT_NUMBER,
-    OUTPUT_BYTES, /* a size for people */
-    OUTPUT_TIME,  /* milliseconds since 1970 */
-    OUTPUT_YES,   /* a truth value */
+    OUTPUT_BYTES,     /* a size for people */
+    OUTPUT_TIME,      /* milliseconds since 1970 */
+    OUTPUT_YES,       /* a truth value */
+    OUTPUT_ADDRESS,   /* or domain, or @domain: shown in the letters that users write */
+    OUTPUT_ADDRESSES, /* an array of these */
+    OUTPUT_TEXTS,     /* an array */
     OUTPUT_MEMBERS,
     OUTPUT_STATES, /* the replicas that are not whole */
 };
@@ -48,6 +51,15 @@ json_t *json_of_group(const Pr__GroupStatus *group);
 json_t *json_of_mailbox(const Pr__MailboxInfo *mailbox);
 json_t *json_of_account(const Pr__AccountRecord *account);
 json_t *json_of_domain(const Pr__DomainRecord *domain);
+/* Text of the store; what is no UTF-8 is shown as unreadable. */
+json_t *json_of_text(const char *text);
+/* Adds an address, or a domain, or an array of these, as the directory has them; where their
+ * domains look otherwise to users, also as these write them, under KEY_unicode. */
+void output_add_address(json_t *row, const char *key, const char *address);
+void output_add_addresses(json_t *row, const char *key, char *const *addresses, size_t count);
+/* That form of an address or a domain, in `arena`. */
+char *output_unicode(struct arena *arena, const char *address);
+void output_add(json_t *row, const char *key, json_t *value);
 /* Adds quota_bytes and quota_messages; 0: no limit. NULL adds nothing. */
 void output_add_quota(json_t *row, const Pr__AccountQuota *quota);
 /* Adds what a domain or tenant holds and may hold: total_bytes, total_messages (where there is
@@ -56,6 +68,19 @@ void output_add_usage(json_t *row, const Pr__AccountQuota *total, const Pr__Scop
                       bool complete);
 /* A table of the shares, unless --json has printed them. */
 void output_shares(const struct cli *cli, const json_t *row);
+
+/* An account as the store shows it; NULL after a message. accounts.c */
+const Pr__AccountShowAnswer *cli_account_fetch(struct cli *cli, const char *address);
+/* A domain; NULL after a message. routes.c */
+const Pr__DomainRecord *cli_domain_fetch(struct cli *cli, const char *name);
+/* Adds alias_of, catch_all, forward_to and separators, where they are given. */
+void output_add_routing(json_t *row, const Pr__DomainRouting *routing);
+/* ["login", ...]: what those bars bar from. bars.c */
+json_t *json_of_bars(uint32_t bars);
+/* secrets.c */
+json_t *json_of_app_passwords(const Pr__AccountSecrets *secrets);
+extern const struct output_column output_app_passwords[];
+extern const size_t output_app_passwords_count;
 
 /* What happens to expunged mail and to mail for full accounts, after it was set by the options
  * if there are any of them; NULL after a message. limits.c */

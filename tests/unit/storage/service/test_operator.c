@@ -11,18 +11,23 @@
 #include "storage/query/directory.h"
 #include "storage/query/limits.h"
 #include "storage/schema/format.h"
+#include "storage/service/address_lists.h"
 #include "storage/service/addresses.h"
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
+#include "storage/service/firewall.h"
 #include "storage/service/formats.h"
 #include "storage/service/join.h"
 #include "storage/service/limits.h"
 #include "storage/service/listing.h"
 #include "storage/service/members.h"
 #include "storage/service/operator.h"
+#include "storage/service/password_rule.h"
 #include "storage/service/passwords.h"
+#include "storage/service/queue_calls.h"
 #include "storage/service/recover.h"
 #include "storage/service/scopes_usage.h"
+#include "storage/service/sender_domain_calls.h"
 #include "storage/service/settings_calls.h"
 #include "storage/service/status.h"
 
@@ -278,7 +283,27 @@ NOT_HERE(app_password_remove_call)
 NOT_HERE(totp_make_call)
 NOT_HERE(setting_put_call)
 NOT_HERE(setting_list_call)
+NOT_HERE(firewall_put_call)
+NOT_HERE(firewall_remove_call)
+NOT_HERE(firewall_list_call)
+NOT_HERE(firewall_explain_call)
 NOT_HERE(storage_compact_call)
+NOT_HERE(alias_list_call)
+NOT_HERE(domain_show_call)
+NOT_HERE(address_explain_call)
+NOT_HERE(queue_list_call)
+NOT_HERE(queue_alter_call)
+NOT_HERE(sender_domain_list_call)
+NOT_HERE(sender_domain_put_call)
+
+/* Of the rule itself its own test knows; here "guessable" is what it refuses. */
+void password_rule_check(struct service *of, struct bytes address, struct bytes password,
+                         password_rule_done *done, void *context)
+{
+    (void)of;
+    (void)address;
+    done(context, bytes_equal(password, BYTES("guessable")) ? "Too easy." : NULL);
+}
 
 /* ---- asking ---- */
 
@@ -325,6 +350,20 @@ static enum err ask_account(const char *address, const char *password)
 
     create.address = arena_string(&arena, bytes_of(address));
     create.password = arena_string(&arena, bytes_of(password));
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
+    request.account_create = &create;
+    ask(&request);
+    return heard.err;
+}
+
+static enum err ask_weak_account(const char *address, const char *password)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountCreate create = PR__ACCOUNT_CREATE__INIT;
+
+    create.address = arena_string(&arena, bytes_of(address));
+    create.password = arena_string(&arena, bytes_of(password));
+    create.weak = true;
     request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
     request.account_create = &create;
     ask(&request);
@@ -383,6 +422,34 @@ static void test_addresses(void **state)
     assert_int_equal(writes.groups[0], DIRECTORY_GROUP);
 }
 
+/* Of letters beyond ASCII the domain becomes A-labels; the local part has to be kept as it is.
+ */
+static void test_addresses_in_utf8(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_account("bob@B\xc3\xbc"
+                                 "cher.test",
+                                 "long enough"),
+                     ERR_OK);
+    assert_string_equal(writes.names[0], "bob@xn--bcher-kva.test");
+    assert_int_equal(ask_account("J\xc3\x96rg@a.test", "long enough"), ERR_INVALID);
+    assert_non_null(strstr(heard.text, "cluster upgrade"));
+    directory_format = FORMAT_ADDRESSES;
+    assert_int_equal(ask_account("J\xc3\x96rg@a.test", "long enough"), ERR_OK);
+    assert_string_equal(writes.names[1], "j\xc3\xb6rg@a.test");
+}
+
+static void test_weak_password(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_account("a@example.test", "guessable"), ERR_INVALID);
+    assert_string_equal(heard.text, "Too easy. (--weak takes it all the same)");
+    assert_int_equal(writes.count, 0);
+    assert_int_equal(ask_weak_account("a@example.test", "guessable"), ERR_OK);
+    assert_int_equal(writes.count, 1);
+    assert_int_equal(ask_weak_account("a@example.test", "1234567"), ERR_INVALID);
+}
+
 static void test_passwords(void **state)
 {
     char text[OPERATOR_PASSWORD_SIZE_MAX + 2];
@@ -400,16 +467,18 @@ static void test_passwords(void **state)
 static void test_domains(void **state)
 {
     (void)state;
-    assert_int_equal(ask_domain("b\xc3\xbc"
-                                "cher.test",
-                                "t"),
-                     ERR_INVALID);
+    assert_int_equal(ask_domain("b\xc3 cher.test", "t"), ERR_INVALID);
     assert_int_equal(ask_domain("test", "t"), ERR_INVALID);
     assert_int_equal(ask_domain("a.test", "-t"), ERR_INVALID);
     assert_int_equal(ask_domain("a.test", ""), ERR_INVALID);
     assert_int_equal(writes.count, 0);
     assert_int_equal(ask_domain("Mail.A.Test", "Tenant"), ERR_OK);
     assert_string_equal(writes.names[0], "mail.a.test");
+    assert_int_equal(ask_domain("B\xc3\x9c"
+                                "CHER.test",
+                                "t"),
+                     ERR_OK);
+    assert_string_equal(writes.names[1], "xn--bcher-kva.test");
 }
 
 static void test_removal(void **state)
@@ -490,6 +559,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_addresses_in_utf8, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_weak_password, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_passwords, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_domains, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal, set_up, tear_down),

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Mail for other hosts. Sending it is not part of this release: it waits. */
+#include <stdio.h>
+
+#include "admin/cli/output.h"
+#include "node/base/check.h"
+
+static const struct output_column columns[] = {
+    {"id", "MESSAGE", OUTPUT_TEXT},     {"from", "FROM", OUTPUT_ADDRESS},
+    {"first_to", "TO", OUTPUT_ADDRESS}, {"recipients_count", "OF", OUTPUT_NUMBER},
+    {"size", "SIZE", OUTPUT_BYTES},     {"time_ms", "ACCEPTED", OUTPUT_TIME},
+    {"state", "STATE", OUTPUT_TEXT},
+};
+
+static const struct output_column show_columns[] = {
+    {"id", "message", OUTPUT_TEXT},           {"from", "from", OUTPUT_ADDRESS},
+    {"account_id", "account", OUTPUT_NUMBER}, {"size", "size", OUTPUT_BYTES},
+    {"time_ms", "accepted", OUTPUT_TIME},     {"due_ms", "next attempt", OUTPUT_TIME},
+    {"state", "state", OUTPUT_TEXT},          {"held_reason", "held because", OUTPUT_TEXT},
+    {"envid", "envelope id", OUTPUT_TEXT},
+};
+
+static const struct output_column recipient_columns[] = {
+    {"address", "RECIPIENT", OUTPUT_ADDRESS},
+    {"state", "STATE", OUTPUT_TEXT},
+    {"attempts", "ATTEMPTS", OUTPUT_NUMBER},
+    {"last_reply", "LAST REPLY", OUTPUT_TEXT},
+};
+
+static json_t *json_of_recipients(const Pr__QueueRecord *record)
+{
+    static const char *const states[] = {"waiting", "delivered", "failed"};
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < record->n_recipients; i++) {
+        const Pr__QueueRecipient *recipient = record->recipients[i];
+        unsigned state = (unsigned)recipient->state;
+        json_t *row = json_object();
+        output_add_address(row, "address", recipient->address);
+        output_add(row, "state", json_string(state < 3 ? states[state] : "unknown"));
+        output_add(row, "attempts", json_integer(recipient->attempts));
+        output_add(row, "last_reply", json_of_text(recipient->last_reply));
+        if (recipient->sender[0] != '\0')
+            output_add(row, "sender", json_of_text(recipient->sender));
+        CHECK(json_array_append_new(rows, row) == 0);
+    }
+    return rows;
+}
+
+static json_t *json_of_message(struct cli *cli, const Pr__QueueRecord *record, uint32_t group)
+{
+    json_t *made = json_object();
+    const char *sender = record->envelope != NULL ? record->envelope->sender : "";
+
+    output_add(made, "id",
+               json_string(arena_printf(&cli->arena, "%u/%llu", group,
+                                        (unsigned long long)record->id)));
+    output_add_address(made, "from", sender[0] != '\0' ? sender : "<>");
+    output_add(made, "account_id", json_integer((json_int_t)record->account_id));
+    output_add(made, "size", json_integer((json_int_t)record->size));
+    output_add(made, "time_ms", json_integer((json_int_t)record->time_ms));
+    output_add(made, "due_ms", json_integer((json_int_t)record->due_ms));
+    output_add(made, "held", json_boolean(record->held));
+    output_add(made, "held_reason", json_of_text(record->held_reason));
+    output_add(made, "state", json_string(record->held ? "held" : "waits"));
+    if (record->envelope != NULL && record->envelope->envid[0] != '\0')
+        output_add(made, "envid", json_of_text(record->envelope->envid));
+    output_add(made, "recipients_count", json_integer((json_int_t)record->n_recipients));
+    if (record->n_recipients > 0)
+        output_add_address(made, "first_to", record->recipients[0]->address);
+    output_add(made, "recipients", json_of_recipients(record));
+    return made;
+}
+
+static const Pr__QueueListAnswer *fetch_page(struct cli *cli, Pr__QueueList *ask)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+
+    request.call_case = PR__REQUEST__CALL_QUEUE_LIST;
+    request.queue_list = ask;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return NULL;
+    if (reply->answer_case != PR__REPLY__ANSWER_QUEUE_LIST ||
+        reply->queue_list->n_messages != reply->queue_list->n_groups) {
+        cli_fail("the store gave another answer");
+        return NULL;
+    }
+    cli_remark(reply);
+    return reply->queue_list;
+}
+
+enum cli_exit cli_queue_list(struct cli *cli)
+{
+    Pr__QueueList ask = PR__QUEUE_LIST__INIT;
+    json_t *rows = json_array();
+    bool more = true;
+
+    if (cli_has(cli, OPTION_FROM))
+        ask.sender = arena_string(&cli->arena, bytes_of(cli->options[OPTION_FROM]));
+    if (cli_has(cli, OPTION_TO))
+        ask.domain = arena_string(&cli->arena, bytes_of(cli->options[OPTION_TO]));
+    while (more) {
+        const Pr__QueueListAnswer *answer = fetch_page(cli, &ask);
+        if (answer == NULL) {
+            json_decref(rows);
+            return CLI_FAILED;
+        }
+        for (size_t i = 0; i < answer->n_messages; i++)
+            CHECK(json_array_append_new(
+                      rows, json_of_message(cli, answer->messages[i], answer->groups[i])) == 0);
+        ask.after_group = answer->after_group;
+        ask.after_id = answer->after_id;
+        more = answer->more;
+    }
+    bool waits = json_array_size(rows) > 0;
+    enum cli_exit status =
+        output_list(cli, cli_has(cli, OPTION_JSON) ? "messages" : "messages in the queue", rows,
+                    columns, OUTPUT_COUNT(columns));
+    if (waits)
+        fputs("postraft: this mail waits: sending to other hosts is not part of this release\n",
+              stderr);
+    return status;
+}
+
+/* "2/17"; false after a message. */
+static bool read_id(const char *typed, uint32_t *group, uint64_t *id)
+{
+    struct bytes text = bytes_of(typed);
+    size_t slash = bytes_find(text, '/');
+    uint64_t number = 0;
+
+    if (slash < text.len && bytes_to_u64(bytes_from(text.at, slash), &number) && number > 0 &&
+        number <= UINT32_MAX && bytes_to_u64(bytes_skip(text, slash + 1), id) && *id > 0) {
+        *group = (uint32_t)number;
+        return true;
+    }
+    cli_fail("\"%s\" names no message: it is GROUP/ID, as `postraft queue list` shows it",
+             typed);
+    return false;
+}
+
+enum cli_exit cli_queue_show(struct cli *cli)
+{
+    Pr__QueueList ask = PR__QUEUE_LIST__INIT;
+    uint32_t group = 0;
+
+    if (!read_id(cli->arguments[0], &group, &ask.id))
+        return CLI_USAGE;
+    ask.after_group = group;
+    const Pr__QueueListAnswer *answer = fetch_page(cli, &ask);
+    if (answer == NULL)
+        return CLI_FAILED;
+    if (answer->n_messages == 0)
+        return cli_fail("there is no message %s in the queue", cli->arguments[0]);
+    json_t *made = json_of_message(cli, answer->messages[0], answer->groups[0]);
+    json_incref(made);
+    enum cli_exit status = output_record(cli, made, show_columns, OUTPUT_COUNT(show_columns));
+    if (!cli_has(cli, OPTION_JSON)) {
+        putchar('\n');
+        output_table(json_object_get(made, "recipients"), recipient_columns,
+                     OUTPUT_COUNT(recipient_columns));
+    }
+    json_decref(made);
+    return status;
+}
+
+/* Those of one group, from the one at `first` on. False after a message. */
+static bool alter_group(struct cli *cli, Pr__QueueChange *change, unsigned first,
+                        uint32_t group, uint64_t *changed)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__QueueAlter alter = PR__QUEUE_ALTER__INIT;
+
+    change->n_ids = 0;
+    for (unsigned i = first; i < cli->argument_count; i++) {
+        uint32_t of = 0;
+        uint64_t id = 0;
+        if (!read_id(cli->arguments[i], &of, &id))
+            return false;
+        if (of == group)
+            change->ids[change->n_ids++] = id;
+    }
+    alter.group = group;
+    alter.change = change;
+    request.call_case = PR__REQUEST__CALL_QUEUE_ALTER;
+    request.queue_alter = &alter;
+    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
+    if (reply == NULL)
+        return false;
+    if (reply->answer_case == PR__REPLY__ANSWER_QUEUE_ALTER)
+        *changed += reply->queue_alter->changed;
+    return true;
+}
+
+/* One call a group: messages of one are changed together. */
+static enum cli_exit alter_all(struct cli *cli, Pr__QueueChange__Action action,
+                               const char *done)
+{
+    Pr__QueueChange change = PR__QUEUE_CHANGE__INIT;
+    uint32_t *groups = arena_alloc(&cli->arena, cli->argument_count * sizeof(*groups));
+    uint64_t changed = 0;
+
+    change.ids = arena_alloc(&cli->arena, cli->argument_count * sizeof(*change.ids));
+    change.action = action;
+    if (cli_has(cli, OPTION_REASON))
+        change.reason = arena_string(&cli->arena, bytes_of(cli->options[OPTION_REASON]));
+    for (unsigned i = 0; i < cli->argument_count; i++) {
+        uint64_t id = 0;
+        if (!read_id(cli->arguments[i], &groups[i], &id))
+            return CLI_USAGE;
+    }
+    for (unsigned i = 0; i < cli->argument_count; i++) {
+        bool before = false;
+        for (unsigned j = 0; j < i; j++)
+            before = before || groups[j] == groups[i];
+        if (!before && !alter_group(cli, &change, i, groups[i], &changed))
+            return CLI_FAILED;
+    }
+    return output_done(
+        cli,
+        json_pack("{s:I, s:I}", "named", (json_int_t)cli->argument_count, "changed",
+                  (json_int_t)changed),
+        "%llu of %u messages %s%s", (unsigned long long)changed, cli->argument_count, done,
+        changed < cli->argument_count ? "; the others are gone, or were so already" : "");
+}
+
+enum cli_exit cli_queue_hold(struct cli *cli)
+{
+    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__HOLD, "held");
+}
+
+enum cli_exit cli_queue_release(struct cli *cli)
+{
+    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__RELEASE, "released");
+}
+
+enum cli_exit cli_queue_retry(struct cli *cli)
+{
+    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__RETRY, "due now");
+}
+
+enum cli_exit cli_queue_drop(struct cli *cli)
+{
+    if (!cli_confirm(cli, "Forget these messages, and tell nobody?"))
+        return CLI_FAILED;
+    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__DROP, "dropped");
+}
