@@ -41,13 +41,18 @@ static void listen_on(struct program *program, const char *name, struct tls_cont
                       bool implicit)
 {
     static const struct bytes refusal = BYTES_INIT("* BYE Too many connections\r\n");
+    const struct config_prefixes *proxies = &program->process.config.proxy_networks;
     int fds[CONFIG_ADDRESSES_MAX];
     unsigned count = process_listeners(&program->process, name, fds, CONFIG_ADDRESSES_MAX);
 
-    for (unsigned i = 0; i < count; i++)
-        program->listeners[program->listener_count++] =
+    for (unsigned i = 0; i < count; i++) {
+        struct conn_listener *listener =
             conn_listen(program->process.loop, fds[i], &imap_server_protocol, program->server,
                         tls, implicit, &program->limits, refusal);
+        if (proxies->count > 0)
+            conn_listener_expect_proxy(listener, proxies->at, proxies->count);
+        program->listeners[program->listener_count++] = listener;
+    }
     log_info(NULL, "serving",
              LOG_FIELDS(LOG_TEXT("protocol", name), LOG_U64("sockets", count)));
 }
