@@ -62,8 +62,8 @@ static void look_up_zone(struct policy_client *client, struct bytes zone)
     if (policy_facts_listing(facts, zone) != NULL || zone.len >= POLICY_NAME_SIZE ||
         facts->listing_count == POLICY_LISTINGS_MAX)
         return;
-    facts->listings = realloc(facts->listings,
-                              (facts->listing_count + 1) * sizeof(*facts->listings));
+    facts->listings =
+        realloc(facts->listings, (facts->listing_count + 1) * sizeof(*facts->listings));
     struct listing_look *look = calloc(1, sizeof(*look));
     CHECK(facts->listings != NULL && look != NULL);
     struct policy_listing *listing = &facts->listings[facts->listing_count];
@@ -188,12 +188,12 @@ void client_gather(struct policy_client *client, const struct settings *settings
 
     if (policy->config.dns == NULL)
         return;
-    if (client->fcrdns_ticket == 0 && client->facts.reverse == POLICY_REVERSE_UNKNOWN &&
-        client->began_ms == 0 &&
-        (setting_on(settings, SETTING_JUDGE_FCRDNS_ENABLED) ||
-         setting_on(settings, SETTING_JUDGE_GENERIC_NAME_ENABLED)))
-        client->fcrdns_ticket = dns_fcrdns(policy->config.dns, &client->facts.client, 0,
-                                           on_fcrdns, client);
+    if (!client->reverse_asked && (setting_on(settings, SETTING_JUDGE_FCRDNS_ENABLED) ||
+                                   setting_on(settings, SETTING_JUDGE_GENERIC_NAME_ENABLED))) {
+        client->reverse_asked = true;
+        client->fcrdns_ticket =
+            dns_fcrdns(policy->config.dns, &client->facts.client, 0, on_fcrdns, client);
+    }
     each_zone(client, settings, gather_zone);
     if (helo.len > 0 && setting_on(settings, SETTING_JUDGE_HELO_ENABLED))
         look_up_helo(client, helo);

@@ -70,9 +70,9 @@ bool familiar_knows(const struct familiar *familiar, const struct address *addre
 bool policy_is_local(const struct address *address)
 {
     static const char *const nets[] = {
-        "127.0.0.0/8",    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
-        "100.64.0.0/10",  "0.0.0.0/8",  "224.0.0.0/3",   "::/127",         "fc00::/7",
-        "fe80::/10",      "ff00::/8",
+        "127.0.0.0/8",    "10.0.0.0/8",    "172.16.0.0/12", "192.168.0.0/16",
+        "169.254.0.0/16", "100.64.0.0/10", "0.0.0.0/8",     "224.0.0.0/3",
+        "::/127",         "fc00::/7",      "fe80::/10",     "ff00::/8",
     };
     struct address_prefix net;
 

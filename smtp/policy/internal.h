@@ -44,6 +44,7 @@ struct policy_client {
     bool exempt;
     uint64_t began_ms;
     struct policy_facts facts;
+    bool reverse_asked;
     uint64_t fcrdns_ticket;
     struct helo_look helo;
     struct listing_look *looks[POLICY_LISTINGS_MAX];

@@ -109,8 +109,7 @@ static void keep_rows(struct settings_cache *cache, const Pr__SettingsReadAnswer
 {
     arena_reset(&cache->rows_arena);
     cache->row_count = answer->n_settings;
-    cache->rows =
-        arena_alloc(&cache->rows_arena, answer->n_settings * sizeof(*cache->rows));
+    cache->rows = arena_alloc(&cache->rows_arena, answer->n_settings * sizeof(*cache->rows));
     for (size_t i = 0; i < answer->n_settings; i++)
         cache->rows[i] = (struct setting_row_text){
             arena_copy(&cache->rows_arena, bytes_of(answer->settings[i]->name)),
@@ -206,8 +205,7 @@ static struct entry *entry_get(struct settings_cache *cache, uint64_t tenant_id,
 {
     struct entry **at = &cache->entries;
 
-    while (*at != NULL &&
-           ((*at)->tenant_id != tenant_id || (*at)->domain_id != domain_id))
+    while (*at != NULL && ((*at)->tenant_id != tenant_id || (*at)->domain_id != domain_id))
         at = &(*at)->next;
     struct entry *entry = *at;
     if (entry == NULL)

@@ -32,7 +32,8 @@ struct settings_cache *settings_cache_new(struct store_client *store);
 /* done() is not called any more. What was handed out stays good. */
 void settings_cache_free(struct settings_cache **cache);
 
-/* The cluster's own, as far as they are known: until then the defaults. Until the loop turns. */
+/* The cluster's own, as far as they are known: until then the defaults. Until the loop turns.
+ */
 const struct settings *settings_cache_cluster(const struct settings_cache *cache);
 
 /* What there is now, to be released; NULL: it has to be asked for. */

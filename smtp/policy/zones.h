@@ -13,10 +13,10 @@
 struct zones;
 
 enum {
-    ZONES_MAX = 128,                 /* beyond: those that come later are not asked */
-    ZONE_ALIVE_MS = 60 * 60 * 1000,  /* how long an answer holds */
-    ZONE_DEAD_MS = 10 * 60 * 1000,   /* and one of a list that is not to be believed */
-    ZONE_TROUBLE_MS = 60 * 1000,     /* and when nobody could answer */
+    ZONES_MAX = 128,                /* beyond: those that come later are not asked */
+    ZONE_ALIVE_MS = 60 * 60 * 1000, /* how long an answer holds */
+    ZONE_DEAD_MS = 10 * 60 * 1000,  /* and one of a list that is not to be believed */
+    ZONE_TROUBLE_MS = 60 * 1000,    /* and when nobody could answer */
 };
 
 enum zone_state { ZONE_CHECKING, ZONE_ALIVE, ZONE_DEAD };

@@ -14,6 +14,7 @@ struct lab {
     struct arena arena;
     struct settings settings;
     struct policy_facts facts;
+    struct policy_listing listings[4];
     struct policy_sum sum;
 };
 
@@ -24,6 +25,7 @@ static void lab_begin(struct lab *lab, const char *client)
     settings_init(&lab->settings, &lab->arena);
     assert_true(address_parse(bytes_of(client), &lab->facts.client));
     lab->facts.hostname = "mx.test";
+    lab->facts.listings = lab->listings;
 }
 
 static void put(struct lab *lab, enum settings_scope scope, const char *name, const char *value)
