@@ -14,7 +14,9 @@ struct lookup {
     uint64_t call;   /* the store client's */
     struct arena lookup_arena;
     struct bytes address;
-    /* The answer, while the firewall holds it back. */
+    struct policy_question question;
+    struct policy_trial *trial;
+    /* The answer, while the firewall or policy holds it back. */
     enum err err;
     uint64_t number;
     const struct smtp_refusal *refusal;
@@ -22,6 +24,7 @@ struct lookup {
 
 static void lookup_free(struct lookup *lookup)
 {
+    policy_cancel(&lookup->trial);
     *lookup->self = lookup->next;
     if (lookup->next != NULL)
         lookup->next->self = lookup->self;
@@ -73,6 +76,14 @@ static enum err take_answer(struct lookup *lookup, const Pr__Reply *reply, uint6
         return err == ERR_NOSESSION ? ERR_NOSESSION : ERR_UNAVAILABLE;
     switch (err) {
     case ERR_OK:
+        lookup->question = (struct policy_question){
+            .recipient = lookup->address,
+            .tenant_id = answer->tenant_id,
+            .domain_id = answer->domain_id,
+            .account_id = answer->account_id,
+            .group = answer->group,
+            .role = answer->role,
+        };
         *number = destinations_add(&lookup->visitor->destinations, lookup->address, answer);
         return *number != 0 ? ERR_OK : ERR_TOOBIG;
     case ERR_NOTFOUND:
@@ -103,9 +114,33 @@ static void answer(struct lookup *lookup)
     visitor_continue(visitor);
 }
 
+static void on_judged(void *context, const struct smtp_refusal *refusal)
+{
+    struct lookup *lookup = context;
+
+    lookup->trial = NULL;
+    lookup->refusal = refusal;
+    answer(lookup);
+}
+
+/* Policy comes last: of recipients that would be taken. */
+static void judge(struct lookup *lookup)
+{
+    struct visitor *visitor = lookup->visitor;
+    const struct smtp_envelope *envelope = smtp_session_envelope(visitor->session);
+
+    if (visitor->policy != NULL && lookup->err == ERR_OK && lookup->refusal == NULL) {
+        lookup->question.helo = envelope->helo;
+        lookup->question.sender = envelope->sender;
+        lookup->trial = policy_try(visitor->policy, &lookup->question, on_judged, lookup);
+    }
+    if (lookup->trial == NULL)
+        answer(lookup);
+}
+
 static void on_delayed(void *context)
 {
-    answer(context);
+    judge(context);
 }
 
 /* What the firewall says to a recipient that is there, or is not. */
@@ -145,7 +180,7 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
     struct smtp_refusal refusal = visitor_refusal(&verdict);
     if (verdict.action != FIREWALL_PASS)
         lookup->refusal = &refusal;
-    answer(lookup);
+    judge(lookup);
 }
 
 /* The envelope's sender as addresses are looked up; "" for the null sender, and for one that

@@ -22,6 +22,8 @@ struct program {
     struct memory_budget *memory;
     struct network_map *networks;
     struct firewall_link *firewall;
+    struct dns *dns; /* NULL: cannot be had */
+    struct policy *policy;
 };
 
 static void on_stopped(void *context)
@@ -88,6 +90,18 @@ static enum err serve(struct program *program)
     program->networks = process_network_map(process);
     if (err == ERR_OK)
         program->firewall = firewall_link_new(store, network_of, program);
+    program->dns = process_dns(process);
+    if (err == ERR_OK) {
+        const struct policy_config policy_config = {
+            .loop = process->loop,
+            .store = store,
+            .dns = program->dns,
+            .map = program->networks,
+            .hostname = process->config.hostname,
+            .times = &policy_times_default,
+        };
+        program->policy = policy_new(&policy_config);
+    }
     if (err == ERR_OK) {
         const struct receive_config config = {
             .loop = process->loop,
@@ -102,18 +116,24 @@ static enum err serve(struct program *program)
             .xclient_networks = &process->config.xclient_networks,
             .memory = program->memory,
             .firewall = program->firewall,
+            .policy = program->policy,
             .connections_max = process->config.connections_max,
             .connections_address_max = process->config.connections_address_max,
             .messages_max = MESSAGES_MAX,
             .times = &receive_times_default,
         };
-        process_sandbox(process, NULL);
+        if (program->dns != NULL)
+            process_sandbox_dns(process);
+        else
+            process_sandbox(process, NULL);
         program->receive = receive_new(&config);
         listen_all(program);
         process_ready(process, on_stop, program);
         loop_run(process->loop);
         receive_free(&program->receive);
     }
+    policy_free(&program->policy);
+    dns_free(&program->dns);
     firewall_link_free(&program->firewall);
     memory_budget_free(&program->memory);
     store_client_free(&store);

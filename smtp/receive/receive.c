@@ -53,7 +53,8 @@ static void port_init(struct receive *receive, enum smtp_service service)
         .tls_required = submission,
         .auth_tls = submission ? LOGIN_MECHANISMS_TLS : NULL,
         .auth_failures_max = config->auth_failures_max,
-        .ask_greet = config->firewall != NULL && service != SMTP_SERVICE_LMTP,
+        .ask_greet = (config->firewall != NULL && service != SMTP_SERVICE_LMTP) ||
+                     (config->policy != NULL && service == SMTP_SERVICE_MX),
         .ask_sender = submission,
         .null_sender_single = service == SMTP_SERVICE_MX,
         .early_refused = service == SMTP_SERVICE_MX,

@@ -6,6 +6,7 @@
 #include "node/runtime/loop.h"
 #include "node/runtime/memory_budget.h"
 #include "node/runtime/tls.h"
+#include "smtp/policy/policy.h"
 #include "smtp/protocol/session.h"
 #include "storage/client/client.h"
 #include "storage/client/firewall_link.h"
@@ -49,6 +50,7 @@ struct receive_config {
     const struct config_prefixes *xclient_networks; /* likewise */
     struct memory_budget *memory;                   /* NULL: no limit */
     struct firewall_link *firewall;                 /* NULL: none */
+    struct policy *policy;                          /* of mail from the world; NULL: none */
     unsigned connections_max;
     unsigned connections_address_max;
     unsigned messages_max; /* being received at a time; each holds some 600 KiB at most */

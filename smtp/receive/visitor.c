@@ -31,6 +31,7 @@ const char *visitor_peer(const struct visitor *visitor)
 }
 
 static void guard_open(struct visitor *visitor);
+static void policy_open(struct visitor *visitor, const struct address *client);
 
 /* A proxy of ours says for whom it speaks. A log-in that it vouches for is not taken over: what
  * an account may do is decided by the store, from a log-in of its own. */
@@ -44,8 +45,10 @@ static void take_xclient(struct visitor *visitor, uint64_t ticket)
     if (said->said == SMTP_XCLIENT_SAID) {
         if (bytes_start_nocase(text, BYTES("IPV6:")))
             text = bytes_skip(text, 5);
-        if (address_parse(text, &address))
+        if (address_parse(text, &address)) {
             address_text(&address, visitor->xclient_peer);
+            policy_open(visitor, &address);
+        }
         guard_free(&visitor->guard);
         guard_open(visitor);
     }
@@ -58,12 +61,26 @@ struct smtp_refusal visitor_refusal(const struct firewall_verdict *verdict)
                                  verdict->close};
 }
 
-static void on_greet_delayed(void *context)
+static void on_greet(void *context)
 {
     struct visitor *visitor = context;
 
     smtp_session_allowed(visitor->session, visitor->greet_ticket);
     visitor_continue(visitor);
+}
+
+/* Who is not known waits for the greeting; who does not wait shows what it is. */
+static bool policy_greets(struct visitor *visitor)
+{
+    return visitor->policy == NULL || policy_client_greet(visitor->policy, on_greet, visitor);
+}
+
+static void on_greet_delayed(void *context)
+{
+    struct visitor *visitor = context;
+
+    if (policy_greets(visitor))
+        on_greet(visitor);
 }
 
 static void greet(struct visitor *visitor, uint64_t ticket)
@@ -74,7 +91,8 @@ static void greet(struct visitor *visitor, uint64_t ticket)
     if (verdict.action == FIREWALL_DELAY) {
         guard_delay(visitor->guard, verdict.delay_ms, on_greet_delayed, visitor);
     } else if (verdict.action == FIREWALL_PASS) {
-        smtp_session_allowed(visitor->session, ticket);
+        if (policy_greets(visitor))
+            smtp_session_allowed(visitor->session, ticket);
     } else {
         const struct smtp_refusal refusal = visitor_refusal(&verdict);
         log_refusal(visitor, "refused by the firewall");
@@ -219,9 +237,8 @@ static void login_open(struct visitor *visitor)
     visitor->login = login_new(&config);
 }
 
-static bool may_xclient(const struct receive *receive, const struct conn *conn)
+static bool comes_from(const struct conn *conn, const struct config_prefixes *networks)
 {
-    const struct config_prefixes *networks = receive->config.xclient_networks;
     const struct address *peer = conn_peer(conn);
 
     for (unsigned i = 0; networks != NULL && peer != NULL && i < networks->count; i++)
@@ -230,13 +247,33 @@ static bool may_xclient(const struct receive *receive, const struct conn *conn)
     return false;
 }
 
+static void policy_open(struct visitor *visitor, const struct address *client)
+{
+    struct policy *policy = visitor->receive->config.policy;
+
+    policy_client_free(&visitor->policy);
+    if (policy != NULL && visitor->port->protocol.service == SMTP_SERVICE_MX)
+        visitor->policy = policy_client_new(policy, client, conn_id(visitor->conn));
+}
+
+/* Hosts that speak for others are ours, until they name a client. */
+static bool is_of_world(const struct visitor *visitor)
+{
+    const struct receive_config *config = &visitor->receive->config;
+
+    return conn_peer(visitor->conn) != NULL &&
+           !comes_from(visitor->conn, config->xclient_networks) &&
+           (conn_proxy_address(visitor->conn)[0] != '\0' ||
+            !comes_from(visitor->conn, config->proxy_networks));
+}
+
 static void *visitor_open(void *server, struct conn *conn)
 {
     const struct port *port = server;
     struct receive *receive = port->receive;
     const struct smtp_connection connection = {
         .tls = conn_has_tls(conn),
-        .xclient = may_xclient(receive, conn),
+        .xclient = comes_from(conn, receive->config.xclient_networks),
         .now_s = (int64_t)(clock_wall_ms() / 1000),
     };
     struct visitor *visitor = calloc(1, sizeof(*visitor));
@@ -254,6 +291,8 @@ static void *visitor_open(void *server, struct conn *conn)
     if (port->protocol.service == SMTP_SERVICE_SUBMISSION)
         login_open(visitor);
     guard_open(visitor);
+    if (is_of_world(visitor))
+        policy_open(visitor, conn_peer(conn));
     if (visitor->next != NULL)
         visitor->next->self = &visitor->next;
     receive->visitors = visitor;
@@ -335,6 +374,7 @@ static void visitor_closed(void *context)
 
     guard_free(&visitor->guard);
     lookup_cancel_all(visitor);
+    policy_client_free(&visitor->policy);
     rights_cancel(&visitor->rights);
     login_free(&visitor->login);
     if (visitor->message != NULL)

@@ -45,7 +45,8 @@ struct visitor {
     struct conn *conn;
     char xclient_peer[ADDRESS_TEXT_SIZE]; /* for whom a proxy speaks; "": for nobody else */
     struct smtp_session *session;
-    struct guard *guard; /* the firewall; NULL: none */
+    struct guard *guard;          /* the firewall; NULL: none */
+    struct policy_client *policy; /* NULL: it is not judged */
     uint64_t greet_ticket;
     struct login *login;    /* of submission */
     struct rights *rights;  /* the question about a sender that is under way */
