@@ -2,11 +2,13 @@
 #include "storage/service/calls.h"
 
 #include "storage/service/firewall.h"
+#include "storage/service/greylist_calls.h"
 #include "storage/service/imap_calls.h"
 #include "storage/service/limits.h"
 #include "storage/service/login.h"
 #include "storage/service/operator.h"
 #include "storage/service/sending.h"
+#include "storage/service/sender_domains.h"
 #include "storage/service/settings_calls.h"
 #include "storage/service/smtp_calls.h"
 #include "storage/service/watch.h"
@@ -24,6 +26,8 @@ static const struct call_row rows[] = {
 
     {CALL(MAY_SEND), SMTP, true, true, may_send_call},
     {CALL(SETTINGS_READ), SMTP | IMAP, false, true, settings_read_call},
+    {CALL(GREYLIST_ASK), SMTP, false, true, greylist_ask_call},
+    {CALL(SENDER_DOMAIN_ASK), SMTP, false, true, sender_domain_ask_call},
     {CALL(FIREWALL_READ), SMTP | IMAP, false, true, firewall_read_call},
     {CALL(FIREWALL_REPORT), SMTP | IMAP, false, true, firewall_report_call},
 
