@@ -91,6 +91,8 @@ enum cli_exit {
     X(ACCOUNT, "account", "ADDRESS", "of this account")                                        \
     X(FROM, "from", "ADDRESS", "of this sender; <> is the null sender")                        \
     X(REASON, "reason", "TEXT", "words for other operators")                                   \
+    X(BANS, "bans", NULL, "only bans")                                                         \
+    X(DURING, "during", "TIME", "for so long: 10m, 2h, 7d; for good if not given")             \
     X(YES, "yes", NULL, "do not ask")
 
 #define CLI_OPTION_ENUM(name, text, argument, help) OPTION_##name,
@@ -247,6 +249,11 @@ enum cli_exit cli_account_disable(struct cli *cli), cli_account_enable(struct cl
 enum cli_exit cli_app_password_add(struct cli *cli), cli_app_password_list(struct cli *cli),
     cli_app_password_remove(struct cli *cli), cli_totp_on(struct cli *cli),
     cli_totp_off(struct cli *cli);
+/* firewall.c */
+enum cli_exit cli_firewall_list(struct cli *cli), cli_firewall_allow(struct cli *cli),
+    cli_firewall_deny(struct cli *cli), cli_firewall_ban(struct cli *cli),
+    cli_firewall_remove(struct cli *cli), cli_firewall_explain(struct cli *cli),
+    cli_firewall_rules(struct cli *cli);
 /* settings.c, queue.c */
 enum cli_exit cli_setting_list(struct cli *cli), cli_setting_set(struct cli *cli),
     cli_setting_unset(struct cli *cli), cli_setting_help(struct cli *cli);

@@ -1,33 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the store of the CLI's test answers; included by test_cli.c alone. */
 
-static struct {
-    unsigned calls;
-    bool removing;        /* n3 has been asked to go */
-    char asked[TEXT_MAX]; /* "tenant_add example id=16;" */
-} store;
-
-__attribute__((format(printf, 1, 2))) static void asked(const char *format, ...)
-{
-    size_t len = strlen(store.asked);
-    va_list values;
-
-    va_start(values, format);
-    vsnprintf(store.asked + len, sizeof(store.asked) - len, format, values);
-    va_end(values);
-}
-
-static char *text(struct arena *arena, const char *value)
-{
-    return arena_string(arena, bytes_of(value));
-}
-
-static void refuse(Pr__Reply *reply, struct arena *arena, enum err err, const char *why)
-{
-    reply->err = err;
-    reply->text = text(arena, why);
-}
-
 static Pr__GroupStatus *answer_group(struct arena *arena)
 {
     Pr__GroupStatus *group = arena_alloc(arena, sizeof(*group));
@@ -224,3 +197,14 @@ static const struct {
     {PR__REQUEST__CALL_ACCOUNT_SHOW, answer_show},
     {PR__REQUEST__CALL_METRICS_READ, answer_metrics},
 };
+
+static bool answer_call(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        if (answers[i].call == request->call_case) {
+            answers[i].answer(request, reply, arena);
+            return true;
+        }
+    }
+    return false;
+}
