@@ -123,6 +123,7 @@ static void list_take(struct firewall_link *link)
 {
     struct firewall_list *list = NULL;
 
+    link->list_version = link->pages.version; /* or it would be asked for again at once */
     if (firewall_list_new(link->pages.entries, link->pages.count, &list) != ERR_OK) {
         log_error(NULL, "the firewall's list is too long",
                   LOG_FIELDS(LOG_U64("entries", link->pages.count)));
@@ -131,7 +132,6 @@ static void list_take(struct firewall_link *link)
     firewall_set_list(link->firewall, list);
     firewall_list_free(&link->list);
     link->list = list;
-    link->list_version = link->pages.version;
 }
 
 static void on_list(void *context, enum err err, const Pr__Reply *reply)
@@ -152,17 +152,15 @@ static void on_list(void *context, enum err err, const Pr__Reply *reply)
     }
     if (answer->digest_key.len == sizeof(link->key))
         memcpy(&link->key, answer->digest_key.data, sizeof(link->key));
-    /* Changed between two pages: from the first again. */
-    if (link->pages.after != NULL && link->pages.version != answer->version)
-        pages_clear(&link->pages);
-    else if (link->pages.after != NULL || answer->version != link->list_version)
+    bool restarts = link->pages.after != NULL && link->pages.version != answer->version;
+    if (!restarts && (link->pages.after != NULL || answer->version != link->list_version))
         pages_add(&link->pages, answer);
     link->pages.version = answer->version;
-    if (!answer->more || link->pages.after == NULL) {
-        if (answer->version != link->list_version && !answer->more)
-            list_take(link);
+    if (!restarts && answer->version != link->list_version && !answer->more)
+        list_take(link);
+    /* It changed between two pages: from the first again. */
+    if (restarts || !answer->more || link->pages.after == NULL)
         pages_clear(&link->pages);
-    }
     ask_list(link);
 }
 
