@@ -31,14 +31,12 @@ static struct copy *find_or_make(struct copies *copies, struct bytes list, struc
     return copy;
 }
 
-static void add_account(struct copies *copies, struct copy *copy, uint64_t account_id)
+static void add_account(struct copy *copy, uint64_t account_id)
 {
     for (size_t i = 0; i < copy->account_count; i++)
         if (copy->account_ids[i] == account_id)
             return;
     copy->account_ids[copy->account_count++] = account_id;
-    if (copies->home_account_id == 0)
-        copies->home_account_id = account_id;
 }
 
 static char *original_recipient(struct arena *arena, const struct smtp_recipient *recipient)
@@ -92,7 +90,7 @@ static void sort_target(struct copies *copies, const struct smtp_recipient *reci
     if (target->account_id != 0 && destination->count > 1)
         copies->promised_ids[copies->promised_count++] = target->account_id;
     if (target->account_id != 0)
-        add_account(copies, copy, target->account_id);
+        add_account(copy, target->account_id);
     else
         add_remote(copies, copy, recipient, target);
 }
@@ -129,6 +127,10 @@ void copies_sort(struct copies *copies, struct arena *arena,
         copies->convert = smtp_convert_new();
     sort_round(copies, envelope, destinations, false);
     sort_round(copies, envelope, destinations, true);
+    /* As the store chooses it (smtp_deliver()): the text has to lie where the delivery goes. */
+    for (unsigned i = 0; i < copies->count && copies->home_account_id == 0; i++)
+        if (copies->at[i].account_count > 0)
+            copies->home_account_id = copies->at[i].account_ids[0];
 }
 
 static void copy_add(struct copies *copies, struct copy *copy, struct bytes text)

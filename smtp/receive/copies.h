@@ -24,7 +24,6 @@ struct copy {
     struct bytes list;    /* empty: no list's */
     struct bytes forward; /* the address that forwards; empty: none */
     const struct destination *destination;
-    struct bytes sender; /* for Return-Path */
     uint64_t *account_ids;
     size_t account_count;
     Pr__QueueRecipient **queue;
