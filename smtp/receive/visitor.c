@@ -178,6 +178,11 @@ void visitor_continue(struct visitor *visitor)
 
 /* ---- what a connection asks of its protocol ---- */
 
+static const char *login_peer(void *context)
+{
+    return visitor_peer(context);
+}
+
 static void on_login_answered(void *context)
 {
     visitor_continue(context);
@@ -228,6 +233,7 @@ static void login_open(struct visitor *visitor)
         .store = receive->store,
         .conn = visitor->conn,
         .session = visitor->session,
+        .peer = login_peer,
         .step_ms = receive->times->login_ms,
         .tried = on_login_tried,
         .answered = on_login_answered,

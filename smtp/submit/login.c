@@ -20,6 +20,7 @@ struct login {
     bool hides_client;
     unsigned recipients_max;
     struct smtp_auth_answer held; /* its bytes are in the arena */
+    bool left;                    /* its client; what the store still answers is undone */
 };
 
 struct login *login_new(const struct login_config *config)
@@ -51,15 +52,22 @@ static void log_out(struct login *login)
     login->session = 0;
 }
 
+static void destroy(struct login *login)
+{
+    arena_fini(&login->login_arena);
+    free(login);
+}
+
+/* A step that is under way may bring a session yet, which nobody else would end. */
 void login_free(struct login **login)
 {
     if (*login == NULL)
         return;
-    store_cancel((*login)->config.store, (*login)->call);
     if ((*login)->session != 0)
         log_out(*login);
-    arena_fini(&(*login)->login_arena);
-    free(*login);
+    (*login)->left = true;
+    if ((*login)->call == 0)
+        destroy(*login);
     *login = NULL;
 }
 
@@ -78,6 +86,8 @@ static enum smtp_auth_result result_of(enum err err)
 
 static void take_account(struct login *login, const Pr__AuthStepAnswer *step)
 {
+    if (login->session != 0)
+        log_out(login); /* of before, by a session that began anew (STARTTLS, XCLIENT) */
     login->session = step->session;
     login->account_id = step->account_id;
     login->address = arena_copy(&login->login_arena, bytes_of(step->address));
@@ -103,6 +113,8 @@ static bool tell(struct login *login, const Pr__AuthStepAnswer *step,
 {
     uint32_t secret = 0;
 
+    login->held = *answer;
+    login->held.bytes = arena_copy(&login->login_arena, answer->bytes);
     if (step->secret_digest.len >= sizeof(secret)) {
         memcpy(&secret, step->secret_digest.data, sizeof(secret));
         secret = secret % FIREWALL_SECRET_MAX + 1;
@@ -110,8 +122,6 @@ static bool tell(struct login *login, const Pr__AuthStepAnswer *step,
     switch (login->config.tried(login->config.context, answer->result == SMTP_AUTH_DONE,
                                 step->account_digest, secret)) {
     case LOGIN_HELD:
-        login->held = *answer;
-        login->held.bytes = arena_copy(&login->login_arena, answer->bytes);
         return true;
     case LOGIN_TOO_MANY:
         answer->result = SMTP_AUTH_TOO_MANY;
@@ -120,6 +130,16 @@ static bool tell(struct login *login, const Pr__AuthStepAnswer *step,
     default:
         return false;
     }
+}
+
+/* The client has gone: nobody is told, and nobody stays logged in. */
+static void end_left(struct login *login, const Pr__AuthStepAnswer *step)
+{
+    if (step != NULL && step->session != 0) {
+        login->session = step->session;
+        log_out(login);
+    }
+    destroy(login);
 }
 
 static void on_step(void *context, enum err err, const Pr__Reply *reply)
@@ -132,6 +152,10 @@ static void on_step(void *context, enum err err, const Pr__Reply *reply)
 
     login->call = 0;
     login->exchange = 0;
+    if (login->left) {
+        end_left(login, step);
+        return;
+    }
     if (err == ERR_OK && reply->err != ERR_OK) {
         answer.result = result_of((enum err)reply->err);
     } else if (step != NULL && step->exchange != 0) {
@@ -145,7 +169,9 @@ static void on_step(void *context, enum err err, const Pr__Reply *reply)
         answer.account_id = login->account_id;
         answer.login = login->address;
     }
-    if (step != NULL && answer.result != SMTP_AUTH_CONTINUE && tell(login, step, &answer))
+    /* Trouble of ours is nobody's failure. */
+    bool decided = answer.result == SMTP_AUTH_DONE || answer.result == SMTP_AUTH_REFUSED;
+    if (step != NULL && decided && tell(login, step, &answer))
         return;
     give(login, &answer);
 }
@@ -177,7 +203,7 @@ void login_step(struct login *login, const struct smtp_action *action)
     step.message = field_of_bytes(action->bytes);
     step.initial = action->has_response;
     step.peer_address =
-        arena_string(&call_arena, bytes_of(conn_peer_address(login->config.conn)));
+        arena_string(&call_arena, bytes_of(login->config.peer(login->config.context)));
     step.tls = conn_has_tls(login->config.conn);
     step.client = arena_string(&call_arena, smtp_session_envelope(login->config.session)->helo);
     request.call_case = PR__REQUEST__CALL_AUTH_STEP;

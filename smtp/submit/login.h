@@ -19,6 +19,8 @@ struct login_config {
     struct store_client *store;
     struct conn *conn;
     struct smtp_session *session;
+    /* The client's address, as logs show it. */
+    const char *(*peer)(void *context);
     unsigned step_ms; /* a question to the store: long enough for a queue of hashes */
     /* A log-in has succeeded or failed, as the firewall names account and secret (0: not
      * known). HELD: the answer waits for
@@ -30,7 +32,8 @@ struct login_config {
 };
 
 struct login *login_new(const struct login_config *config);
-/* Ends its session in the store. Accepts NULL content. */
+/* Ends its session in the store, also one that a step under way brings yet. Accepts NULL
+ * content. */
 void login_free(struct login **login);
 
 /* Performs SMTP_WANT_AUTH. */
