@@ -8,7 +8,6 @@
 #include "node/base/log.h"
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
-#include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/service/firewall.h"
 #include "storage/service/login_secrets.h"
@@ -26,6 +25,7 @@ struct login {
     uint32_t connection;
     uint64_t begun_ms;
     struct service_call *call;
+    bool left;    /* its connection has closed while it had a call */
     bool at_once; /* IMAP's LOGIN: all in one call */
     struct auth_exchange *exchange;
     struct arena login_arena;
@@ -94,7 +94,10 @@ void logins_connection_closed(struct logins *logins, uint32_t connection)
         return;
     for (struct login *login = logins->first, *next; login != NULL; login = next) {
         next = login->next;
-        if (login->call == NULL && login->connection == connection)
+        if (login->connection != connection)
+            continue;
+        login->left = true;
+        if (login->call == NULL)
             login_free(login);
     }
 }
@@ -167,9 +170,13 @@ static void let_in(struct login *login)
     Pr__Reply reply = PR__REPLY__INIT;
     Pr__LoginAnswer logged_in = PR__LOGIN_ANSWER__INIT;
     Pr__AuthStepAnswer answer = PR__AUTH_STEP_ANSWER__INIT;
+
+    if (login->left) { /* a session would never end: its connection has ended before it */
+        fail(login, ERR_CLOSED);
+        return;
+    }
     struct session *session = session_open(service->sessions, call->connection, account->id,
                                            account->group, account->address);
-
     log_info(NULL, "login",
              LOG_FIELDS(LOG_TEXT("user", account->address), LOG_TEXT("peer", login->peer)));
     verifiers_seen(service, account, auth_exchange_result(login->exchange)->secret,
@@ -259,18 +266,6 @@ static void on_password_checked(void *context, enum err err)
         fail(login, err);
 }
 
-/* The name as it is looked up; as it was claimed, when it is no address. */
-static struct bytes fold(struct login *login)
-{
-    struct bytes claimed = auth_exchange_name(login->exchange);
-    struct bytes local;
-    struct bytes domain;
-
-    if (!address_split(claimed, &local, &domain))
-        return arena_copy(&login->login_arena, claimed);
-    return address_fold(&login->login_arena, local, domain);
-}
-
 static void on_fresh(void *context, enum err err, uint64_t index, struct bytes unused)
 {
     struct login *login = context;
@@ -283,7 +278,7 @@ static void on_fresh(void *context, enum err err, uint64_t index, struct bytes u
         fail(login, ERR_UNAVAILABLE);
         return;
     }
-    login->folded = fold(login);
+    login->folded = login_fold(auth_exchange_name(login->exchange), &login->login_arena);
     struct db_txn *txn = service_directory_begin(logins->service);
     login->account = directory_account(txn, login->folded, &login->login_arena);
     if (!logins->has_key) {
@@ -325,13 +320,31 @@ static void go_on(struct login *login, enum auth_next next)
     }
 }
 
+/*
+ * Clients who begin and do not go on must not keep others out: beyond the limit the oldest that
+ * waits for its client gives way. False: all are being worked on.
+ */
+static bool make_room(struct logins *logins)
+{
+    struct login *oldest = NULL; /* the list begins with the newest */
+
+    if (logins->count < LOGIN_EXCHANGES_MAX)
+        return true;
+    for (struct login *login = logins->first; login != NULL; login = login->next)
+        if (login->call == NULL)
+            oldest = login;
+    if (oldest != NULL)
+        login_free(oldest);
+    return oldest != NULL;
+}
+
 /* NULL: too many, and the call has been refused. */
 static struct login *login_new(struct service_call *call, enum auth_mechanism mechanism,
                                struct auth_channel *channel, const char *peer)
 {
     struct logins *logins = call->service->logins;
 
-    if (logins == NULL || logins->count == LOGIN_EXCHANGES_MAX) {
+    if (logins == NULL || !make_room(logins)) {
         call_fail(call, logins == NULL ? ERR_UNAVAILABLE : ERR_BUSY, NULL);
         return NULL;
     }
@@ -395,24 +408,17 @@ static struct login *find(const struct service_call *call, uint64_t id)
                                                                                          : NULL;
 }
 
-/* The mechanisms that a front end may offer on such a connection; the check against a downgrade
- * goes by it. */
-static unsigned offered(const Pr__AuthStep *step)
+/* The exchange has its own copy of what it needs; this may be a password. */
+static void wipe(const Pr__AuthStep *step)
 {
-    unsigned mask = AUTH_OFFER(AUTH_PLAIN) | AUTH_OFFER(AUTH_LOGIN) |
-                    AUTH_OFFER(AUTH_SCRAM_SHA_1) | AUTH_OFFER(AUTH_SCRAM_SHA_256) |
-                    AUTH_OFFER(AUTH_OAUTHBEARER);
-
-    if (step->exporter.len > 0 || step->end_point.len > 0)
-        mask |= AUTH_OFFER(AUTH_SCRAM_SHA_1_PLUS) | AUTH_OFFER(AUTH_SCRAM_SHA_256_PLUS);
-    return mask;
+    sodium_memzero(step->message.data, step->message.len);
 }
 
 static void begin(struct service_call *call, struct bytes message)
 {
     const Pr__AuthStep *step = call->request->auth_step;
     struct auth_channel channel = {
-        .offered = offered(step),
+        .offered = login_offered(step),
         .tls_exporter = bytes_of_field(step->exporter),
         .tls_server_end_point = bytes_of_field(step->end_point),
     };
@@ -428,9 +434,11 @@ static void begin(struct service_call *call, struct bytes message)
     struct login *login = login_new(call, mechanism, &channel, step->peer_address);
     if (login == NULL)
         return;
-    go_on(login, step->initial
-                     ? auth_exchange_step(login->exchange, message, clock_wall_ms() / 1000)
-                     : auth_exchange_begin(login->exchange));
+    enum auth_next next =
+        step->initial ? auth_exchange_step(login->exchange, message, clock_wall_ms() / 1000)
+                      : auth_exchange_begin(login->exchange);
+    wipe(step);
+    go_on(login, next);
 }
 
 void auth_step_call(struct service_call *call)
@@ -448,7 +456,9 @@ void auth_step_call(struct service_call *call)
         return;
     }
     login->call = call;
-    go_on(login, auth_exchange_step(login->exchange, message, clock_wall_ms() / 1000));
+    enum auth_next next = auth_exchange_step(login->exchange, message, clock_wall_ms() / 1000);
+    wipe(step);
+    go_on(login, next);
 }
 
 void logout_call(struct service_call *call)

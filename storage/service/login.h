@@ -11,7 +11,9 @@
  * that began it, and at its end there is a session on that connection.
  */
 enum {
-    LOGIN_EXCHANGES_MAX = 4096, /* under way, of all front ends; beyond: ERR_BUSY */
+    /* Under way, of all front ends. Beyond: the oldest that waits for its client is forgotten;
+     * ERR_BUSY when none does. */
+    LOGIN_EXCHANGES_MAX = 4096,
     LOGIN_EXCHANGE_MS = 60 * 1000,
     LOGIN_SWEEP_MS = 5000,
 };

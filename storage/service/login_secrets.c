@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/login_secrets.h"
 
+#include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 
 /* Keys of another length than theirs are none. */
@@ -80,4 +81,25 @@ Pr__ScramKeys *login_scram_record(const struct auth_scram_keys *keys, struct are
     record->stored_sha256 = (ProtobufCBinaryData){AUTH_SHA256_SIZE, copy->stored_sha256};
     record->server_sha256 = (ProtobufCBinaryData){AUTH_SHA256_SIZE, copy->server_sha256};
     return record;
+}
+
+unsigned login_offered(const Pr__AuthStep *step)
+{
+    unsigned mask = AUTH_OFFER(AUTH_PLAIN) | AUTH_OFFER(AUTH_LOGIN) |
+                    AUTH_OFFER(AUTH_SCRAM_SHA_1) | AUTH_OFFER(AUTH_SCRAM_SHA_256) |
+                    AUTH_OFFER(AUTH_OAUTHBEARER);
+
+    if (step->exporter.len > 0 || step->end_point.len > 0)
+        mask |= AUTH_OFFER(AUTH_SCRAM_SHA_1_PLUS) | AUTH_OFFER(AUTH_SCRAM_SHA_256_PLUS);
+    return mask;
+}
+
+struct bytes login_fold(struct bytes claimed, struct arena *arena)
+{
+    struct bytes local;
+    struct bytes domain;
+
+    if (!address_split(claimed, &local, &domain))
+        return arena_copy(arena, claimed);
+    return address_fold(arena, local, domain);
 }

@@ -13,4 +13,11 @@ bool login_secrets(const Pr__AccountRecord *account, struct arena *arena,
 /* Keys as they lie in the directory, and the other way round; in `arena`. */
 Pr__ScramKeys *login_scram_record(const struct auth_scram_keys *keys, struct arena *arena);
 
+/* The mechanisms that a front end may offer on such a connection, a mask; the check against a
+ * downgrade goes by it. */
+unsigned login_offered(const Pr__AuthStep *step);
+
+/* A name as it is looked up, in `arena`; as it was claimed, when it is no address. */
+struct bytes login_fold(struct bytes claimed, struct arena *arena);
+
 #endif
