@@ -97,7 +97,7 @@ void may_send_call(struct service_call *call)
         arena_alloc(&call->call_arena, asked->n_addresses * sizeof(*answer.allowed));
     for (size_t i = 0; i < asked->n_addresses; i++)
         answer.allowed[i] =
-            account != NULL &&
+            account != NULL && !(account->bars & PR__ACCOUNT_BAR__BAR_SEND) &&
             addresses_may_send(txn, account, bytes_of(asked->addresses[i]), &call->call_arena);
     db_abort(&txn);
     reply.answer_case = PR__REPLY__ANSWER_MAY_SEND;
