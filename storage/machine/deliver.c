@@ -10,12 +10,9 @@
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
 
-/* Below format 4 there is one part, and what came with that format is not heeded, as it was by
- * the releases that did not know it. */
 static void parts_make(struct apply *apply, const Pr__Deliver *call, struct delivery *delivery)
 {
-    bool newer = apply_format(apply) >= FORMAT_ADDRESSES;
-    size_t more = newer ? call->n_parts : 0;
+    size_t more = call->n_parts;
 
     *delivery = (struct delivery){.part_count = 1 + more};
     delivery->parts = arena_alloc(apply->arena, (1 + more) * sizeof(*delivery->parts));
@@ -25,7 +22,7 @@ static void parts_make(struct apply *apply, const Pr__Deliver *call, struct deli
         .recipient_count = call->n_recipients,
         .handovers = call->handovers,
         .handover_count = call->n_handovers,
-        .queue = {call->queue, newer ? call->n_queue : 0},
+        .queue = {call->queue, call->n_queue},
     };
     for (size_t i = 0; i < more; i++) {
         const Pr__DeliverPart *part = call->parts[i];
@@ -178,6 +175,18 @@ static void deliver_store(struct apply *apply, struct delivery *delivery)
     }
 }
 
+/*
+ * Parts and recipients on other hosts are for format 4. Below it such a delivery is a command
+ * that nobody knows: without them it would be accepted, and half of it lost. A directory may be
+ * raised before its groups, so it does come; then no node runs a release that would apply half.
+ */
+static enum err format_check(struct apply *apply, const Pr__Deliver *call)
+{
+    if (apply_format(apply) >= FORMAT_ADDRESSES || (call->n_parts == 0 && call->n_queue == 0))
+        return ERR_OK;
+    return apply_refuse(apply, ERR_UNSUPPORTED, "a command that this version does not know");
+}
+
 enum err apply_deliver(struct apply *apply)
 {
     const Pr__Deliver *call = apply->command->deliver;
@@ -187,6 +196,8 @@ enum err apply_deliver(struct apply *apply)
     struct delivery delivery;
     enum err err;
 
+    if ((err = format_check(apply, call)) != ERR_OK)
+        return err;
     parts_make(apply, call, &delivery);
     if ((err = deliver_check(apply, call, &delivery)) != ERR_OK ||
         (err = sending_check(apply, limits, &sending)) != ERR_OK ||
