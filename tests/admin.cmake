@@ -16,6 +16,7 @@ unit_test(storage/service node_log
           USES pr_raft pr_base Threads::Threads)
 unit_test(storage/service status SOURCES storage/service/status_merge.c USES pr_schema pr_base)
 unit_test(admin cli USES pr_admin_cli pr_runtime pr_schema pr_base)
+unit_test(admin cli_addresses USES pr_admin_cli pr_runtime pr_schema pr_base)
 unit_test(storage/service handovers SOURCES storage/service/handovers.c USES pr_schema pr_base)
 unit_test(storage/service passwords SOURCES storage/service/passwords.c
           USES pr_runtime pr_base PkgConfig::SODIUM LABELS threads)
