@@ -199,21 +199,24 @@ void smtp_deliver(struct service_call *call)
         call_fail(call, ERR_INVALID, NULL);
         return;
     }
-    if (needs_format(asked) &&
-        service_format(call->service, DIRECTORY_GROUP) < FORMAT_ADDRESSES) {
+    bool addresses = service_format(call->service, DIRECTORY_GROUP) >= FORMAT_ADDRESSES;
+    if (needs_format(asked) && !addresses) {
         call_fail(call, ERR_UNSUPPORTED, NULL);
         return;
     }
     pr__command__init(command);
     pr__deliver__init(deliver);
     deliver->body = asked->body;
-    deliver->envelope = asked->envelope;
     deliver->queue = asked->queue;
     deliver->n_queue = asked->n_queue;
-    deliver->queue_account_id = asked->queue_account_id;
+    if (addresses) { /* else the log has what it had before */
+        deliver->envelope = asked->envelope;
+        deliver->queue_account_id = asked->queue_account_id;
+    }
     make_parts(call, asked, deliver);
-    if (call->session != NULL) {
+    if (call->session != NULL)
         account_id = call->session->account_id;
+    if (call->session != NULL && addresses) {
         deliver->queue_account_id = account_id;
         deliver->limits = sending_limits(call->service, account_id, asked->counted_recipients,
                                          &call->call_arena);
