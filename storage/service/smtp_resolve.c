@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/smtp_calls.h"
 
+#include "node/mail/idn.h"
 #include "storage/query/addresses.h"
 #include "storage/query/directory.h"
 #include "storage/query/limits.h"
@@ -47,13 +48,27 @@ static enum err leave(struct recipient *recipient, struct db_txn *txn)
     return ERR_OK;
 }
 
+/* Front ends fold the letters of ASCII; of others there is more to it (node/mail/idn.h). */
+static struct bytes looked_up(const Pr__Resolve *asked, struct arena *arena)
+{
+    struct bytes address = bytes_of(asked->address);
+    struct mail_path folded;
+
+    for (size_t i = 0; i < address.len; i++)
+        if (address.at[i] > 0x7f)
+            return mail_address_read(address, arena, &folded) == ERR_OK
+                       ? address_fold(arena, folded.local, folded.domain)
+                       : address;
+    return address;
+}
+
 static enum err look_up(struct recipient *recipient)
 {
     struct service_call *call = recipient->call;
     struct arena *arena = &call->call_arena;
     const Pr__Resolve *asked = call->request->resolve;
     const struct addresses_question question = {
-        .address = bytes_of(asked->address),
+        .address = looked_up(asked, arena),
         .sender = bytes_of(asked->sender),
         .now_s = (int64_t)(clock_wall_ms() / 1000),
     };
