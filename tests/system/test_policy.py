@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policy before content on port 25, with name servers that the test plays: listed clients, greylist, new domains of
+senders, settings of a domain, dry run, lists that list the world, and a resolver that nobody answers."""
+import smtplib
+import socket
+import struct
+import threading
+import time
+
+import lab
+
+TYPES = {"A": 1, "NS": 2, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+EXTRA = """
+dns {{ servers = {{ "127.0.0.1:{port}" }} trust_anchor = "" timeout_ms = 1000 }}
+xclient {{ networks = {{ "127.0.0.0/8" }} }}
+"""
+
+
+def wire_name(name):
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label) + b"\0"
+
+
+class NameServer:
+    """Says what its rows say, over UDP; NXDOMAIN for other names. Silent on demand."""
+
+    def __init__(self):
+        self.rows = {}
+        self.silent = False
+        self.asked = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def add(self, name, kind, *values):
+        self.rows.setdefault(name, {}).setdefault(kind, []).extend(values)
+
+    def add_host(self, name, address):
+        self.add(name, "A", address)
+        self.add(".".join(reversed(address.split("."))) + ".in-addr.arpa", "PTR", name)
+
+    def rdata(self, kind, value):
+        if kind == "A":
+            return socket.inet_aton(value)
+        if kind == "MX":
+            return struct.pack(">H", 10) + wire_name(value)
+        if kind == "TXT":
+            return bytes([len(value)]) + value.encode()
+        if kind == "SOA":
+            return wire_name(value) * 2 + struct.pack(">5I", 1, 3600, 600, 86400, 60)
+        return wire_name(value)
+
+    def answer(self, question):
+        at, labels = 12, []
+        while question[at]:
+            labels.append(question[at + 1:at + 1 + question[at]].decode().lower())
+            at += question[at] + 1
+        number, = struct.unpack_from(">H", question, at + 1)
+        kind = next((k for k, n in TYPES.items() if n == number), None)
+        name = ".".join(labels)
+        self.asked.append(name)
+        known = self.rows.get(name)
+        wild = self.rows.get("*." + name.split(".", 4)[4]) if known is None and name.count(".") >= 4 else None
+        values = (known or wild or {}).get(kind, [])
+        exists = known is not None or wild is not None or any(row.endswith("." + name) for row in self.rows)
+        records = b""
+        for value in values:
+            data = self.rdata(kind, value)
+            records += b"\xc0\x0c" + struct.pack(">HHIH", number, 1, 1, len(data)) + data
+        return (question[:2] + struct.pack(">HHHHH", 0x8180 | (0 if exists else 3), 1, len(values), 0, 0) +
+                question[12:at + 5] + records)
+
+    def serve(self):
+        while True:
+            question, peer = self.socket.recvfrom(4096)
+            if not self.silent:
+                self.socket.sendto(self.answer(question), peer)
+
+
+def attempt(node, client, sender, recipient, helo="mail.known.example", token=None):
+    """(code, text) of the recipient, as the client; with a token a message is sent if it may be."""
+    with smtplib.SMTP(node.ip, 2525, local_hostname="proxy.test", timeout=60) as smtp:
+        smtp.ehlo()
+        code, text = smtp.docmd("XCLIENT", f"ADDR={client}")
+        lab.check(code == 220, f"XCLIENT: {code} {text}")
+        smtp.ehlo(helo)
+        code, text = smtp.mail(sender)
+        lab.check(code == 250, f"MAIL: {code} {text}")
+        code, text = smtp.rcpt(recipient)
+        if code == 250 and token:
+            lab.check(smtp.data(lab.message(token, sender, recipient))[0] == 250, "DATA")
+        return code, text.decode()
+
+
+def expect(node, want, words, *args, **options):
+    code, text = attempt(node, *args, **options)
+    lab.check(code == want and words in text, f"{args}: {code} {text}, not {want} with {words!r}")
+
+
+def until(what, node, want, words, *args, seconds=30):
+    def is_so():
+        code, text = attempt(node, *args)
+        return code == want and words in text
+    lab.wait_for(what, is_so, seconds, 0.3)
+
+
+def zones(names):
+    names.add("5.113.0.203.bl.lists.example", "A", "127.0.0.2")
+    names.add("*.dead.lists.example", "A", "127.0.0.2")
+    for number in (7, 8, 9, 10):
+        names.add_host(f"mx{number}.known.example", f"203.0.113.{number}")
+    names.add_host("mail.known.example", "203.0.113.100")
+    for domain in ("fresh.example", "nullmx.example", "bare.example"):
+        names.add(domain, "SOA", domain)
+        names.add(domain, "NS", "ns." + domain)
+        names.add(domain, "MX", "" if domain.startswith("nullmx") else "mx." + domain)
+        names.add(domain, "A", "203.0.113.50")
+        names.add("mx." + domain, "A", "203.0.113.50")
+    names.add("fresh.example", "TXT", "v=spf1 -all")
+
+
+def listed(node, user):
+    until("the settings", node, 550, "listed by bl.lists.example", "203.0.113.5", "a@known.example", user)
+    expect(node, 550, "5.7.1", "203.0.113.5", "a@known.example", user)
+    expect(node, 250, "", "203.0.113.5", "a@known.example", "postmaster@example.test")
+    expect(node, 250, "", "203.0.113.7", "a@known.example", user, token="good") # and dead.lists.example does not count
+    log = (node.folder / "log").read_text()
+    lab.check("policy refuses" in log and "listed by bl.lists.example" in log, "the log says why")
+    lab.check("a list of DNS is not to be believed" in log and "dead.lists.example" in log, "the log names the dead list")
+
+
+def grey(node, user):
+    expect(node, 450, "Greylisted", "203.0.113.6", "a@known.example", user)
+    until("the second time", node, 250, "", "203.0.113.66", "a@known.example", user) # of the same net
+    expect(node, 250, "", "203.0.113.6", "a@known.example", user, token="grey")
+    node.cli("setting", "set", "policy.grey_score", "50", "--domain", "example.test")
+    until("the domain's setting", node, 250, "", "203.0.114.6", "a@known.example", user)
+    node.cli("setting", "unset", "policy.grey_score", "--domain", "example.test")
+    until("the cluster's setting", node, 450, "Greylisted", "203.0.115.6", "a@known.example", user)
+
+
+def new_domains(node, user):
+    expect(node, 450, "New sending domain", "203.0.113.8", "a@fresh.example", user)
+    until("the check", node, 250, "", "203.0.113.8", "a@fresh.example", user)
+    expect(node, 250, "", "203.0.113.10", "b@sub.fresh.example", user, token="fresh")
+    expect(node, 450, "New sending domain", "203.0.113.8", "a@nullmx.example", user)
+    until("the check", node, 550, "5.7.27", "203.0.113.8", "a@nullmx.example", user)
+    expect(node, 450, "New sending domain", "203.0.113.8", "a@nowhere.example", user)
+    until("the check", node, 550, "does not exist", "203.0.113.8", "a@nowhere.example", user)
+    expect(node, 250, "", "203.0.113.8", "", user)
+
+
+def dry_run(node, user):
+    node.cli("setting", "set", "policy.dry_run", "on", "--domain", "example.test")
+    until("dry run", node, 250, "", "203.0.113.5", "a@known.example", user)
+    lab.check("policy would refuse" in (node.folder / "log").read_text(), "the log says what would be done")
+    node.cli("setting", "unset", "policy.dry_run", "--domain", "example.test")
+    until("the end of dry run", node, 550, "", "203.0.113.5", "a@known.example", user)
+
+
+def outage(node, names, user):
+    names.silent = True
+    begun = time.monotonic()
+    expect(node, 250, "", "203.0.113.9", "a@known.example", user, token="outage")
+    expect(node, 450, "New sending domain", "203.0.116.9", "a@later.example", user)
+    node.cli("setting", "set", "newdomain.delay_max", "1s")
+    until("mail of a domain that cannot be checked", node, 250, "", "203.0.116.9", "a@later.example", user)
+    lab.check(time.monotonic() - begun < 90, "mail flows without name servers")
+    names.silent = False
+
+
+def test():
+    names = NameServer()
+    zones(names)
+    with lab.Cluster(1, network=67, extra=EXTRA.format(port=names.port)) as cluster:
+        node = cluster.node(1)
+        user, = cluster.add_accounts(["ann"])
+
+        def setting(name, value):
+            return lambda: node.cli("setting", "set", name, value) is not None or True
+        for name, value in (("dnsbl.zones", "bl.lists.example=20 dead.lists.example=20"), ("policy.grey_score", "2"),
+                            ("greylist.wait", "1s"), ("newdomain.exempt", "known.example")):
+            lab.wait_for("settings", setting(name, value))
+        with node.smtp() as smtp: # a client of this machine is not judged
+            lab.check(not smtp.sendmail("a@unknown.example", [user], lab.message("local", recipient=user)), "local")
+        lab.check(not names.asked, f"asked for a local client: {names.asked}")
+        listed(node, user)
+        grey(node, user)
+        new_domains(node, user)
+        dry_run(node, user)
+        outage(node, names, user)
+        tokens = sorted(token for _, token in lab.mailbox_tokens(node, user))
+        lab.check(tokens == ["fresh", "good", "grey", "local", "outage"], f"{tokens}")
+
+
+lab.main(test)
