@@ -30,6 +30,7 @@ target_link_libraries(smtp_server PUBLIC pr_smtp_receive PkgConfig::CMOCKA)
 target_include_directories(smtp_server PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 unit_test(smtp receive USES smtp_server)
 unit_test(smtp receive_times USES smtp_server)
+unit_test(smtp submit USES smtp_server PkgConfig::OPENSSL)
 add_executable(smtp_fake_server unit/smtp/fake_server.c)
 target_link_libraries(smtp_fake_server PRIVATE smtp_server)
 set_target_properties(smtp_fake_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY
@@ -49,3 +50,8 @@ set_target_properties(smtp_message_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CM
 add_test(NAME unit/smtp/message_oracle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/smtp/message_oracle.py
                                                $<TARGET_FILE:smtp_message_tool>)
 unit_test(smtp policy_judges USES pr_smtp_policy)
+# Instead of pr_store_client's client.o, as above.
+add_library(smtp_policy_lab OBJECT unit/smtp/policy_store.c unit/node/runtime/name_server.c)
+target_link_libraries(smtp_policy_lab PUBLIC pr_smtp_policy)
+target_include_directories(smtp_policy_lab PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+unit_test(smtp policy_trials USES smtp_policy_lab)

@@ -104,6 +104,7 @@ static uint64_t read_scope(struct settings_cache *cache, Pr__SettingScope scope,
 /* ---- the cluster's ---- */
 
 static void poll_cluster(void *context);
+static void entries_begin(struct settings_cache *cache);
 
 static void keep_rows(struct settings_cache *cache, const Pr__SettingsReadAnswer *answer)
 {
@@ -125,6 +126,8 @@ static void on_cluster(void *context, enum err err, const Pr__Reply *reply)
     if (answer == NULL || answer->version == 0) {
         cache->pause = loop_timer_start(store_client_loop(cache->store), SETTINGS_PAUSE_MS, 0,
                                         poll_cluster, cache);
+        if (cache->version == 0)
+            entries_begin(cache);
         return;
     }
     if (answer->version != cache->version) {
@@ -133,6 +136,7 @@ static void on_cluster(void *context, enum err err, const Pr__Reply *reply)
         cache->cluster = settings_of_new();
         put_rows(cache->cluster, SETTINGS_CLUSTER, answer);
         cache->version = answer->version;
+        entries_begin(cache);
     }
     poll_cluster(cache);
 }
@@ -328,6 +332,22 @@ static void read_begin(struct entry *entry)
     read_next(entry);
 }
 
+/* What was asked for before the cluster's were there goes on; or cannot be had. */
+static void entries_begin(struct settings_cache *cache)
+{
+    for (struct entry *entry = cache->entries, *next; entry != NULL; entry = next) {
+        next = entry->next;
+        if (entry->reading != NULL || !is_wanted(cache, entry))
+            continue;
+        if (cache->version != 0) {
+            read_begin(entry);
+            continue;
+        }
+        tell(cache, entry);
+        next = cache->entries; /* the list may have changed; nobody waits for this one */
+    }
+}
+
 uint64_t settings_cache_ask(struct settings_cache *cache, uint64_t tenant_id,
                             uint64_t domain_id, settings_done *done, void *context)
 {
@@ -348,7 +368,7 @@ uint64_t settings_cache_ask(struct settings_cache *cache, uint64_t tenant_id,
     }
     *waiter = (struct waiter){cache->waiters, ++cache->ticket_newest, entry, done, context};
     cache->waiters = waiter;
-    if (entry->reading == NULL)
+    if (entry->reading == NULL && cache->version != 0)
         read_begin(entry);
     return waiter->ticket;
 }
