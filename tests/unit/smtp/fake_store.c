@@ -45,8 +45,12 @@ struct store_client *fake_store_open(struct loop *loop)
     CHECK(the_client != NULL);
     the_client->loop = loop;
     the_client->codec = body_codec_new();
-    for (unsigned i = 0; i < FAKE_DELIVERIES_MAX; i++)
+    for (unsigned i = 0; i < FAKE_DELIVERIES_MAX; i++) {
         buffer_fini(&fake_store.deliveries[i].body);
+        buffer_fini(&fake_store.deliveries[i].packed);
+        for (unsigned j = 0; j < 8; j++)
+            buffer_fini(&fake_store.deliveries[i].part_bodies[j]);
+    }
     memset(&fake_store, 0, sizeof(fake_store));
     return the_client;
 }
@@ -62,6 +66,7 @@ void fake_store_close(struct store_client **client)
     while ((*client)->calls != NULL) {
         struct call *call = (*client)->calls;
         (*client)->calls = call->next;
+        call->done(call->context, ERR_CLOSED, NULL);
         call_free(call);
     }
     while ((*client)->uploads != NULL) {
@@ -121,10 +126,23 @@ static enum err resolve(const char *address, uint64_t size, Pr__ResolveAnswer *a
     return strcmp(address, "down@here.test") == 0 ? ERR_UNAVAILABLE : ERR_NOTFOUND;
 }
 
+/* The text of one wording. */
+static void take_body(struct store_client *client, const Pr__Body *body, struct buffer *text)
+{
+    buffer_clear(text);
+    if (body->upload_id.len > 0)
+        buffer_add(text, buffer_bytes(&find_upload(client, body->upload_id)->body));
+    for (size_t i = 0; i < body->n_blocks; i++)
+        CHECK(body_block_expand(client->codec, bytes_of_field(body->blocks[i]), text) ==
+              ERR_OK);
+    CHECK(body->size == buffer_len(text));
+    if (body->upload_id.len > 0)
+        forget_upload(client, body->upload_id);
+}
+
 static void deliver(struct store_client *client, const Pr__Request *request)
 {
     const Pr__DeliverCall *call = request->deliver;
-    const Pr__Body *body = call->body;
     unsigned number = fake_store.delivery_count++;
     struct fake_delivery *delivery =
         &fake_store.deliveries[number < FAKE_DELIVERIES_MAX ? number : FAKE_DELIVERIES_MAX - 1];
@@ -136,25 +154,163 @@ static void deliver(struct store_client *client, const Pr__Request *request)
     CHECK(call->n_account_ids <= 8);
     delivery->account_count = call->n_account_ids;
     memcpy(delivery->accounts, call->account_ids, call->n_account_ids * sizeof(uint64_t));
-    buffer_clear(&delivery->body);
-    if (body->upload_id.len > 0)
-        buffer_add(&delivery->body, buffer_bytes(&find_upload(client, body->upload_id)->body));
-    for (size_t i = 0; i < body->n_blocks; i++)
-        CHECK(body_block_expand(client->codec, bytes_of_field(body->blocks[i]),
-                                &delivery->body) == ERR_OK);
-    CHECK(body->size == buffer_len(&delivery->body));
-    if (body->upload_id.len > 0)
-        forget_upload(client, body->upload_id);
+    buffer_clear(&delivery->packed);
+    message_pack(&request->base, &delivery->packed);
+    take_body(client, call->body, &delivery->body);
+    CHECK(call->n_parts <= 8);
+    delivery->part_count = call->n_parts;
+    for (size_t i = 0; i < call->n_parts; i++)
+        take_body(client, call->parts[i]->body, &delivery->part_bodies[i]);
+}
+
+static void add_target(struct call *call, Pr__ResolveAnswer *answer, uint64_t account_id,
+                       const char *remote, const char *sender)
+{
+    struct arena *arena = &call->call_arena;
+    Pr__ResolvedTarget *target = arena_alloc(arena, sizeof(*target));
+
+    pr__resolved_target__init(target);
+    target->account_id = account_id;
+    target->remote = arena_string(arena, bytes_of(remote));
+    target->sender = arena_string(arena, bytes_of(sender));
+    if (answer->targets == NULL)
+        answer->targets = arena_alloc(arena, 4 * sizeof(*answer->targets));
+    answer->targets[answer->n_targets++] = target;
+    answer->domain_local = true;
+}
+
+/* Addresses that stand for others; false: it is none. */
+static bool resolve_many(struct call *call, Pr__ResolveAnswer *answer)
+{
+    const Pr__Resolve *asked = call->request->resolve;
+    static char list[] = "list@here.test";
+    static char words[] = "Staff";
+
+    if (strcmp(asked->address, list) == 0) {
+        add_target(call, answer, 1, "", "");
+        add_target(call, answer, 2, "", "");
+        add_target(call, answer, 0, "far@else.test", "list-bounces@here.test");
+        for (unsigned i = 0; i < 3; i++)
+            answer->targets[i]->from_list = true;
+        answer->list = list;
+        answer->list_description = words;
+    } else if (strcmp(asked->address, "pair@here.test") == 0) {
+        add_target(call, answer, 1, "", "");
+        add_target(call, answer, 2, "", "");
+    } else if (strcmp(asked->address, "forward@here.test") == 0) {
+        add_target(call, answer, 0, "away@else.test", "SRS0=x@here.test");
+        answer->forward_account_id = 9;
+        answer->group = 6;
+    } else if (call->request->session != 0 && strstr(asked->address, "@here.test") == NULL) {
+        add_target(call, answer, 0, asked->address, "");
+        answer->targets[0]->keep_sender = true;
+        answer->domain_local = false;
+    }
+    return answer->n_targets > 0;
+}
+
+static enum err judge(const Pr__AuthStep *step, struct bytes password,
+                      Pr__AuthStepAnswer *answer)
+{
+    static char address[] = "ann@here.test";
+    static uint8_t digest[32] = {1, 2, 3};
+
+    (void)step;
+    answer->account_digest = 4711;
+    if (fake_store.login_err != ERR_OK)
+        return fake_store.login_err;
+    if (!bytes_equal(password, BYTES("right"))) {
+        answer->secret_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+        return ERR_DENIED;
+    }
+    answer->session = FAKE_SESSION;
+    answer->address = address;
+    answer->account_id = 4;
+    answer->bars = fake_store.barred ? PR__ACCOUNT_BAR__BAR_SEND : 0;
+    answer->hide_client = fake_store.hide_client;
+    fake_store.logins++;
+    return ERR_OK;
+}
+
+/* PLAIN in one step, LOGIN in three. */
+static enum err auth_step(struct call *call, Pr__AuthStepAnswer *answer)
+{
+    static uint8_t asks[2][10] = {"Username:", "Password:"};
+    static unsigned asked;
+    const Pr__AuthStep *step = call->request->auth_step;
+    struct bytes message = bytes_of_field(step->message);
+
+    CHECK(step->tls);
+    CHECK(strlen(step->peer_address) < sizeof(fake_store.login_peer));
+    strcpy(fake_store.login_peer, step->peer_address);
+    if (step->exchange == 0 && strcmp(step->mechanism, "PLAIN") == 0) {
+        struct bytes name = bytes_skip(message, 1);
+        return judge(step, bytes_skip(name, bytes_find(name, '\0') + 1), answer);
+    }
+    if (step->exchange == 0)
+        asked = 0;
+    else if (asked == 2)
+        return judge(step, message, answer);
+    answer->exchange = FAKE_EXCHANGE;
+    answer->challenge = (ProtobufCBinaryData){9, asks[asked++]};
+    return ERR_OK;
+}
+
+static void may_send(struct call *call, Pr__MaySendAnswer *answer)
+{
+    const Pr__MaySend *asked = call->request->may_send;
+
+    answer->n_allowed = asked->n_addresses;
+    answer->allowed =
+        arena_alloc(&call->call_arena, asked->n_addresses * sizeof(*answer->allowed));
+    for (size_t i = 0; i < asked->n_addresses; i++)
+        answer->allowed[i] = strcmp(asked->addresses[i], "ann@here.test") == 0 ||
+                             strcmp(asked->addresses[i], "team@here.test") == 0;
+}
+
+/* Of a submission. */
+static enum err answer_submission(struct call *call, Pr__Reply *reply)
+{
+    struct arena *arena = &call->call_arena;
+
+    switch (call->request->call_case) {
+    case PR__REQUEST__CALL_AUTH_STEP:
+        reply->auth_step = arena_alloc(arena, sizeof(*reply->auth_step));
+        pr__auth_step_answer__init(reply->auth_step);
+        reply->answer_case = PR__REPLY__ANSWER_AUTH_STEP;
+        reply->err = auth_step(call, reply->auth_step);
+        return ERR_OK;
+    case PR__REQUEST__CALL_LOGOUT:
+        CHECK(call->request->session == FAKE_SESSION);
+        return ERR_OK;
+    default:
+        CHECK(call->request->call_case == PR__REQUEST__CALL_MAY_SEND);
+        CHECK(call->request->session == FAKE_SESSION);
+        reply->may_send = arena_alloc(arena, sizeof(*reply->may_send));
+        pr__may_send_answer__init(reply->may_send);
+        reply->answer_case = PR__REPLY__ANSWER_MAY_SEND;
+        may_send(call, reply->may_send);
+        return ERR_OK;
+    }
 }
 
 static enum err answer_call(struct store_client *client, struct call *call, Pr__Reply *reply,
                             Pr__ResolveAnswer *answer)
 {
     const Pr__Request *request = call->request;
+    enum err err = ERR_OK;
 
+    if (fake_store.answers != NULL && fake_store.answers(request, reply, &err))
+        return err;
+    if (request->session != 0 && fake_store.session_lost) {
+        reply->err = ERR_NOSESSION;
+        return ERR_OK;
+    }
     switch (request->call_case) {
     case PR__REQUEST__CALL_RESOLVE:
-        reply->err = resolve(request->resolve->address, request->resolve->size, answer);
+        reply->err = resolve_many(call, answer)
+                         ? ERR_OK
+                         : resolve(request->resolve->address, request->resolve->size, answer);
         reply->answer_case = PR__REPLY__ANSWER_RESOLVE;
         reply->resolve = answer;
         return ERR_OK;
@@ -174,14 +330,19 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
             deliver(client, request);
         return fake_store.call_err;
     default:
-        CHECK(request->call_case == PR__REQUEST__CALL_RESOLVE);
-        return ERR_OK;
+        return answer_submission(call, reply);
     }
 }
 
 static bool is_held(const struct call *call)
 {
+    if (fake_store.holds != NULL && fake_store.holds(call->request))
+        return true;
     switch (call->request->call_case) {
+    case PR__REQUEST__CALL_AUTH_STEP:
+        return fake_store.hold_logins;
+    case PR__REQUEST__CALL_MAY_SEND:
+        return fake_store.hold_rights;
     case PR__REQUEST__CALL_DELIVER:
         return fake_store.hold_deliveries;
     case PR__REQUEST__CALL_UPLOAD:
@@ -233,6 +394,13 @@ void fake_store_release(void *context)
     fake_store.hold_deliveries = false;
     fake_store.hold_uploads = false;
     fake_store.hold_lookups = false;
+    fake_store.hold_logins = false;
+    fake_store.hold_rights = false;
+    wake(the_client);
+}
+
+void fake_store_wake(void)
+{
     wake(the_client);
 }
 
@@ -282,6 +450,8 @@ uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned 
         pr__request__unpack(&allocator, buffer_len(&packed), buffer_bytes(&packed).at);
     CHECK(call->request != NULL);
     buffer_fini(&packed);
+    if (request->call_case == PR__REQUEST__CALL_LOGOUT)
+        fake_store.logouts++; /* asked for is enough: nobody waits for the answer */
     call->ticket = ++client->ticket_newest;
     call->done = done;
     call->context = context;

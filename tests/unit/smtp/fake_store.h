@@ -4,12 +4,15 @@
 
 #include "node/base/buffer.h"
 #include "storage/client/client.h"
+#include "store.pb-c.h"
 
 /*
  * Takes the place of storage/client/client.c at link time: a store in memory that does as it is
  * told. Users are y@here.test (account 1), z@here.test (2), postmaster@mx.test (3);
- * down@here.test cannot be looked up. All of it belongs to the loop's thread; a test reads it
- * when the loop has stopped.
+ * down@here.test cannot be looked up. list@here.test is a list of 1, 2 and far@else.test,
+ * pair@here.test stands for 1 and 2, forward@here.test goes on to away@else.test. ann@here.test
+ * (account 4, password "right") may submit, as herself and as team@here.test. All of it belongs
+ * to the loop's thread; a test reads it when the loop has stopped.
  */
 enum { FAKE_DELIVERIES_MAX = 64 };
 
@@ -18,7 +21,13 @@ struct fake_delivery {
     uint64_t accounts[8];
     size_t account_count;
     struct buffer body;
+    struct buffer packed; /* the request */
+    struct buffer part_bodies[8];
+    size_t part_count;
 };
+
+/* What ann's log-in brings. */
+enum { FAKE_SESSION = 77, FAKE_EXCHANGE = 5 };
 
 struct fake_store {
     enum err call_err;  /* of deliveries: what the call itself ends with */
@@ -26,10 +35,22 @@ struct fake_store {
     bool hold_deliveries;
     bool hold_uploads;
     bool hold_lookups;
+    bool hold_logins;
+    bool hold_rights;
+    enum err login_err; /* instead of what the password deserves */
+    bool session_lost;  /* calls with a session get ERR_NOSESSION */
+    bool hide_client;   /* ann's setting */
+    bool barred;        /* ann may not send */
+    unsigned logins;    /* that went well */
+    _Atomic unsigned logouts;
+    char login_peer[64]; /* as the last step told it */
+    /* NULL, or asked first: true when the call is held back, or has been answered. */
+    bool (*holds)(const Pr__Request *request);
+    bool (*answers)(const Pr__Request *request, Pr__Reply *reply, enum err *err);
     _Atomic unsigned held; /* for any thread */
     unsigned aborts;
     unsigned cancelled;
-    unsigned delivery_count;
+    _Atomic unsigned delivery_count;
     struct fake_delivery deliveries[FAKE_DELIVERIES_MAX]; /* the last keeps the newest */
     unsigned deadline_ms;                                 /* of the last delivery */
 };
@@ -38,6 +59,8 @@ extern struct fake_store fake_store;
 struct store_client *fake_store_open(struct loop *loop);
 /* For loop_post(): answers what is held, and holds no more. `context` is ignored. */
 void fake_store_release(void *context);
+/* Looks at what is held again. */
+void fake_store_wake(void);
 void fake_store_close(struct store_client **client);
 
 #endif

@@ -28,6 +28,18 @@ static void *serve(void *context)
     return NULL;
 }
 
+static void make_tls(struct server *server)
+{
+    struct arena arena;
+    struct bytes certificate;
+    struct bytes key;
+
+    arena_init(&arena);
+    tls_self_signed("mx.test", &arena, &certificate, &key);
+    assert_int_equal(tls_context_new(certificate, key, &server->tls), ERR_OK);
+    arena_fini(&arena);
+}
+
 void server_start(struct server *server, unsigned messages_max)
 {
     socklen_t len = sizeof(server->address);
@@ -40,11 +52,14 @@ void server_start(struct server *server, unsigned messages_max)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&server->address, &len), 0);
     assert_int_equal(listen(fd, 10), 0);
     server->stopped = false;
+    if (server->implicit)
+        make_tls(server);
     server->loop = loop_new();
     server->store = fake_store_open(server->loop);
     const struct receive_config config = {
         .loop = server->loop,
         .store = server->store,
+        .tls = server->tls,
         .hostname = "mx.test",
         .message_bytes_max = 20 * 1000 * 1000,
         .recipients_max = 100,
@@ -56,7 +71,7 @@ void server_start(struct server *server, unsigned messages_max)
         .times = &server->times,
     };
     server->receive = receive_new(&config);
-    receive_listen(server->receive, fd, SMTP_SERVICE_MX, false);
+    receive_listen(server->receive, fd, server->service, server->implicit);
 }
 
 void server_run(struct server *server)
@@ -84,6 +99,7 @@ void server_join(struct server *server)
     receive_free(&server->receive);
     loop_free(&server->loop);
     fake_store_close(&server->store);
+    tls_context_free(&server->tls);
 }
 
 void server_ask_stop(struct server *server)

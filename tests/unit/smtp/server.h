@@ -21,6 +21,9 @@ struct server {
     struct receive *receive;
     struct receive_times times; /* the default; a test may change it before server_start() */
     struct sockaddr_in address;
+    enum smtp_service service; /* MX; a test may change it before server_start() */
+    bool implicit;             /* TLS from the start; likewise */
+    struct tls_context *tls;
     bool stopped;
 };
 
