@@ -55,6 +55,10 @@ void firewall_set_settings(struct firewall *firewall, const struct firewall_sett
  * event. */
 void firewall_set_list(struct firewall *firewall, const struct firewall_list *list);
 
+/* An operator lifted a ban: what was counted and banned here of the place, and of what lies in
+ * it, begins anew. Looks at all entries. */
+void firewall_forgive(struct firewall *firewall, const struct firewall_place *place);
+
 struct firewall_now {
     uint64_t ms; /* monotonic */
     uint64_t s;  /* Unix time */

@@ -22,8 +22,16 @@ struct pages {
     uint64_t version;
 };
 
+/* One that was in the list when it was read last. */
+struct ban {
+    struct firewall_place place;
+    uint64_t until_s; /* UINT64_MAX: for good */
+};
+
 struct firewall_link {
     struct store_client *store;
+    struct ban bans[FIREWALL_LINK_BANS_MAX];
+    size_t ban_count;
     struct firewall *firewall;
     struct firewall_key key;
     struct firewall_list *list;
@@ -119,6 +127,42 @@ static void pages_add(struct pages *pages, const Pr__FirewallReadAnswer *answer)
                                     bytes_of(answer->entries[answer->n_entries - 1]->net));
 }
 
+static bool place_equal(const struct firewall_place *a, const struct firewall_place *b)
+{
+    return a->network == b->network &&
+           (a->network != 0 ||
+            (a->prefix.bits == b->prefix.bits &&
+             firewall_address_equal(&a->prefix.address, &b->prefix.address)));
+}
+
+/* Whether the list that is coming has an entry of that place. */
+static bool stays(const struct pages *pages, const struct firewall_place *place)
+{
+    for (size_t i = 0; i < pages->count; i++)
+        if (pages->entries[i].kind == FIREWALL_ENTRY_BAN &&
+            place_equal(&pages->entries[i].place, place))
+            return true;
+    return false;
+}
+
+/* Bans that were in force and are in the list no more: somebody lifted them. */
+static void forgive_lifted(struct firewall_link *link)
+{
+    uint64_t now_s = clock_wall_ms() / 1000;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < link->ban_count; i++)
+        if (link->bans[i].until_s > now_s && !stays(&link->pages, &link->bans[i].place))
+            firewall_forgive(link->firewall, &link->bans[i].place);
+    for (size_t i = 0; i < link->pages.count && kept < FIREWALL_LINK_BANS_MAX; i++)
+        if (link->pages.entries[i].kind == FIREWALL_ENTRY_BAN)
+            link->bans[kept++] =
+                (struct ban){link->pages.entries[i].place, link->pages.entries[i].until_s != 0
+                                                               ? link->pages.entries[i].until_s
+                                                               : UINT64_MAX};
+    link->ban_count = kept;
+}
+
 static void list_take(struct firewall_link *link)
 {
     struct firewall_list *list = NULL;
@@ -130,6 +174,7 @@ static void list_take(struct firewall_link *link)
         return;
     }
     firewall_set_list(link->firewall, list);
+    forgive_lifted(link);
     firewall_list_free(&link->list);
     link->list = list;
 }

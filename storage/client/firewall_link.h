@@ -16,6 +16,8 @@ enum {
     FIREWALL_LINK_REPORT_MS = 2000,
     FIREWALL_LINK_WAIT_MS = 60000, /* a question waits so long for a change */
     FIREWALL_LINK_AGAIN_MS = 2000, /* after one that failed */
+    FIREWALL_LINK_BANS_MAX = 256,  /* bans whose lifting is noticed at once; of others what this
+                                      process counted itself fades */
 };
 
 /* `network_of` as in struct firewall_config; NULL: unknown. */
