@@ -124,6 +124,7 @@ static bool is_write(const Pr__Request *request)
     case PR__REQUEST__CALL_TOTP_MAKE:
     case PR__REQUEST__CALL_SETTING_PUT:
     case PR__REQUEST__CALL_QUEUE_ALTER:
+    case PR__REQUEST__CALL_SENDER_DOMAIN_PUT:
         return true;
     default:
         return false;

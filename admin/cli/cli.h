@@ -254,6 +254,8 @@ enum cli_exit cli_firewall_list(struct cli *cli), cli_firewall_allow(struct cli 
     cli_firewall_deny(struct cli *cli), cli_firewall_ban(struct cli *cli),
     cli_firewall_remove(struct cli *cli), cli_firewall_explain(struct cli *cli),
     cli_firewall_rules(struct cli *cli);
+/* sender_domains.c */
+enum cli_exit cli_sender_list(struct cli *cli), cli_sender_set(struct cli *cli);
 /* settings.c, queue.c */
 enum cli_exit cli_setting_list(struct cli *cli), cli_setting_set(struct cli *cli),
     cli_setting_unset(struct cli *cli), cli_setting_help(struct cli *cli);

@@ -334,6 +334,34 @@ static void answer_queue_alter(const Pr__Request *request, Pr__Reply *reply,
     reply->queue_alter->changed = (uint32_t)change->n_ids;
 }
 
+/* ---- senders' domains: one, and none ---- */
+
+static void answer_senders(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    const Pr__SenderDomainList *ask = request->sender_domain_list;
+    Pr__SenderDomainListAnswer *answer = arena_alloc(arena, sizeof(*answer));
+
+    asked("senders %s", ask->name);
+    pr__sender_domain_list_answer__init(answer);
+    answer->n_domains = strcmp(ask->name, "none.test") != 0;
+    answer->domains = arena_alloc(arena, sizeof(*answer->domains));
+    answer->domains[0] = arena_alloc(arena, sizeof(**answer->domains));
+    pr__sender_domain__init(answer->domains[0]);
+    answer->domains[0]->name = text(arena, "xn--bcher-kva.test");
+    answer->domains[0]->verdict = PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_SUSPECT;
+    reply->answer_case = PR__REPLY__ANSWER_SENDER_DOMAIN_LIST;
+    reply->sender_domain_list = answer;
+}
+
+static void answer_sender_put(const Pr__Request *request, Pr__Reply *reply, struct arena *arena)
+{
+    const Pr__SenderDomain *domain = request->sender_domain_put->domains[0];
+
+    (void)reply;
+    (void)arena;
+    asked("sender_put %s %d %s", domain->name, (int)domain->verdict, domain->reason);
+}
+
 static const struct {
     Pr__Request__CallCase call;
     void (*answer)(const Pr__Request *request, Pr__Reply *reply, struct arena *arena);
@@ -352,6 +380,8 @@ static const struct {
     {PR__REQUEST__CALL_ADDRESS_EXPLAIN, answer_explain},
     {PR__REQUEST__CALL_SETTING_PUT, answer_put},
     {PR__REQUEST__CALL_SETTING_LIST, answer_settings},
+    {PR__REQUEST__CALL_SENDER_DOMAIN_LIST, answer_senders},
+    {PR__REQUEST__CALL_SENDER_DOMAIN_PUT, answer_sender_put},
     {PR__REQUEST__CALL_QUEUE_LIST, answer_queue},
     {PR__REQUEST__CALL_QUEUE_ALTER, answer_queue_alter},
 };

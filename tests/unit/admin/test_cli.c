@@ -34,7 +34,7 @@ static void test_usage(void **state)
         {P "acount list", 2, "",
          "there are: cluster node group tenant domain account alias list forward address "
          "setting "
-         "firewall queue storage metrics",
+         "firewall sender queue storage metrics",
          "", NULL},
         {P "account lst", 2, "", "\"account list\"", "", NULL},
         {P "account", 2, "", "\"account show\"", "", NULL},

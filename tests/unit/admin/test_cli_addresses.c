@@ -202,6 +202,23 @@ static void test_queue(void **state)
     check_rows(ROWS(rows));
 }
 
+static void test_senders(void **state)
+{
+    static const struct row rows[] = {
+        {P "sender list", 0,
+         "b\xc3\xbc"
+         "cher.test suspect",
+         "", "senders  id=0;", NULL},
+        {P "sender list none.test", 0, "no domains", "", "senders none.test id=0;", NULL},
+        {P "sender set c.test bad --reason why", 0, "is taken to be bad", "",
+         "sender_put c.test 3 why id=16;", NULL},
+        {P "sender set c.test worse", 2, "", "good, suspect or bad", "", NULL},
+    };
+
+    (void)state;
+    check_rows(ROWS(rows));
+}
+
 static void test_help(void **state)
 {
     static const struct row rows[] = {
@@ -222,7 +239,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_aliases),  cmocka_unit_test(test_lists),
         cmocka_unit_test(test_accounts), cmocka_unit_test(test_routes),
         cmocka_unit_test(test_settings), cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_senders),  cmocka_unit_test(test_help),
     };
 
     log_init("test", LOG_LEVEL_ERROR, false);
