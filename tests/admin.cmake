@@ -26,3 +26,4 @@ unit_test(storage/service operator
           USES pr_mail pr_runtime pr_schema pr_base)
 unit_test(storage/service lists SOURCES storage/service/tenants.c storage/service/listing.c
           USES pr_schema pr_base)
+unit_test(storage/service queue_calls SOURCES storage/service/queue_calls.c USES pr_schema pr_base)
