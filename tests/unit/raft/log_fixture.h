@@ -5,7 +5,8 @@
 #include "node/base/check.h"
 #include "raft/log.h"
 
-/* Entries of the log in fixtures/format_2: what they are follows from index and term. */
+/* Entries of the logs in fixtures/format_2 and later: what they are follows from index and
+ * term. */
 enum { LOG_FIXTURE_DATA_MAX = 3000, LOG_FIXTURE_BATCH = 25, LOG_FIXTURE_CHANGE_EVERY = 90 };
 
 #define LOG_FIXTURE_MEMBERS "members that were in force"
