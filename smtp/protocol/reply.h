@@ -10,13 +10,14 @@
  * (RFC 3463; "" where RFC 2034 section 4 wants none), the text, and what it does.
  *
  * ERROR counts towards smtp_config.errors_max. CLOSE ends the connection after it. TRACED
- * carries the trace id of the message. Operating errors and tables of ours never show in a
- * text.
+ * carries the trace id of the message. BREACH: no client of good will comes to hear this.
+ * Operating errors and tables of ours never show in a text.
  */
 enum {
     SMTP_REPLY_ERROR = 1 << 0,
     SMTP_REPLY_CLOSE = 1 << 1,
     SMTP_REPLY_TRACED = 1 << 2,
+    SMTP_REPLY_BREACH = 1 << 3,
 };
 
 #define SMTP_REPLIES(X)                                                                        \
@@ -47,19 +48,22 @@ enum {
     X(AUTH_TOO_MANY, 421, "4.7.0", "Too many failed authentications", SMTP_REPLY_CLOSE)        \
     /* of commands */                                                                          \
     X(LINE_TOO_LONG, 500, "5.5.2", "Line is too long", SMTP_REPLY_ERROR)                       \
-    X(LINE_ENDLESS, 500, "5.5.2", "Line is too long", SMTP_REPLY_CLOSE)                        \
+    X(LINE_ENDLESS, 500, "5.5.2", "Line is too long", SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)    \
     X(LINE_BARE, 500, "5.5.2", "Lines end with CR LF, which occur nowhere else",               \
-      SMTP_REPLY_CLOSE)                                                                        \
+      SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)                                                    \
     X(LINE_CONTROL, 500, "5.5.2", "Control characters are not allowed", SMTP_REPLY_ERROR)      \
     X(UNKNOWN, 500, "5.5.2", "Unknown command", SMTP_REPLY_ERROR)                              \
     X(NOT_OFFERED, 502, "5.5.1", "Command is not offered here", SMTP_REPLY_ERROR)              \
-    X(NOT_SMTP, 502, "5.5.2", "This is a mail server", SMTP_REPLY_CLOSE)                       \
-    X(CHUNK_SYNTAX, 501, "5.5.4", "Syntax: BDAT size [LAST]", SMTP_REPLY_CLOSE)                \
+    X(NOT_SMTP, 502, "5.5.2", "This is a mail server", SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)   \
+    X(CHUNK_SYNTAX, 501, "5.5.4", "Syntax: BDAT size [LAST]",                                  \
+      SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)                                                    \
     X(CHUNK_FAILED, 503, "5.5.1", "The message has failed, send RSET", 0)                      \
     X(CHUNKS_ONLY, 503, "5.5.1", "BDAT has begun a message", SMTP_REPLY_ERROR)                 \
     X(BINARY_DATA, 503, "5.5.1", "A binary message needs BDAT", SMTP_REPLY_ERROR)              \
-    X(SYNC, 554, "5.5.0", "Wait for the reply before you go on (RFC 2920)", SMTP_REPLY_CLOSE)  \
-    X(EARLY, 554, "5.5.0", "Wait for the greeting before you speak", SMTP_REPLY_CLOSE)         \
+    X(SYNC, 554, "5.5.0", "Wait for the reply before you go on (RFC 2920)",                    \
+      SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)                                                    \
+    X(EARLY, 554, "5.5.0", "Wait for the greeting before you speak",                           \
+      SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)                                                    \
     X(HELO_FIRST, 503, "5.5.1", "Send EHLO first", SMTP_REPLY_ERROR)                           \
     X(LHLO_FIRST, 503, "5.5.1", "Send LHLO first", SMTP_REPLY_ERROR)                           \
     X(MAIL_FIRST, 503, "5.5.1", "Send MAIL first", SMTP_REPLY_ERROR)                           \
@@ -115,7 +119,7 @@ enum {
     /* that end the connection */                                                              \
     X(TIMED_OUT, 421, "4.4.2", "Waited too long", SMTP_REPLY_CLOSE)                            \
     X(GOING_DOWN, 421, "4.3.2", "Service is going down, try again", SMTP_REPLY_CLOSE)          \
-    X(ERRORS, 421, "4.7.0", "Too many errors", SMTP_REPLY_CLOSE)
+    X(ERRORS, 421, "4.7.0", "Too many errors", SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)
 
 #define SMTP_REPLY_ENUM(name, code, enhanced, text, flags) SMTP_REPLY_##name,
 enum smtp_reply { SMTP_REPLIES(SMTP_REPLY_ENUM) SMTP_REPLY_COUNT };

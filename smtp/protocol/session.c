@@ -73,6 +73,7 @@ static void end_session(struct smtp_session *session)
 
 void smtp_session_close(struct smtp_session *session, enum smtp_reply reply)
 {
+    session->breached = session->breached || smtp_reply_flags(reply) & SMTP_REPLY_BREACH;
     smtp_session_abort_body(session,
                             smtp_reply_code(reply) < 400 ? SMTP_REPLY_TAKEN_BACK : reply);
     smtp_reply_write(reply, session->trace_id, &session->output);
@@ -272,6 +273,11 @@ bool smtp_session_waiting(const struct smtp_session *session)
 bool smtp_session_early(const struct smtp_session *session)
 {
     return session->early;
+}
+
+bool smtp_session_breached(const struct smtp_session *session)
+{
+    return session->breached;
 }
 
 bool smtp_session_in_message(const struct smtp_session *session)

@@ -270,6 +270,9 @@ void smtp_session_xclient_taken(struct smtp_session *session, uint64_t ticket,
  * being answered, and later. */
 bool smtp_session_early(const struct smtp_session *session);
 
+/* The session has ended because the client spoke as no client of good will does. */
+bool smtp_session_breached(const struct smtp_session *session);
+
 /* After START_TLS: all that was learnt in the clear is forgotten (RFC 3207 section 4.2). */
 void smtp_session_tls_started(struct smtp_session *session);
 

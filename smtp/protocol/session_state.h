@@ -89,7 +89,8 @@ struct smtp_session {
     unsigned mails; /* transactions since then */
     struct smtp_xclient_value xclient[SMTP_XCLIENT_COUNT];
     bool going_down;
-    bool greeted; /* once: what comes before a second greeting is not early */
+    bool breached; /* smtp_session_breached() */
+    bool greeted;  /* once: what comes before a second greeting is not early */
     bool early;
     bool authenticated;
     uint64_t account_id;

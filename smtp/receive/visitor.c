@@ -378,6 +378,10 @@ static void visitor_closed(void *context)
     struct visitor *visitor = context;
     struct receive *receive = visitor->receive;
 
+    if (smtp_session_early(visitor->session))
+        guard_tell(visitor->guard, FIREWALL_EARLY_TALK, 0, 0);
+    else if (smtp_session_breached(visitor->session))
+        guard_tell(visitor->guard, FIREWALL_PROTOCOL_ERROR, 0, 0);
     guard_free(&visitor->guard);
     lookup_cancel_all(visitor);
     policy_client_free(&visitor->policy);
