@@ -170,6 +170,49 @@ def outage(node, names, user):
     names.silent = False
 
 
+def raw(node, *lines):
+    """A connection that says all of it at once, without waiting; the socket."""
+    connection = socket.create_connection((node.ip, 2525), timeout=20)
+    connection.recv(1000)
+    connection.sendall("".join(line + "\r\n" for line in lines).encode())
+    return connection
+
+
+def impatient(node, names, user):
+    """Who speaks before the greeting, and who leaves while name servers are asked."""
+    with raw(node, "EHLO proxy.test") as connection:
+        lab.wait_for("EHLO", lambda: b"250 " in connection.recv(4000))
+        connection.sendall(b"XCLIENT ADDR=203.0.120.1\r\nEHLO early\r\n")
+        answer = b""
+        while chunk := connection.recv(4000):
+            answer += chunk
+        lab.check(answer.startswith(b"554 5.5.0"), f"an early talker hears {answer}")
+    names.silent = True
+    pid = node.child("postraft-smtp")
+    for number in range(12):
+        with socket.create_connection((node.ip, 2525), timeout=20) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream = connection.makefile("rb")
+
+            def say(*lines):
+                for line in lines:
+                    connection.sendall(line.encode() + b"\r\n")
+                    while stream.readline()[3:4] == b"-":
+                        pass
+            stream.readline()
+            say("EHLO proxy.test")
+            connection.sendall(f"XCLIENT ADDR=203.0.121.{number}\r\n".encode())
+            if number % 3 == 0:
+                continue # while it waits for the greeting
+            stream.readline()
+            say("EHLO nobody.example", "MAIL FROM:<a@leaver.example>")
+            connection.sendall(f"RCPT TO:<{user}>\r\nRCPT TO:<postmaster@example.test>\r\n".encode())
+            time.sleep(number / 50) # leaves at different times of the answers
+    names.silent = False
+    expect(node, 250, "", "203.0.113.7", "a@known.example", user)
+    lab.check(node.child("postraft-smtp") == pid, "the program lives on")
+
+
 def test():
     names = NameServer()
     zones(names)
@@ -189,6 +232,7 @@ def test():
         grey(node, user)
         new_domains(node, user)
         dry_run(node, user)
+        impatient(node, names, user)
         outage(node, names, user)
         tokens = sorted(token for _, token in lab.mailbox_tokens(node, user))
         lab.check(tokens == ["fresh", "good", "grey", "local", "outage"], f"{tokens}")

@@ -215,6 +215,9 @@ static void test_network(void **state)
     assert_int_equal(sum(&lab), 300);
     assert_true(address_parse(BYTES("2001:db8:1::1"), &lab.facts.client));
     assert_int_equal(sum(&lab), 400);
+    put(&lab, SETTINGS_CLUSTER, "network.list", "2001:db8:1::/48=7 2001:db8::/32=4");
+    assert_int_equal(sum(&lab), 700);
+    put(&lab, SETTINGS_CLUSTER, "network.list", "2001:db8::/32=4");
     lab.facts.network.hostile = true;
     assert_int_equal(sum(&lab), 1400);
     put(&lab, SETTINGS_CLUSTER, "judge.network.weight", "0.1");

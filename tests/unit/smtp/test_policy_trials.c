@@ -36,6 +36,8 @@ static const struct zone_row rows[] = {
     {"good.example", DNS_NS, ANSWERS, BYTES_INIT("\2ns\4good\7example\0"), NULL, 0},
     {"good.example", DNS_MX, ANSWERS, MX("\4mail\4good\7example\0"), NULL, 0},
     {"good.example", DNS_TXT, ANSWERS, BYTES_INIT("\13v=spf1 -all"), NULL, 0},
+    {"lonely.example", DNS_SOA, ANSWERS, SOA, NULL, 0},
+    {"sentinel.example", DNS_A, IS_SLOW, NOBODY, NULL, 0},
     {"broken.example", DNS_SOA, FAILS, BYTES_INIT(""), NULL, 0},
     {"broken.example", DNS_NS, FAILS, BYTES_INIT(""), NULL, 0},
     {"broken.example", DNS_MX, FAILS, BYTES_INIT(""), NULL, 0},
@@ -206,6 +208,47 @@ static void test_verdicts(void **state)
     close_world(world);
 }
 
+/* Who comes first of all is judged by the cluster's settings as well. */
+static void test_first_client(void **state)
+{
+    const struct address client = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 198, 51, 100, 5}};
+    struct world *world = *state;
+
+    open_world(world, true);
+    lab_set(0, 0, "policy.reject_score", "2");
+    lab_set(2, 4, "judge.helo.enabled", "off");
+    world->client = policy_client_new(world->policy, &client, 1);
+    assert_non_null(try_from(world, "", false));
+    run_until(world->loop, is_answered, world);
+    assert_int_equal(world->code, 550);
+    close_world(world);
+
+    open_world(world, true);
+    lab_store.fails = true;
+    world->client = policy_client_new(world->policy, &client, 1);
+    assert_non_null(try_from(world, "", false));
+    run_until(world->loop, is_answered, world);
+    assert_int_equal(world->code, 250);
+    close_world(world);
+}
+
+static void test_nets(void **state)
+{
+    struct address a, b, net;
+
+    (void)state;
+    assert_true(address_parse(BYTES("198.51.100.77"), &a));
+    assert_true(address_parse(BYTES("198.51.100.0"), &b));
+    net = policy_net(&a, 24);
+    assert_true(address_equal(&net, &b));
+    net = policy_net(&a, 32);
+    assert_true(address_equal(&net, &a));
+    assert_true(address_parse(BYTES("2001:db8:1:2:3:4:5:6"), &a));
+    assert_true(address_parse(BYTES("2001:db8:1:2::"), &b));
+    net = policy_net(&a, 24);
+    assert_true(address_equal(&net, &b));
+}
+
 static void test_trouble_is_nobodys_fault(void **state)
 {
     struct world *world = *state;
@@ -257,6 +300,12 @@ static bool is_judged(void *context)
     return lab_store.domain_count > 0 && lab_store.domains[0].verdict != 0;
 }
 
+static bool second_is_judged(void *context)
+{
+    (void)context;
+    return lab_store.domain_count > 1 && lab_store.domains[1].verdict != 0;
+}
+
 static void test_new_domains(void **state)
 {
     struct world *world = *state;
@@ -280,11 +329,14 @@ static void test_new_domains(void **state)
     assert_int_equal(verdict(world, "b@other.good.example"), 250);
     assert_int_equal(lab_store.domain_asks, asks); /* it is remembered here */
 
+    assert_int_equal(verdict(world, "a@lonely.example"), 450);
+    run_until(world->loop, second_is_judged, world);
+    assert_string_equal(lab_store.domains[1].reason, "domain has neither MX nor address");
     assert_int_equal(verdict(world, "a@broken.example"), 450);
-    assert_int_equal(lab_store.domains[1].verdict, 0);
-    lab_store.domains[1].first_ms -= 31 * 60 * 1000;
+    assert_int_equal(lab_store.domains[2].verdict, 0);
+    lab_store.domains[2].first_ms -= 31 * 60 * 1000;
     assert_int_equal(verdict(world, "a@broken.example"), 250);
-    assert_int_equal(lab_store.domains[1].verdict, 0);
+    assert_int_equal(lab_store.domains[2].verdict, 0);
     close_world(world);
 }
 
@@ -392,6 +444,21 @@ static void test_greeting(void **state)
     close_world(world); /* while it waits */
 }
 
+static void on_sentinel(void *context, const struct dns_answer *answer)
+{
+    (void)answer;
+    *(bool *)context = true;
+}
+
+/* What is slow and was asked before has come by now. */
+static void wait_for_slow(struct world *world)
+{
+    bool there = false;
+
+    dns_query(world->dns, "sentinel.example", DNS_A, on_sentinel, &there);
+    run_until(world->loop, is_set, &there);
+}
+
 static bool never(void *context)
 {
     (void)context;
@@ -425,7 +492,7 @@ static void test_leaving(void **state)
         }
         policy_client_free(&world->client);
         unsigned answers = world->answers;
-        run_until(world->loop, never, world);
+        wait_for_slow(world);
         assert_int_equal(world->answers, answers);
         close_world(world);
     }
@@ -478,6 +545,7 @@ int main(void)
         WORLD_TEST(test_suspects),      WORLD_TEST(test_new_domains_of_a_day),
         WORLD_TEST(test_local_clients), WORLD_TEST(test_greeting),
         WORLD_TEST(test_leaving),       cmocka_unit_test(test_sender_judge),
+        WORLD_TEST(test_first_client),  cmocka_unit_test(test_nets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
