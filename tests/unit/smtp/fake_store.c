@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit/smtp/fake_store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/base/arena.h"
@@ -23,6 +24,7 @@ struct call {
 struct upload {
     struct upload *next;
     uint8_t id[REQUEST_ID_SIZE];
+    uint64_t account_id; /* whose group has the blocks */
     struct buffer body;
 };
 
@@ -143,6 +145,7 @@ static void take_body(struct store_client *client, const Pr__Body *body, struct 
 static void deliver(struct store_client *client, const Pr__Request *request)
 {
     const Pr__DeliverCall *call = request->deliver;
+    uint64_t home = call->n_account_ids > 0 ? call->account_ids[0] : 0;
     unsigned number = fake_store.delivery_count++;
     struct fake_delivery *delivery =
         &fake_store.deliveries[number < FAKE_DELIVERIES_MAX ? number : FAKE_DELIVERIES_MAX - 1];
@@ -153,11 +156,20 @@ static void deliver(struct store_client *client, const Pr__Request *request)
     request_id_format(&id, delivery->trace_id);
     CHECK(call->n_account_ids <= 8);
     delivery->account_count = call->n_account_ids;
-    memcpy(delivery->accounts, call->account_ids, call->n_account_ids * sizeof(uint64_t));
+    if (call->n_account_ids > 0)
+        memcpy(delivery->accounts, call->account_ids, call->n_account_ids * sizeof(uint64_t));
     buffer_clear(&delivery->packed);
     message_pack(&request->base, &delivery->packed);
-    take_body(client, call->body, &delivery->body);
     CHECK(call->n_parts <= 8);
+    for (size_t i = 0; i < call->n_parts && home == 0; i++)
+        if (call->parts[i]->n_account_ids > 0)
+            home = call->parts[i]->account_ids[0];
+    for (size_t i = 0; i <= call->n_parts && request->session == 0; i++) {
+        const Pr__Body *body = i == 0 ? call->body : call->parts[i - 1]->body;
+        if (body->upload_id.len > 0 && find_upload(client, body->upload_id)->account_id != home)
+            fake_store.strangers++;
+    }
+    take_body(client, call->body, &delivery->body);
     delivery->part_count = call->n_parts;
     for (size_t i = 0; i < call->n_parts; i++)
         take_body(client, call->parts[i]->body, &delivery->part_bodies[i]);
@@ -209,13 +221,11 @@ static bool resolve_many(struct call *call, Pr__ResolveAnswer *answer)
     return answer->n_targets > 0;
 }
 
-static enum err judge(const Pr__AuthStep *step, struct bytes password,
-                      Pr__AuthStepAnswer *answer)
+static enum err judge(struct bytes password, Pr__AuthStepAnswer *answer)
 {
     static char address[] = "ann@here.test";
     static uint8_t digest[32] = {1, 2, 3};
 
-    (void)step;
     answer->account_digest = 4711;
     if (fake_store.login_err != ERR_OK)
         return fake_store.login_err;
@@ -241,16 +251,14 @@ static enum err auth_step(struct call *call, Pr__AuthStepAnswer *answer)
     struct bytes message = bytes_of_field(step->message);
 
     CHECK(step->tls);
-    CHECK(strlen(step->peer_address) < sizeof(fake_store.login_peer));
-    strcpy(fake_store.login_peer, step->peer_address);
+    snprintf(fake_store.login_peer, sizeof(fake_store.login_peer), "%s", step->peer_address);
     if (step->exchange == 0 && strcmp(step->mechanism, "PLAIN") == 0) {
         struct bytes name = bytes_skip(message, 1);
-        return judge(step, bytes_skip(name, bytes_find(name, '\0') + 1), answer);
+        return judge(bytes_skip(name, bytes_find(name, '\0') + 1), answer);
     }
-    if (step->exchange == 0)
-        asked = 0;
-    else if (asked == 2)
-        return judge(step, message, answer);
+    asked = step->exchange == 0 ? 0 : asked;
+    if (asked == 2)
+        return judge(message, answer);
     answer->exchange = FAKE_EXCHANGE;
     answer->challenge = (ProtobufCBinaryData){9, asks[asked++]};
     return ERR_OK;
@@ -298,7 +306,7 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
                             Pr__ResolveAnswer *answer)
 {
     const Pr__Request *request = call->request;
-    enum err err = ERR_OK;
+    enum err err;
 
     if (fake_store.answers != NULL && fake_store.answers(request, reply, &err))
         return err;
@@ -315,6 +323,8 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
         reply->resolve = answer;
         return ERR_OK;
     case PR__REQUEST__CALL_UPLOAD:
+        find_upload(client, request->upload->upload_id)->account_id =
+            request->upload->account_id;
         CHECK(body_block_expand(client->codec, bytes_of_field(request->upload->data),
                                 &find_upload(client, request->upload->upload_id)->body) ==
               ERR_OK);
@@ -357,7 +367,6 @@ static bool is_held(const struct call *call)
 static void answer_all(void *context)
 {
     struct store_client *client = context;
-
     unsigned held = 0;
 
     client->timer_set = false;

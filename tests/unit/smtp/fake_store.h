@@ -49,6 +49,7 @@ struct fake_store {
     bool (*answers)(const Pr__Request *request, Pr__Reply *reply, enum err *err);
     _Atomic unsigned held; /* for any thread */
     unsigned aborts;
+    unsigned strangers; /* deliveries with blocks that were uploaded for another account */
     unsigned cancelled;
     _Atomic unsigned delivery_count;
     struct fake_delivery deliveries[FAKE_DELIVERIES_MAX]; /* the last keeps the newest */
