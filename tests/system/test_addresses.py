@@ -280,6 +280,10 @@ def test():
             part(door, cluster.node(1).cli)
             print(f"ok {part.__name__}", flush=True)
         passwords(cluster.node(1), cluster.node(1).cli)
+        lab.check(cluster.node(1).stop(60) == 0, "the node stops cleanly")
+        text = (cluster.node(1).folder / "log").read_text(errors="replace")
+        lab.check(not any(word in text for word in ("AddressSanitizer", "runtime error", "LeakSanitizer")),
+                  "a sanitizer spoke")
         return f"{door.count} messages"
 
 
