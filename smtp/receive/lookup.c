@@ -63,6 +63,14 @@ static const struct smtp_refusal *trouble(const Pr__ResolveAnswer *answer)
     return NULL;
 }
 
+/* More than the account may write to at a time (sending.message_recipients). */
+static bool is_beyond(const struct visitor *visitor, uint64_t number)
+{
+    unsigned max = visitor->login != NULL ? login_recipients_max(visitor->login) : 0;
+
+    return max != 0 && number > max;
+}
+
 /* What the session hears: the number of a destination, or why there is none. */
 static enum err take_answer(struct lookup *lookup, const Pr__Reply *reply, uint64_t *number,
                             const struct smtp_refusal **refusal)
@@ -85,7 +93,7 @@ static enum err take_answer(struct lookup *lookup, const Pr__Reply *reply, uint6
             .role = answer->role,
         };
         *number = destinations_add(&lookup->visitor->destinations, lookup->address, answer);
-        return *number != 0 ? ERR_OK : ERR_TOOBIG;
+        return *number != 0 && !is_beyond(lookup->visitor, *number) ? ERR_OK : ERR_TOOBIG;
     case ERR_NOTFOUND:
         return answer->domain_local ? ERR_NOTFOUND : ERR_DENIED;
     case ERR_DENIED:

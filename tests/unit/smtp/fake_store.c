@@ -154,13 +154,12 @@ static void deliver(struct store_client *client, const Pr__Request *request)
     CHECK(request->request_id.len == REQUEST_ID_SIZE);
     memcpy(id.bytes, request->request_id.data, REQUEST_ID_SIZE);
     request_id_format(&id, delivery->trace_id);
-    CHECK(call->n_account_ids <= 8);
+    CHECK(call->n_account_ids <= 8 && call->n_parts <= 8);
     delivery->account_count = call->n_account_ids;
     if (call->n_account_ids > 0)
         memcpy(delivery->accounts, call->account_ids, call->n_account_ids * sizeof(uint64_t));
     buffer_clear(&delivery->packed);
     message_pack(&request->base, &delivery->packed);
-    CHECK(call->n_parts <= 8);
     for (size_t i = 0; i < call->n_parts && home == 0; i++)
         if (call->parts[i]->n_account_ids > 0)
             home = call->parts[i]->account_ids[0];
@@ -236,6 +235,7 @@ static enum err judge(struct bytes password, Pr__AuthStepAnswer *answer)
     answer->session = FAKE_SESSION;
     answer->address = address;
     answer->account_id = 4;
+    answer->recipients_max = 3;
     answer->bars = fake_store.barred ? PR__ACCOUNT_BAR__BAR_SEND : 0;
     answer->hide_client = fake_store.hide_client;
     fake_store.logins++;
