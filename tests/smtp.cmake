@@ -53,7 +53,8 @@ add_test(NAME unit/smtp/message_oracle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/
                                                $<TARGET_FILE:smtp_message_tool>)
 unit_test(smtp policy_judges USES pr_smtp_policy)
 # Instead of pr_store_client's client.o, as above.
-add_library(smtp_policy_lab OBJECT unit/smtp/policy_store.c unit/node/runtime/name_server.c)
-target_link_libraries(smtp_policy_lab PUBLIC pr_smtp_policy)
+add_library(smtp_policy_lab OBJECT unit/smtp/policy_store.c unit/smtp/policy_world.c unit/node/runtime/name_server.c)
+target_link_libraries(smtp_policy_lab PUBLIC pr_smtp_policy PkgConfig::CMOCKA)
 target_include_directories(smtp_policy_lab PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 unit_test(smtp policy_trials USES smtp_policy_lab)
+unit_test(smtp policy_senders USES smtp_policy_lab)
