@@ -83,6 +83,23 @@ const struct operator_row operator_rows[] = {
 
 const size_t operator_row_count = sizeof(operator_rows) / sizeof(operator_rows[0]);
 
+/* What the directory, or a group, takes only from that format on: refused here, with words. */
+static bool needs_addresses(Pr__Request__CallCase call_case)
+{
+    static const Pr__Request__CallCase writes[] = {
+        CALL(ALIAS_ADD),           CALL(ALIAS_CHANGE),    CALL(ALIAS_REMOVE),
+        CALL(DOMAIN_ROUTE),        CALL(ACCOUNT_ALTER),   CALL(APP_PASSWORD_MAKE),
+        CALL(APP_PASSWORD_REMOVE), CALL(TOTP_MAKE),       CALL(SETTING_PUT),
+        CALL(FIREWALL_PUT),        CALL(FIREWALL_REMOVE), CALL(QUEUE_ALTER),
+        CALL(SENDER_DOMAIN_PUT),
+    };
+
+    for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
+        if (writes[i] == call_case)
+            return true;
+    return false;
+}
+
 void operator_handle(struct service_call *call)
 {
     for (size_t i = 0; i < operator_row_count; i++) {
@@ -92,6 +109,11 @@ void operator_handle(struct service_call *call)
             call_fail(call, ERR_INVALID,
                       "this node is in no cluster: `postraft cluster init` makes one, "
                       "`postraft cluster join` joins one");
+        else if (needs_addresses(operator_rows[i].call_case) &&
+                 service_format(call->service, DIRECTORY_GROUP) < FORMAT_ADDRESSES)
+            call_fail(call, ERR_UNSUPPORTED,
+                      "not before the upgrade of the cluster is finished: `postraft cluster "
+                      "upgrade`");
         else
             operator_rows[i].handle(call);
         return;

@@ -167,6 +167,29 @@ static void test_addresses_in_utf8(void **state)
     assert_string_equal(writes.names[1], "j\xc3\xb6rg@a.test");
 }
 
+/* What an older release would not understand in its log. */
+static void test_formats(void **state)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AliasAdd add = PR__ALIAS_ADD__INIT;
+    Pr__AliasList list = PR__ALIAS_LIST__INIT;
+
+    (void)state;
+    request.call_case = PR__REQUEST__CALL_ALIAS_ADD;
+    request.alias_add = &add;
+    ask(&request);
+    assert_int_equal(heard.err, ERR_UNSUPPORTED);
+    assert_non_null(strstr(heard.text, "cluster upgrade"));
+    directory_format = FORMAT_ADDRESSES;
+    ask(&request);
+    assert_string_equal(heard.text, "alias_add_call");
+    directory_format = FORMAT_SCOPES;
+    request.call_case = PR__REQUEST__CALL_ALIAS_LIST;
+    request.alias_list = &list;
+    ask(&request); /* there are none, and that can be said */
+    assert_string_equal(heard.text, "alias_list_call");
+}
+
 static void test_weak_password(void **state)
 {
     (void)state;
@@ -289,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_addresses_in_utf8, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_weak_password, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_formats, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_passwords, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_domains, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal, set_up, tear_down),
