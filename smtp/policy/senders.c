@@ -239,6 +239,17 @@ static void check_begin(struct senders *senders, const char *domain, uint64_t no
 
 /* ---- asking ---- */
 
+/* False: so many have been put down today that no more are, and mail of others is taken: the
+ * checks may be at fault, or somebody makes names up. */
+static bool day_has_room(struct senders *senders, uint64_t day_max, uint64_t now_ms)
+{
+    if (now_ms - senders->day_ms >= DAY_MS) {
+        senders->day_ms = now_ms;
+        senders->day_count = 0;
+    }
+    return senders->day_count < day_max;
+}
+
 uint64_t senders_ask(struct senders *senders, const struct senders_question *question,
                      store_done *done, void *context)
 {
@@ -250,21 +261,10 @@ uint64_t senders_ask(struct senders *senders, const struct senders_question *que
     pr__sender_domain_ask__init(&call);
     snprintf(name, sizeof(name), "%s", question->domain);
     call.name = name;
-    call.ask = true;
+    call.ask = day_has_room(senders, question->day_max, clock_monotonic_ms());
     request.call_case = PR__REQUEST__CALL_SENDER_DOMAIN_ASK;
     request.sender_domain_ask = &call;
     return store_call(senders->store, &request, senders->store_ms, done, context);
-}
-
-/* False: so many have been put off today that the checks must be at fault. */
-static bool day_has_room(struct senders *senders, bool first, uint64_t day_max, uint64_t now_ms)
-{
-    if (now_ms - senders->day_ms >= DAY_MS) {
-        senders->day_ms = now_ms;
-        senders->day_count = 0;
-    }
-    senders->day_count += first;
-    return senders->day_count <= day_max;
 }
 
 static enum senders_answer while_checked(struct senders *senders,
@@ -278,10 +278,8 @@ static enum senders_answer while_checked(struct senders *senders,
 
     if (answer->first || age_ms >= question->wait_ms)
         check_begin(senders, question->domain, now_ms);
-    if (age_ms >= question->delay_max_ms ||
-        !day_has_room(senders, answer->first, question->day_max, now_ms))
-        return SENDERS_UNCHECKED;
-    return SENDERS_WAIT;
+    senders->day_count += answer->first ? 1 : 0;
+    return age_ms >= question->delay_max_ms ? SENDERS_UNCHECKED : SENDERS_WAIT;
 }
 
 enum senders_answer senders_take(struct senders *senders,

@@ -156,6 +156,10 @@ static void answer_domain(const Pr__SenderDomainAsk *asked, Pr__Reply *reply,
     while (at < lab_store.domain_count && strcmp(lab_store.domains[at].name, asked->name) != 0)
         at++;
     CHECK(at < LAB_DOMAINS_MAX);
+    if (at == lab_store.domain_count && !asked->ask && asked->verdict == NULL) {
+        reply->err = ERR_NOTFOUND;
+        return;
+    }
     if (at == lab_store.domain_count) {
         snprintf(lab_store.domains[at].name, sizeof(lab_store.domains[at].name), "%s",
                  asked->name);

@@ -59,6 +59,8 @@ static void test_new_domains_of_a_day(void **state)
     connect_from(world, "198.51.100.7");
     assert_int_equal(verdict(world, "a@one.example"), 450);
     assert_int_equal(verdict(world, "a@two.example"), 250);
+    assert_int_equal(verdict(world, "a@one.example"), 450);
+    assert_int_equal(lab_store.domain_count, 1);
     close_world(world);
 }
 
