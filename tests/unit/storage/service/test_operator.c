@@ -160,6 +160,7 @@ static void test_addresses_in_utf8(void **state)
                                  "long enough"),
                      ERR_OK);
     assert_string_equal(writes.names[0], "bob@xn--bcher-kva.test");
+    directory_format = FORMAT_ADDRESSES - 1;
     assert_int_equal(ask_account("J\xc3\x96rg@a.test", "long enough"), ERR_INVALID);
     assert_non_null(strstr(heard.text, "cluster upgrade"));
     directory_format = FORMAT_ADDRESSES;
@@ -175,6 +176,7 @@ static void test_formats(void **state)
     Pr__AliasList list = PR__ALIAS_LIST__INIT;
 
     (void)state;
+    directory_format = FORMAT_ADDRESSES - 1;
     request.call_case = PR__REQUEST__CALL_ALIAS_ADD;
     request.alias_add = &add;
     ask(&request);
