@@ -181,6 +181,33 @@ static void a_delivery_is_never_applied_by_half(void **state)
     lab_close(&labs[1]);
 }
 
+/* To two mailboxes of one account that has room for one message: each was compared with what
+ * the account had before. */
+static void room_is_looked_for_as_before(void **state)
+{
+    static const struct {
+        unsigned format;
+        enum err err;
+    } rows[] = {{FORMAT_SCOPES, ERR_OK}, {FORMAT_ADDRESSES, ERR_QUOTA}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        Pr__AccountQuota quota = PR__ACCOUNT_QUOTA__INIT;
+        struct queue_lab_message message;
+        struct lab lab;
+        queue_lab_open(&lab, rows[i].format);
+        queue_lab_begin(&message, &lab, "text");
+        quota.messages = 1;
+        for (uint32_t mailbox = 1; mailbox <= 2; mailbox++) {
+            Pr__Recipient *recipient = queue_lab_to(&message, 0, ANN);
+            recipient->mailbox_id = mailbox;
+            recipient->quota = &quota;
+        }
+        assert_int_equal(queue_lab_send(&message)->err, rows[i].err);
+        lab_close(&lab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +216,7 @@ int main(void)
         cmocka_unit_test(new_commands_are_not_known_below_their_format),
         cmocka_unit_test(limits_of_sending_are_not_heeded),
         cmocka_unit_test(a_delivery_is_never_applied_by_half),
+        cmocka_unit_test(room_is_looked_for_as_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
