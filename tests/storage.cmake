@@ -103,6 +103,9 @@ unit_test(storage/service purges ${service_world} storage/service/purges.c
           USES pr_storage_query pr_storage_transfer Threads::Threads)
 unit_test(storage/service fence_hello ${service_world} storage/service/fence.c storage/service/identity.c
           USES pr_storage_query pr_storage_machine)
+unit_test(storage/service login ${service_world} storage/service/login.c storage/service/login_secrets.c
+          storage/service/password_check.c storage/service/sessions.c tests/unit/storage/directory_lab.c
+          USES pr_storage_query pr_storage_machine pr_auth pr_firewall PkgConfig::SODIUM)
 unit_test(storage/service scopes_plan SOURCES storage/service/scopes_plan.c USES pr_schema pr_base)
 unit_test(storage/service scopes_ask SOURCES storage/service/scopes.c storage/service/scopes_plan.c
           USES pr_schema pr_base)
