@@ -41,6 +41,11 @@ struct policy *policy_new(const struct policy_config *config)
     return policy;
 }
 
+const struct settings *policy_settings(const struct policy *policy)
+{
+    return settings_cache_cluster(policy->settings);
+}
+
 void policy_free(struct policy **policy)
 {
     struct policy *ending = *policy;

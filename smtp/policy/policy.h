@@ -48,6 +48,8 @@ struct policy_config {
 struct policy *policy_new(const struct policy_config *config);
 /* When all clients are gone; before store client and resolver. */
 void policy_free(struct policy **policy);
+/* The cluster's own settings, as far as they are known; until the loop turns. */
+const struct settings *policy_settings(const struct policy *policy);
 
 /* Of one connection; `address` is copied. */
 struct policy_client *policy_client_new(struct policy *policy, const struct address *address,

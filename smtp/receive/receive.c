@@ -64,6 +64,9 @@ static void port_init(struct receive *receive, enum smtp_service service)
         .binarymime = true,
         .sync_enforced = service == SMTP_SERVICE_MX,
     };
+    port->with_tokens = port->protocol;
+    if (submission)
+        port->with_tokens.auth_tls = LOGIN_MECHANISMS_TLS " OAUTHBEARER";
     port->limits = conn_limits_default;
     port->limits.idle_ms = config->times->idle_ms;
     port->limits.connections_max = config->connections_max;

@@ -17,6 +17,7 @@ enum { RECEIVE_LISTENERS_MAX = 16 };
 struct port {
     struct receive *receive;
     struct smtp_config protocol;
+    struct smtp_config with_tokens; /* where somebody is set who makes tokens for log-ins */
     struct conn_limits limits;
 };
 

@@ -52,6 +52,6 @@ unsigned login_recipients_max(const struct login *login);
 
 /* For mechanisms lists in struct smtp_config. */
 #define LOGIN_MECHANISMS_TLS                                                                   \
-    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 OAUTHBEARER PLAIN LOGIN"
+    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN"
 
 #endif

@@ -22,9 +22,7 @@
     X(MAIL_SRS_DAYS, "mail.srs_days", NUMBER, IN_C, 1, 1000, "days", "30",                     \
       "how long bounces of forwarded mail find their way back")                                \
     X(SUBMISSION_HIDE_CLIENT, "submission.hide_client", SWITCH, IN_CA, 0, 1, "", "off",        \
-      "leave the client's address out of the Received header of its mail")                     \
-    X(SUBMISSION_FROM, "submission.from", CHOICE, IN_CD, 0, 1, "reject|rewrite", "reject",     \
-      "what becomes of a From header that the account has no right to")
+      "leave the client's address out of the Received header of its mail")
 
 #define SETTINGS_OF_SENDING(X)                                                                 \
     X(SENDING_CLASS, "sending.class", CHOICE, IN_CA, 0, 3, "normal|new|mass|custom", "normal", \
@@ -47,9 +45,7 @@
     X(SENDING_MASS_DAY, "sending.mass_day", NUMBER, IN_CT, 0, 100000000, "recipients", "5000", \
       "of an account of the class mass, in a day")                                             \
     X(SENDING_MESSAGE_RECIPIENTS, "sending.message_recipients", NUMBER, IN_CA, 1, 1000,        \
-      "recipients", "100", "of a message")                                                     \
-    X(SENDING_TENANT_DAY, "sending.tenant_day", NUMBER, IN_CT, 0, 1000000000, "recipients",    \
-      "0", "of all accounts of a tenant together, in a day; 0: no limit")
+      "recipients", "100", "of a message")
 
 #define SETTINGS_OF_LOGIN(X)                                                                   \
     X(PASSWORD_LENGTH, "password.length", NUMBER, IN_CT, 8, 128, "characters", "12",           \
@@ -57,9 +53,7 @@
     X(PASSWORD_GUESSES, "password.guesses", NUMBER, IN_CT, 0, 4, "", "3",                      \
       "how hard a password must be to guess: 0 any, 1 10^3 guesses, 2 10^6, 3 10^8, 4 10^10")  \
     X(AUTH_SCRAM, "auth.scram", SWITCH, IN_C, 0, 1, "", "on",                                  \
-      "offer SCRAM, and keep its keys beside the hash of a password")                          \
-    X(AUTH_SCRAM_ITERATIONS, "auth.scram_iterations", NUMBER, IN_C, 4096, 1000000, "",         \
-      "32768", "of PBKDF2, for keys that are made from now on")                                \
+      "keep keys for SCRAM beside the hashes of passwords that are set, or used, from now on") \
     X(OAUTH_ISSUER, "oauth.issuer", TEXT, IN_C, 0, 512, "", "",                                \
       "whose tokens log in: their iss; empty: none do")                                        \
     X(OAUTH_AUDIENCE, "oauth.audience", TEXT, IN_C, 0, 512, "", "",                            \
@@ -139,7 +133,6 @@ enum setting_id { SETTINGS_TABLE(SETTING_ID) SETTING_COUNT };
 enum { MAIL_DISABLED_PERMANENT, MAIL_DISABLED_TEMPORARY };
 enum { MAIL_FULL_POLICY, MAIL_FULL_PERMANENT, MAIL_FULL_TEMPORARY };
 enum { MAIL_FORWARD_ANYONE, MAIL_FORWARD_OPERATORS, MAIL_FORWARD_NOBODY };
-enum { SUBMISSION_FROM_REJECT, SUBMISSION_FROM_REWRITE };
 enum {
     SENDING_CLASS_NORMAL,
     SENDING_CLASS_NEW,

@@ -10,6 +10,7 @@
 #include "storage/query/settings.h"
 #include "storage/schema/entry.h"
 #include "storage/service/firewall.h"
+#include "storage/service/login_oauth.h"
 #include "storage/service/login_secrets.h"
 #include "storage/service/password_check.h"
 #include "storage/service/sessions.h"
@@ -27,6 +28,8 @@ struct login {
     struct service_call *call;
     bool left;    /* its connection has closed while it had a call */
     bool at_once; /* IMAP's LOGIN: all in one call */
+    struct auth_config config;
+    struct auth_oauth *oauth; /* of OAUTHBEARER */
     struct auth_exchange *exchange;
     struct arena login_arena;
     struct bytes folded;        /* the name, as it was looked up */
@@ -55,6 +58,7 @@ static void login_free(struct login *login)
     if (login->next != NULL)
         login->next->self = login->self;
     auth_exchange_free(&login->exchange);
+    auth_oauth_free(&login->oauth);
     sodium_memzero(login->password, login->password_len);
     arena_fini(&login->login_arena);
     free(login);
@@ -281,14 +285,6 @@ static void on_fresh(void *context, enum err err, uint64_t index, struct bytes u
     login->folded = login_fold(auth_exchange_name(login->exchange), &login->login_arena);
     struct db_txn *txn = service_directory_begin(logins->service);
     login->account = directory_account(txn, login->folded, &login->login_arena);
-    if (!logins->has_key) {
-        const Pr__ClusterRecord *cluster = directory_cluster(txn, &login->login_arena);
-        logins->has_key =
-            cluster != NULL && cluster->auth_key.len == sizeof(logins->config.server_key);
-        if (logins->has_key)
-            memcpy(logins->config.server_key, cluster->auth_key.data,
-                   sizeof(logins->config.server_key));
-    }
     db_abort(&txn);
     bool may =
         login->account != NULL && login_secrets(login->account, &login->login_arena, &secrets);
@@ -348,6 +344,8 @@ static struct login *login_new(struct service_call *call, enum auth_mechanism me
         call_fail(call, logins == NULL ? ERR_UNAVAILABLE : ERR_BUSY, NULL);
         return NULL;
     }
+    if (!logins->has_key)
+        logins->has_key = login_server_key(logins->service, logins->config.server_key);
     struct login *login = calloc(1, sizeof(*login));
     CHECK(login != NULL);
     channel->scope = call->role == ROLE_SMTP ? AUTH_SCOPE_SUBMISSION : AUTH_SCOPE_IMAP;
@@ -359,8 +357,11 @@ static struct login *login_new(struct service_call *call, enum auth_mechanism me
         .connection = call->connection,
         .begun_ms = clock_monotonic_ms(),
         .call = call,
-        .exchange = auth_exchange_new(mechanism, &logins->config, channel),
+        .config = logins->config,
+        .oauth = mechanism == AUTH_OAUTHBEARER ? login_oauth(call->service) : NULL,
     };
+    login->config.oauth = login->oauth;
+    login->exchange = auth_exchange_new(mechanism, &login->config, channel);
     do
         randombytes_buf(&login->id, sizeof(login->id));
     while (login->id == 0);

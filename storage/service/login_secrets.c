@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/login_secrets.h"
 
+#include "storage/query/directory.h"
 #include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 
@@ -102,4 +103,19 @@ struct bytes login_fold(struct bytes claimed, struct arena *arena)
     if (!address_split(claimed, &local, &domain))
         return arena_copy(arena, claimed);
     return address_fold(arena, local, domain);
+}
+
+bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE])
+{
+    struct db_txn *txn = service_directory_begin(service);
+    struct arena arena;
+
+    arena_init(&arena);
+    const Pr__ClusterRecord *cluster = directory_cluster(txn, &arena);
+    bool there = cluster != NULL && cluster->auth_key.len == AUTH_SERVER_KEY_SIZE;
+    if (there)
+        memcpy(key, cluster->auth_key.data, AUTH_SERVER_KEY_SIZE);
+    db_abort(&txn);
+    arena_fini(&arena);
+    return there;
 }

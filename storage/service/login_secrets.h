@@ -20,4 +20,7 @@ unsigned login_offered(const Pr__AuthStep *step);
 /* A name as it is looked up, in `arena`; as it was claimed, when it is no address. */
 struct bytes login_fold(struct bytes claimed, struct arena *arena);
 
+/* The cluster's secret of salts; false, with `key` as it was, as long as there is none. */
+bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE]);
+
 #endif

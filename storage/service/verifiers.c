@@ -6,6 +6,7 @@
 
 #include "node/base/check.h"
 #include "storage/query/directory.h"
+#include "storage/query/settings.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
 #include "storage/service/limits.h"
@@ -99,18 +100,19 @@ static bool choose_salt(struct service *service, const Pr__AccountRecord *accoun
     const Pr__Credentials *known = account != NULL ? account->credentials : NULL;
     struct arena arena;
     bool may = known == NULL || known->totp_secret.len == 0;
+    const struct settings_place cluster_wide = {0};
 
-    if (known != NULL && known->scram_salt.len == AUTH_SALT_SIZE &&
-        known->scram_iterations == AUTH_SCRAM_ITERATIONS) {
-        memcpy(salt, known->scram_salt.data, AUTH_SALT_SIZE);
-        return may;
-    }
+    bool salted = known != NULL && known->scram_salt.len == AUTH_SALT_SIZE &&
+                  known->scram_iterations == AUTH_SCRAM_ITERATIONS;
     arena_init(&arena);
     struct db_txn *txn = service_directory_begin(service);
     const Pr__ClusterRecord *cluster = directory_cluster(txn, &arena);
     may = may && cluster != NULL && cluster->auth_key.len == AUTH_SERVER_KEY_SIZE &&
-          (known == NULL || known->n_app_passwords == 0);
-    if (may)
+          settings_number(txn, cluster_wide, SETTING_AUTH_SCRAM) != 0 &&
+          (salted || known == NULL || known->n_app_passwords == 0);
+    if (may && salted)
+        memcpy(salt, known->scram_salt.data, AUTH_SALT_SIZE);
+    else if (may)
         auth_scram_salt(cluster->auth_key.data, address, salt);
     db_abort(&txn);
     arena_fini(&arena);
