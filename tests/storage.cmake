@@ -106,6 +106,9 @@ unit_test(storage/service fence_hello ${service_world} storage/service/fence.c s
 unit_test(storage/service login ${service_world} storage/service/login.c storage/service/login_secrets.c
           storage/service/password_check.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine pr_auth pr_firewall PkgConfig::SODIUM)
+unit_test(storage/service sending ${service_world} storage/service/sending.c
+          storage/service/sessions.c tests/unit/storage/directory_lab.c
+          USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 unit_test(storage/service scopes_plan SOURCES storage/service/scopes_plan.c USES pr_schema pr_base)
 unit_test(storage/service scopes_ask SOURCES storage/service/scopes.c storage/service/scopes_plan.c
           USES pr_schema pr_base)
