@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/service/login_secrets.h"
 
+#include "node/mail/idn.h"
 #include "storage/query/directory.h"
-#include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 
 /* Keys of another length than theirs are none. */
@@ -97,12 +97,12 @@ unsigned login_offered(const Pr__AuthStep *step)
 
 struct bytes login_fold(struct bytes claimed, struct arena *arena)
 {
-    struct bytes local;
-    struct bytes domain;
+    struct mail_path folded;
 
-    if (!address_split(claimed, &local, &domain))
+    if (mail_address_read(claimed, arena, &folded) != ERR_OK || folded.domain.len == 0)
         return arena_copy(arena, claimed);
-    return address_fold(arena, local, domain);
+    return bytes_of(
+        arena_printf(arena, "%.*s@%.*s", BYTES_ARG(folded.local), BYTES_ARG(folded.domain)));
 }
 
 bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE])
