@@ -8,6 +8,7 @@
 #include "storage/query/queue.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/format.h"
+#include "storage/service/limits.h"
 
 struct asking {
     struct service_call *call;
@@ -47,6 +48,10 @@ static void tell(struct asking *asking)
     struct service_call *call = asking->call;
     const Pr__GreylistAsk *asked = call->request->greylist_ask;
 
+    if (service_format(call->service, DIRECTORY_GROUP) < FORMAT_ADDRESSES) {
+        call_fail(call, ERR_UNSUPPORTED, NULL);
+        return;
+    }
     pr__command__init(&asking->command);
     pr__greylist_seen__init(&asking->seen);
     asking->seen.key = (ProtobufCBinaryData){sizeof(asking->key), asking->key};
