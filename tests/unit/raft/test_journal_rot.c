@@ -206,6 +206,10 @@ static void missing_check(struct world *world)
     unsigned count = files_list(world->folder, names);
     unsigned refused = 0;
 
+    /* Without its one file (the next is not always made by then) it is an empty folder: a lost
+     * disk, which the node knows by its identity. */
+    if (count == 1)
+        return;
     for (unsigned i = 0; i < count; i++) {
         struct journal *journal = NULL;
         char path[200];
