@@ -73,6 +73,18 @@ struct firewall_verdict guard_tell(struct guard *guard, enum firewall_event even
                              firewall_link_now());
 }
 
+struct firewall_verdict guard_may_log_in(struct guard *guard)
+{
+    if (guard == NULL)
+        return pass;
+    struct firewall_verdict verdict =
+        firewall_may_log_in(guard->firewall, &guard->conn, 0, firewall_link_now());
+    if (verdict.action != FIREWALL_DELAY)
+        return verdict;
+    firewall_resumed(guard->firewall, &guard->conn); /* the answer is what waits */
+    return pass;
+}
+
 uint64_t guard_account(const struct guard *guard, struct bytes address)
 {
     return guard != NULL ? firewall_account_digest(guard->key, address) : 0;

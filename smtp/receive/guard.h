@@ -27,6 +27,9 @@ struct firewall_verdict guard_opened(const struct guard *guard);
 /* An event, of which `count` happened. `account`: digest, or 0. */
 struct firewall_verdict guard_tell(struct guard *guard, enum firewall_event event,
                                    uint64_t account, uint32_t secret);
+/* Before a password costs anything: may this client try one now? Which account is not known
+ * yet. Never DELAY: it is the answer that is held back. */
+struct firewall_verdict guard_may_log_in(struct guard *guard);
 /* The digest of an account's address, for guard_tell(). */
 uint64_t guard_account(const struct guard *guard, struct bytes address);
 

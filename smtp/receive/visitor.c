@@ -101,6 +101,18 @@ static void greet(struct visitor *visitor, uint64_t ticket)
     }
 }
 
+/* Who has guessed too much costs no more hashes. */
+static void log_in(struct visitor *visitor, const struct smtp_action *action)
+{
+    static const struct smtp_auth_answer too_many = {.result = SMTP_AUTH_TOO_MANY};
+    struct firewall_verdict verdict = guard_may_log_in(visitor->guard);
+
+    if (verdict.action == FIREWALL_PASS)
+        login_step(visitor->login, action);
+    else
+        smtp_session_authenticated(visitor->session, action->ticket, &too_many);
+}
+
 static void perform(struct visitor *visitor, const struct smtp_action *action)
 {
     switch (action->want) {
@@ -118,7 +130,7 @@ static void perform(struct visitor *visitor, const struct smtp_action *action)
         sender_ask(visitor, action);
         break;
     case SMTP_WANT_AUTH:
-        login_step(visitor->login, action);
+        log_in(visitor, action);
         break;
     case SMTP_WANT_RESOLVE:
         lookup_start(visitor, action);
@@ -149,11 +161,13 @@ static bool act(struct visitor *visitor)
 {
     struct smtp_action action;
 
+    visitor->acting = true;
     while (smtp_session_next(visitor->session, &action)) {
         perform(visitor, &action);
         if (action.want == SMTP_WANT_CLOSE)
             return false;
     }
+    visitor->acting = false;
     return true;
 }
 
@@ -173,7 +187,8 @@ void visitor_cut(struct visitor *visitor)
 
 void visitor_continue(struct visitor *visitor)
 {
-    if (!visitor->closing && act(visitor))
+    /* An answer that came at once is gone on with by who asked. */
+    if (!visitor->closing && !visitor->acting && act(visitor))
         conn_resume(visitor->conn);
 }
 
@@ -393,6 +408,9 @@ static void visitor_closed(void *context)
         guard_tell(visitor->guard, FIREWALL_EARLY_TALK, 0, 0);
     else if (smtp_session_breached(visitor->session))
         guard_tell(visitor->guard, FIREWALL_PROTOCOL_ERROR, 0, 0);
+    /* It did not wait to hear whether it was right, but it was looked up, and hashed. */
+    if (visitor->login != NULL && login_waits(visitor->login))
+        guard_tell(visitor->guard, FIREWALL_LOGIN_FAILED, 0, 0);
     guard_free(&visitor->guard);
     lookup_cancel_all(visitor);
     policy_client_free(&visitor->policy);

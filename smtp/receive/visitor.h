@@ -57,6 +57,7 @@ struct visitor {
     struct message *message;          /* being received or committed, or NULL */
     uint64_t phase_ms;                /* when the last reply was written */
     bool start_tls;                   /* wanted, once feed() is through */
+    bool acting;                      /* act() is at work */
     bool closing;
 };
 

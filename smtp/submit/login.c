@@ -215,6 +215,11 @@ void login_step(struct login *login, const struct smtp_action *action)
     arena_fini(&call_arena);
 }
 
+bool login_waits(const struct login *login)
+{
+    return login->call != 0;
+}
+
 uint64_t login_session(const struct login *login)
 {
     return login->session;

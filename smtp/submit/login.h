@@ -39,6 +39,9 @@ void login_free(struct login **login);
 /* Performs SMTP_WANT_AUTH. */
 void login_step(struct login *login, const struct smtp_action *action);
 
+/* The store has been asked, and has not answered yet. */
+bool login_waits(const struct login *login);
+
 /* Gives the answer that was held. */
 void login_release(struct login *login);
 
