@@ -105,17 +105,23 @@ static struct bytes lower_copy(struct arena *arena, struct bytes text)
     return bytes_from(copy, text.len);
 }
 
+/* Composing can take away what made a character belong, such as the virama before a joiner. */
+static bool stays_folded(struct bytes folded, struct arena *arena)
+{
+    return local_allowed(folded) && bytes_equal(map_unicode(folded, arena), folded);
+}
+
 enum err mail_local_fold(struct bytes local, struct arena *arena, struct bytes *folded)
 {
     if (local.len > MAIL_LOCAL_UTF8_SIZE_MAX)
         return ERR_TOOBIG;
     if (!local_allowed(local))
         return ERR_MALFORMED;
-    if (utf8_ascii_prefix(local) == local.len)
-        *folded = lower_copy(arena, local);
-    else
-        *folded = map_unicode(local, arena);
+    bool is_ascii = utf8_ascii_prefix(local) == local.len;
+    *folded = is_ascii ? lower_copy(arena, local) : map_unicode(local, arena);
     if (folded->len > MAIL_LOCAL_SIZE_MAX)
         return ERR_TOOBIG;
+    if (!is_ascii && !stays_folded(*folded, arena))
+        return ERR_MALFORMED;
     return local_order_is_clear(*folded) ? ERR_OK : ERR_MALFORMED;
 }
