@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Builds the trees and runs the test rings, from fast to wide; tests/run is the command for it."""
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -14,6 +15,9 @@ BUILD = ROOT / "build"
 LOGS = BUILD / "test-logs"
 FUZZ_SECONDS = int(os.environ.get("POSTRAFT_FUZZ_SECONDS", "6"))
 RING_DEADLINE_S = 20 * 60  # a ring that takes longer is ended and has failed
+LANES = 2  # system tests and fuzzers that run at a time
+# System tests that measure how soon something is back, or load the machine with faults: nothing runs beside them.
+ALONE = {"test_clock_back", "test_faults", "test_leader_killed", "test_power_loss", "test_processes_killed", "test_quickstart"}
 
 passed, failed, skipped = [], [], []
 
@@ -102,34 +106,50 @@ def ring_sim():
     ctest("sim", "release", "-L", "sim")
 
 
+def beside_each_other(work, items):
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        for future in [lanes.submit(work, item) for item in items]:
+            future.result()
+
+
+def fuzz(target):
+    corpus = ROOT / "tests/fuzz/corpus" / target.name[len("fuzz_"):]
+    fresh = BUILD / "fuzz-fresh" / target.name
+    fresh.mkdir(parents=True, exist_ok=True)
+    good, log = run(target.name, [str(target), f"-max_total_time={FUZZ_SECONDS}", "-timeout=10",
+                                  "-rss_limit_mb=2048", "-print_final_stats=1",
+                                  f"-artifact_prefix={LOGS}/", str(fresh), str(corpus)])
+    note(f"fuzz/{target.name}", "ok" if good else "FAIL", str(log))
+    if not good:
+        tail(log)
+
+
 def ring_fuzz():
     build("fuzz")
-    for target in sorted((BUILD / "fuzz" / "tests").glob("fuzz_*")):
-        corpus = ROOT / "tests/fuzz/corpus" / target.name[len("fuzz_"):]
-        fresh = BUILD / "fuzz-fresh" / target.name
-        fresh.mkdir(parents=True, exist_ok=True)
-        good, log = run(target.name, [str(target), f"-max_total_time={FUZZ_SECONDS}", "-timeout=10",
-                                      "-rss_limit_mb=2048", "-print_final_stats=1",
-                                      f"-artifact_prefix={LOGS}/", str(fresh), str(corpus)])
-        note(f"fuzz/{target.name}", "ok" if good else "FAIL", str(log))
-        if not good:
-            tail(log)
+    beside_each_other(fuzz, sorted((BUILD / "fuzz" / "tests").glob("fuzz_*")))
+
+
+def system(script):
+    start = time.monotonic()
+    good, log = run(script.stem, [sys.executable, str(script)])
+    last = (log.read_text(errors="replace").rstrip().splitlines() or [""])[-1]
+    if good and last.startswith("skipped:"):
+        note(f"system/{script.stem}", "skip", last)
+        return
+    note(f"system/{script.stem}", "ok" if good else "FAIL", str(log))
+    say(f"     {script.stem} took {time.monotonic() - start:.0f} s")
+    if not good:
+        tail(log, 40)
 
 
 def ring_system():
     build("release")
     build("asan")
-    for script in sorted((ROOT / "tests/system").glob("test_*.py")):
-        start = time.monotonic()
-        good, log = run(script.stem, [sys.executable, str(script)])
-        text = log.read_text(errors="replace")
-        if good and text.rstrip().splitlines()[-1:] and text.rstrip().splitlines()[-1].startswith("skipped:"):
-            note(f"system/{script.stem}", "skip", text.rstrip().splitlines()[-1])
-            continue
-        note(f"system/{script.stem}", "ok" if good else "FAIL", str(log))
-        say(f"     {script.stem} took {time.monotonic() - start:.0f} s")
-        if not good:
-            tail(log, 40)
+    scripts = sorted((ROOT / "tests/system").glob("test_*.py"))
+    beside_each_other(system, [script for script in scripts if script.stem not in ALONE])
+    for script in scripts:
+        if script.stem in ALONE:
+            system(script)
 
 
 RINGS = {"tidy": ring_tidy, "unit": ring_unit, "threads": ring_threads, "sim": ring_sim,

@@ -23,6 +23,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+network_claims = {} # the sockets that say so
 BUILD = os.environ.get("POSTRAFT_BUILD", "release") # a folder below build/, or a path
 CONFIG = """
 folder = "{folder}/data"
@@ -181,13 +182,16 @@ class Node:
 
 
 def free_network(first):
-    """A third number for 127.0.N.x that nobody listens in, beginning with `first`."""
+    """A third number for 127.0.N.x that nobody listens in, beginning with `first`, and no other test has taken."""
     for network in range(first, 255, 40):
-        with socket.socket() as probe:
+        claim = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            claim.bind(f"\0postraft-lab-network-{network}")
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((f"127.0.{network}.1", 2525))
-                return network
+            probe.bind((f"127.0.{network}.1", 2525))
+            network_claims[network] = claim
+            return network
+        claim.close()
     raise Failed("no free loopback network")
 
 
@@ -223,6 +227,8 @@ class Cluster:
 
     def __exit__(self, kind, value, trace):
         self.end(failed=kind is not None)
+        if claim := network_claims.pop(self.network, None):
+            claim.close()
 
     def create(self):
         for node in self.nodes:
