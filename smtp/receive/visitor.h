@@ -5,10 +5,10 @@
 #include "node/runtime/conn.h"
 #include "smtp/protocol/session.h"
 #include "smtp/receive/destination.h"
-#include "smtp/receive/guard.h"
 #include "smtp/receive/receive.h"
 #include "smtp/submit/login.h"
 #include "smtp/submit/rights.h"
+#include "storage/client/guard.h"
 
 /* What the files of this folder share. Nobody else includes it. */
 enum { RECEIVE_LISTENERS_MAX = 16 };

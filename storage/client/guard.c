@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "smtp/receive/guard.h"
+#include "storage/client/guard.h"
 
 #include <stdlib.h>
 

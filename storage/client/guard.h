@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef SMTP_RECEIVE_GUARD_H
-#define SMTP_RECEIVE_GUARD_H
+#ifndef STORAGE_CLIENT_GUARD_H
+#define STORAGE_CLIENT_GUARD_H
 
 #include "storage/client/firewall_link.h"
 
