@@ -144,6 +144,7 @@ static void refuse(struct login *login, const char *why)
     if (auth_exchange_tried(login->exchange, digest))
         answer.secret_digest = (ProtobufCBinaryData){sizeof(digest), digest};
     answer.refusal = arena_string(&call->call_arena, bytes_of(why));
+    answer.expired = auth_exchange_token(login->exchange) == AUTH_TOKEN_EXPIRED;
     reply.err = ERR_DENIED;
     reply.answer_case = PR__REPLY__ANSWER_AUTH_STEP;
     reply.auth_step = &answer;
