@@ -109,6 +109,9 @@ unit_test(storage/service login ${service_world} storage/service/login.c storage
 unit_test(storage/service sending ${service_world} storage/service/sending.c
           storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
+unit_test(storage/service password_rule ${service_world} storage/service/password_rule.c
+          tests/unit/storage/directory_lab.c
+          USES pr_auth pr_storage_query pr_storage_machine PkgConfig::SODIUM PkgConfig::OPENSSL)
 unit_test(storage/service scopes_plan SOURCES storage/service/scopes_plan.c USES pr_schema pr_base)
 unit_test(storage/service scopes_ask SOURCES storage/service/scopes.c storage/service/scopes_plan.c
           USES pr_schema pr_base)

@@ -67,11 +67,13 @@ struct config {
     const char *tls_key;
     struct config_prefixes proxy_networks;   /* where PROXY headers come from */
     struct config_prefixes xclient_networks; /* who may use XCLIENT */
-    struct config_servers dns_servers;       /* forwarders; none: recursion from the root */
-    const char *dns_trust_anchor;            /* "" : nothing is validated */
+    bool dns_enabled;
+    struct config_servers dns_servers; /* forwarders; none: recursion from the root */
+    const char *dns_trust_anchor;      /* "" : nothing is validated */
     unsigned dns_timeout_ms;
-    const char *network_map_file; /* "" : no map */
-    const char *user_store;       /* "" : as whoever started the supervisor */
+    const char *network_map_file;   /* "" : no map */
+    const char *passwords_breached; /* "" : no list */
+    const char *user_store;         /* "" : as whoever started the supervisor */
     const char *user_smtp;
     const char *user_imap;
     const char *user_operator;

@@ -64,6 +64,10 @@ const struct config_row config_rows[] = {
          "header (version 1 or 2), which names the client. From elsewhere none is taken."),
     LIST("xclient", "networks", CONFIG_PREFIXES, xclient_networks,
          "Who may name another client by XCLIENT on the SMTP ports."),
+    NUMBER(
+        "dns", "enabled", CONFIG_BOOL, dns_enabled, 1, 0, 1,
+        "false: no name server is ever asked, for networks without any. What would have to be "
+        "asked for speaks for and against nobody."),
     LIST("dns", "servers", CONFIG_SERVERS, dns_servers,
          "Resolvers that are asked. Empty: names are looked up from the root, without anybody "
          "else's help. DNS lists want that, or a resolver of one's own."),
@@ -75,6 +79,11 @@ const struct config_row config_rows[] = {
     TEXT("network_map", "file", CONFIG_PATH, network_map_file, "/var/lib/location/database.db",
          "Which network and country addresses belong to (libloc; package libloc-database or "
          "`location update`). Read again on SIGHUP to postraftd. Without it both are unknown."),
+    TEXT("passwords", "breached", CONFIG_PATH, passwords_breached, "",
+         "Passwords that were stolen elsewhere, which nobody may choose: lines of SHA-1 in "
+         "hexadecimal, with or without \":COUNT\", sorted, as such lists are published. Looked "
+         "at each time a password is set, so a file that takes its place counts at once. "
+         "postraft-store must be able to read it, and may read the whole folder it is in."),
     TEXT("users", "store", CONFIG_WORD, user_store, "",
          "Who postraft-store runs as. Not set: who started postraftd. The same goes for the "
          "next two."),

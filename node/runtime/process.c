@@ -227,6 +227,10 @@ struct dns *process_dns(struct process *process)
         .timeout_ms = config->dns_timeout_ms,
     };
 
+    if (!config->dns_enabled) {
+        log_info(NULL, "no name server is asked: dns.enabled is false", NULL);
+        return NULL;
+    }
     return dns_new(process->loop, &dns_config);
 }
 

@@ -74,7 +74,8 @@ void process_sandbox(struct process *process, const char *files);
 void process_sandbox_dns(struct process *process);
 
 /* The resolver of the configuration (dns.h), the caller's, to be freed before process_end().
- * NULL, with the reason logged, when it cannot be had. Before the sandbox. */
+ * NULL, with the reason logged, when it cannot be had, or is switched off (dns.enabled). Before
+ * the sandbox. */
 struct dns *process_dns(struct process *process);
 
 /*

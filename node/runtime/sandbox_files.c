@@ -3,7 +3,9 @@
  * the kernel of its release did. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -64,6 +66,22 @@ static void allow(int rules, const char *path, uint64_t rights)
     close(fd);
 }
 
+/* The folder of a file that another one may take the place of; not the whole disk. */
+static void allow_beside(int rules, const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash != NULL ? (size_t)(slash - path) : 0;
+
+    if (len == 0 || len >= sizeof(folder)) {
+        allow(rules, path, LANDLOCK_ACCESS_FS_READ_FILE);
+        return;
+    }
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    allow(rules, folder, LANDLOCK_ACCESS_FS_READ_FILE);
+}
+
 void sandbox_files(const struct config *config)
 {
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
@@ -88,6 +106,8 @@ void sandbox_files(const struct config *config)
         allow(rules, config->dns_trust_anchor, LANDLOCK_ACCESS_FS_READ_FILE);
     if (config->network_map_file[0] != '\0')
         allow(rules, config->network_map_file, LANDLOCK_ACCESS_FS_READ_FILE);
+    if (config->passwords_breached[0] != '\0')
+        allow_beside(rules, config->passwords_breached);
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         log_warn(NULL, "landlock failed, files are not fenced off",
                  LOG_FIELDS(LOG_I64("errno", errno)));
