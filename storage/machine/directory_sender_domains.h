@@ -9,6 +9,7 @@ enum {
     SENDER_DOMAINS_MAX = 1000000,
     SENDER_DOMAINS_COMMAND_MAX = 1000,
     SENDER_DOMAIN_REASON_SIZE_MAX = 256,
+    SENDER_DOMAIN_FINDINGS_MAX = 16,
 };
 /* One that was not seen for so long is forgotten. */
 #define SENDER_DOMAIN_KEPT_MS ((uint64_t)365 * 24 * 60 * 60 * 1000)

@@ -76,6 +76,35 @@
     X(JUDGE_##ID##_WEIGHT, "judge." name ".weight", WEIGHT, IN_CD, -10000, 10000, "", weight,  \
       "what it counts: " what)
 
+/* Judges of the judge new_domain: what is wrong with a sender's domain. */
+#define SETTINGS_OF_DOMAINS(X)                                                                 \
+    SETTINGS_OF_JUDGE(X, DOMAIN_EXISTS, "domain_exists", "10", "on",                           \
+                      "a sender's domain that does not exist")                                 \
+    SETTINGS_OF_JUDGE(X, DOMAIN_MX, "domain_mx", "3", "on",                                    \
+                      "a sender's domain that takes no mail")                                  \
+    SETTINGS_OF_JUDGE(X, DOMAIN_PUBLISHED, "domain_published", "3", "on",                      \
+                      "a sender's domain with neither SPF nor DMARC")                          \
+    SETTINGS_OF_JUDGE(X, DOMAIN_LISTED, "domain_listed", "1", "on",                            \
+                      "times the weights of newdomain.zones")                                  \
+    SETTINGS_OF_JUDGE(X, DOMAIN_AGE, "domain_age", "1", "on",                                  \
+                      "times the weights of newdomain.age_zones")                              \
+    SETTINGS_OF_JUDGE(X, DOMAIN_SIMILAR, "domain_similar", "5", "on",                          \
+                      "a sender's domain that looks like a protected one")                     \
+    X(NEWDOMAIN_SUSPECT_SCORE, "newdomain.suspect_score", WEIGHT, IN_CD, 1, 100000, "", "3",   \
+      "sum of weights from which on a sender's domain is suspect: put off once, few an hour")  \
+    X(NEWDOMAIN_BAD_SCORE, "newdomain.bad_score", WEIGHT, IN_CD, 1, 100000, "", "10",          \
+      "sum of weights from which on mail of a sender's domain is refused")                     \
+    X(NEWDOMAIN_ZONES, "newdomain.zones", ZONES, IN_C, 0, 0, "", "",                           \
+      "lists of bad domains: ZONE=WEIGHT[:CODES] ...")                                         \
+    X(NEWDOMAIN_AGE_ZONES, "newdomain.age_zones", ZONES, IN_C, 0, 0, "", "",                   \
+      "lists of domains that were registered lately: ZONE=WEIGHT[:CODES] ...")                 \
+    X(NEWDOMAIN_FROM, "newdomain.from", SWITCH, IN_CD, 0, 1, "", "on",                         \
+      "look at the domain in From: as well, at the end of the message")                        \
+    X(NEWDOMAIN_PROTECTED, "newdomain.protected", DOMAINS, IN_C, 0, 0, "", "",                 \
+      "domains that others must not look like, beside those whose mail is here")               \
+    X(NEWDOMAIN_PROTECT_OWN, "newdomain.protect_own", SWITCH, IN_C, 0, 1, "", "on",            \
+      "others must not look like the domains whose mail is here")
+
 #define SETTINGS_OF_JUDGES(X)                                                                  \
     X(POLICY_DRY_RUN, "policy.dry_run", SWITCH, IN_CD, 0, 1, "", "off",                        \
       "judge mail that comes in, and only note what would be done")                            \
@@ -95,6 +124,7 @@
     SETTINGS_OF_JUDGE(X, GREYLIST, "greylist", "0", "on", "who does not come twice")           \
     SETTINGS_OF_JUDGE(X, NEW_DOMAIN, "new_domain", "3", "on",                                  \
                       "a sender's domain nobody knows")                                        \
+    SETTINGS_OF_DOMAINS(X)                                                                     \
     X(DNSBL_ZONES, "dnsbl.zones", ZONES, IN_CD, 0, 0, "", "",                                  \
       "lists of bad addresses: ZONE=WEIGHT[:CODES] ...")                                       \
     X(DNSWL_ZONES, "dnswl.zones", ZONES, IN_CD, 0, 0, "", "",                                  \
