@@ -3,10 +3,17 @@
 attack; see test_attacks.py."""
 import base64
 import contextlib
+import os
+import pathlib
+import re
 import socket
 import ssl
+import time
 
 import lab
+
+ATTACKED = os.environ.get("POSTRAFT_BUILD", "asan") # the first node, whom the most is done to, as a build that sees more
+MEMORY_MB = 64 # by which its SMTP process may grow, whatever is sent
 
 EXTRA = """
 listen "submission" {{ address = {{ "{ip}:2587" }} }}
@@ -27,9 +34,27 @@ class Node(lab.Node):
         self.config.write_text(self.config.read_text() + EXTRA.format(
             ip=self.ip, network=self.cluster.network, connections=CONNECTIONS_MAX))
 
+    def environment(self):
+        return {"ASAN_OPTIONS": "quarantine_size_mb=4"} # else the memory of a build with ASan says nothing
+
 
 class Cluster(lab.Cluster):
     node_class = Node
+
+    def __init__(self, count, network):
+        super().__init__(count, network)
+        self.node(1).bin = lab.ROOT / "build" / ATTACKED / "bin"
+
+    def secret(self, user):
+        """What a client of AUTH PLAIN says."""
+        return base64.b64encode(f"\0{user}\0{self.password}".encode()).decode()
+
+    def proxied(self, peer, node=None, port=SMTP):
+        """A connection by way of a proxy that tells of `peer`."""
+        client = Client(node or self.node(1), port, f"127.0.{self.network}.200")
+        family = 6 if ":" in peer else 4
+        client.send(f"PROXY TCP{family} {peer} {'2001:db8::25' if family == 6 else client.node.ip} 40000 {port}\r\n")
+        return client
 
 
 def insecure():
@@ -39,13 +64,11 @@ def insecure():
 
 
 class Client:
-    """A connection that sends bytes as they are given. `peer`: by way of a proxy that tells of it."""
+    """A connection that sends bytes as they are given."""
 
-    def __init__(self, node, port=SMTP, source="127.0.0.1", peer=None):
+    def __init__(self, node, port=SMTP, source="127.0.0.1"):
         self.node = node
         self.socket = socket.create_connection((node.ip, port), 40, (source, 0))
-        if peer:
-            self.send(f"PROXY TCP4 {peer} {node.ip} 40000 {port}\r\n")
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):
@@ -84,15 +107,30 @@ class Client:
         lab.check(said.startswith("220"), f"greeted by {said!r}")
         return self.expect("250", "EHLO client.test")
 
-    def start_tls(self):
+    def replies(self, count):
+        """The codes of so many replies; "" for those that no longer came."""
+        return [self.reply()[:3] for _ in range(count)]
+
+    def rest(self):
+        """All that comes until the connection is closed."""
+        said = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while piece := self.file.read1(16384):
+                said += piece
+        return said
+
+    def shake_hands(self):
         self.expect("220", "STARTTLS")
         self.file.close()
         self.socket = insecure().wrap_socket(self.socket)
         self.file = self.socket.makefile("rb")
+
+    def start_tls(self):
+        self.shake_hands()
         return self.expect("250", "EHLO client.test")
 
     def plain(self, user=ANN):
-        return "AUTH PLAIN " + base64.b64encode(f"\0{user}\0{self.node.cluster.password}".encode()).decode()
+        return "AUTH PLAIN " + self.node.cluster.secret(user)
 
     def ready(self, port=SMTP):
         """Behind EHLO, on the submission port logged in."""
@@ -121,6 +159,13 @@ class World:
         self.cluster, self.node, self.cli = cluster, cluster.node(1), cluster.node(1).cli
         self.expected = {user: [] for user in USERS}
         self.smtp = self.node.child("postraft-smtp")
+        self.memory_mb = 0
+        self.memory_mb = self.grown_mb()
+
+    def grown_mb(self):
+        """The most memory that the SMTP process had, beyond what it had at the beginning."""
+        status = pathlib.Path(f"/proc/{self.smtp}/status").read_text()
+        return int(re.search(r"VmHWM:\s*(\d+)", status).group(1)) // 1024 - self.memory_mb
 
     def took(self, token, *users):
         for user in users:
@@ -135,15 +180,33 @@ class World:
             client.message("250", lab.message(token, sender, user), sender, [user])
         self.took(token, user)
 
+    def text(self, user, token):
+        """The message, as it is in the mailbox."""
+        imap = self.node.imap(user)
+        imap.select("INBOX", readonly=True)
+        uid = imap.search(None, "SUBJECT", f'"{token}"')[1][0].split()[-1].decode()
+        text = imap.fetch(uid, "(BODY.PEEK[])")[1][0][1].decode()
+        imap.logout()
+        return text
+
     def settle(self, name):
         """What must be so after each attack."""
         lab.check(self.node.child("postraft-smtp") == self.smtp, "the SMTP process is another")
+        lab.check(self.grown_mb() <= MEMORY_MB, f"the SMTP process grew by {self.grown_mb()} MB")
         self.deliver(f"after-{name}")
         for user, tokens in self.expected.items():
             found = sorted(token for _, token in lab.mailbox_tokens(self.node, user))
             lab.check(found == sorted(tokens), f"{user} has {set(found) ^ set(tokens) or found}, of {len(found)}")
         queue = self.cli("queue", "list")["messages"]
         lab.check(not queue, f"in the queue: {queue}")
+
+
+def timed(what, limit_s, do):
+    begun = time.monotonic()
+    do()
+    spent = time.monotonic() - begun
+    print(f"   {what}: {spent * 1000:.0f} ms", flush=True)
+    lab.check(spent < limit_s, f"{what} took {spent:.1f} s")
 
 
 def fields(token, sender=STRANGER, more=""):
