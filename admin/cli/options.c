@@ -8,6 +8,9 @@
 #include "admin/cli/cli.h"
 #include "node/base/check.h"
 
+/* What getopt_long() gives for the first option; '?' is none of them. */
+enum { OPTION_FIRST = 256 };
+
 #define FOR_ALL (WITH(CONFIG) | WITH(RUN) | WITH(JSON) | WITH(HELP) | WITH(VERSION))
 
 #define OPTION_NAME(name, text, argument, help) text,
@@ -17,7 +20,8 @@ static const char *const names[] = {CLI_OPTIONS(OPTION_NAME)};
 static const struct option *long_options(void)
 {
 #define LONG_OPTION(name, text, argument, help)                                                \
-    {text, (argument) != NULL ? required_argument : no_argument, NULL, OPTION_##name},
+    {text, (argument) != NULL ? required_argument : no_argument, NULL,                         \
+     OPTION_FIRST + OPTION_##name},
     static const struct option rows[] = {CLI_OPTIONS(LONG_OPTION){NULL, 0, NULL, 0}};
 #undef LONG_OPTION
     return rows;
@@ -43,12 +47,13 @@ static void read_rebalance_run(int argc, char **argv)
 /* All options, wherever they stand; what is left are words. */
 static bool read_options(struct cli *cli, int argc, char **argv)
 {
-    int option;
+    int found;
 
     read_rebalance_run(argc, argv);
     cli->given = arena_alloc(&cli->arena, (size_t)argc * sizeof(*cli->given));
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", long_options(), NULL)) != -1) {
+    while ((found = getopt_long(argc, argv, "", long_options(), NULL)) != -1) {
+        int option = found - OPTION_FIRST;
         if (option < 0 || option >= OPTION_COUNT) {
             fprintf(stderr, "postraft: `postraft --help` shows the options\n");
             return false;
