@@ -8,9 +8,10 @@
 /* Everything that a client can make larger. What is past a limit is answered with BAD or NO
  * [LIMIT] or [TOOBIG], before memory is taken for it. Bytes, where no unit is named. */
 enum {
-    IMAP_COMMAND_SIZE_MAX = 64 * 1024,  /* lines and literals, but APPEND's message */
-    IMAP_COMMAND_SIZE_MAX_LOGIN = 8192, /* the same before login */
-    IMAP_LITERALS_MAX = 100,            /* a command */
+    IMAP_COMMAND_SIZE_MAX = 64 * 1024, /* lines and literals, but APPEND's message */
+    IMAP_AUTH_SIZE_MAX = 12 * 1024,    /* of one message of AUTHENTICATE, as base64: tokens */
+    IMAP_COMMAND_SIZE_MAX_LOGIN = IMAP_AUTH_SIZE_MAX + 256, /* the same before login */
+    IMAP_LITERALS_MAX = 100,                                /* a command */
     IMAP_DISCARD_SIZE_MAX =
         64 * 1024 * 1024, /* of a refused "{n+}"; beyond it the client goes */
     IMAP_TAG_SIZE_MAX = 64,
@@ -25,9 +26,8 @@ enum {
     IMAP_PATTERN_SIZE_MAX = 1000,
     IMAP_ID_PAIRS_MAX = 30, /* RFC 2971 section 3.3 */
     IMAP_ENABLE_MAX = 30,
-    IMAP_BAD_MAX = 10,           /* bad commands in a row; then BYE */
-    IMAP_LOGIN_FAILURES_MAX = 3, /* of a connection; then BYE */
-    IMAP_LOGIN_DELAY_MS = 2000,  /* before the answer to a failed login */
+    IMAP_BAD_MAX = 10,          /* bad commands in a row; then BYE */
+    IMAP_LOGIN_DELAY_MS = 2000, /* before the answer to a failed login */
 };
 
 #endif

@@ -4,7 +4,7 @@
 #include "imap/server/internal.h"
 #include "storage/schema/entry.h"
 
-/* A call that a session waits for. It outlives the connection only for a login. */
+/* A call that a session waits for. It outlives the connection only for a log-in. */
 struct imap_call {
     struct imap_server *server;
     struct imap_connection *connection; /* NULL: gone */
@@ -31,15 +31,21 @@ void imap_call_logout(struct imap_server *server, uint64_t store_id)
     store_call(server->client, &request, IMAP_LOGOUT_DEADLINE_MS, logged_out, NULL);
 }
 
+/* What a log-in brought whose client has gone must not stay open. */
+static void log_out_left(struct imap_server *server, enum err err, const Pr__Reply *reply)
+{
+    if (err == ERR_OK && reply->err == ERR_OK &&
+        reply->answer_case == PR__REPLY__ANSWER_AUTH_STEP && reply->auth_step->session != 0)
+        imap_call_logout(server, reply->auth_step->session);
+}
+
 static void answered(void *context, enum err err, const Pr__Reply *reply)
 {
     struct imap_call *call = context;
     struct imap_connection *connection = call->connection;
 
     if (connection == NULL) {
-        if (err == ERR_OK && reply->err == ERR_OK &&
-            reply->answer_case == PR__REPLY__ANSWER_LOGIN && reply->login->session != 0)
-            imap_call_logout(call->server, reply->login->session);
+        log_out_left(call->server, err, reply);
     } else {
         connection->call = NULL;
         imap_session_answered(connection->session, call->ticket, err, reply);
@@ -48,9 +54,33 @@ static void answered(void *context, enum err err, const Pr__Reply *reply)
     free(call);
 }
 
+/* What binds a log-in to its TLS connection is said with its first message. */
+struct binding {
+    struct buffer exporter;
+    struct buffer end_point;
+};
+
+static void add_binding(const struct imap_connection *connection, enum conn_binding kind,
+                        struct buffer *buffer, ProtobufCBinaryData *field)
+{
+    if (conn_channel_binding(connection->conn, kind, buffer))
+        *field = field_of_bytes(buffer_bytes(buffer));
+}
+
+static void add_bindings(const struct imap_connection *connection, struct binding *binding,
+                         Pr__AuthStep *step)
+{
+    if (step->exchange != 0)
+        return;
+    add_binding(connection, CONN_BINDING_TLS_EXPORTER, &binding->exporter, &step->exporter);
+    add_binding(connection, CONN_BINDING_TLS_SERVER_END_POINT, &binding->end_point,
+                &step->end_point);
+}
+
 void imap_call_start(struct imap_connection *connection, const struct imap_action *action)
 {
     struct imap_call *call = calloc(1, sizeof(*call));
+    struct binding binding = {BUFFER_EMPTY, BUFFER_EMPTY};
     struct request_id id;
 
     CHECK(call != NULL);
@@ -60,7 +90,9 @@ void imap_call_start(struct imap_connection *connection, const struct imap_actio
     call->server = connection->server;
     call->connection = connection;
     call->ticket = action->ticket;
-    call->is_login = action->request->call_case == PR__REQUEST__CALL_LOGIN;
+    call->is_login = action->request->call_case == PR__REQUEST__CALL_AUTH_STEP;
+    if (call->is_login)
+        add_bindings(connection, &binding, action->request->auth_step);
     if (action->is_write) {
         id = store_request_id();
         action->request->request_id =
@@ -69,6 +101,11 @@ void imap_call_start(struct imap_connection *connection, const struct imap_actio
     connection->call = call;
     call->store_ticket = store_call(connection->server->client, action->request,
                                     action->deadline_ms, answered, call);
+    if (call->is_login) /* packed: what may be a password is needed no more */
+        explicit_bzero(action->request->auth_step->message.data,
+                       action->request->auth_step->message.len);
+    buffer_fini(&binding.exporter);
+    buffer_fini(&binding.end_point);
 }
 
 void imap_call_forget(struct imap_connection *connection)

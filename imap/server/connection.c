@@ -14,6 +14,25 @@ static void on_delayed(void *context)
     imap_connection_pump(connection);
 }
 
+static void on_guard_delayed(void *context)
+{
+    struct imap_connection *connection = context;
+
+    connection->guard_delays = false;
+    on_delayed(connection);
+}
+
+static void delay(struct imap_connection *connection, const struct imap_action *action)
+{
+    connection->delay_ticket = action->ticket;
+    loop_timer_stop(&connection->timer);
+    if (connection->guard_delays && !connection->held)
+        guard_delay(connection->guard, action->delay_ms, on_guard_delayed, connection);
+    else
+        connection->timer = loop_timer_start(connection->server->loop, action->delay_ms, 0,
+                                             on_delayed, connection);
+}
+
 static void on_drained(void *context)
 {
     struct imap_connection *connection = context;
@@ -42,8 +61,6 @@ static void body_begin(struct imap_connection *connection)
 
 static void perform(struct imap_connection *connection, const struct imap_action *action)
 {
-    struct imap_server *server = connection->server;
-
     switch (action->want) {
     case IMAP_WANT_WRITE:
         conn_write(connection->conn, action->bytes);
@@ -68,10 +85,7 @@ static void perform(struct imap_connection *connection, const struct imap_action
         body_writer_free(&connection->writer);
         break;
     case IMAP_WANT_DELAY:
-        connection->delay_ticket = action->ticket;
-        loop_timer_stop(&connection->timer);
-        connection->timer =
-            loop_timer_start(server->loop, action->delay_ms, 0, on_delayed, connection);
+        delay(connection, action);
         break;
     case IMAP_WANT_START_TLS:
         /* Bytes behind the command may be an attacker's: the connection ends. */
@@ -90,7 +104,7 @@ void imap_connection_pump(struct imap_connection *connection)
 
     while (!conn_full(connection->conn) && imap_session_next(connection->session, &action))
         perform(connection, &action);
-    if (connection->starved && imap_session_reads(connection->session))
+    if (connection->starved && !connection->held && imap_session_reads(connection->session))
         conn_resume(connection->conn);
 }
 
@@ -106,8 +120,10 @@ void imap_connection_event(void *owner, enum imap_event event, struct bytes text
 {
     struct imap_connection *connection = owner;
 
-    if (event == IMAP_EVENT_COMMAND) {
-        metric_add(METRIC_IMAP_COMMANDS, 1);
+    if (event == IMAP_EVENT_COMMAND || event == IMAP_EVENT_BREACH) {
+        metric_add(METRIC_IMAP_COMMANDS, event == IMAP_EVENT_COMMAND);
+        imap_gate_tell(connection, event == IMAP_EVENT_COMMAND ? FIREWALL_COMMAND
+                                                               : FIREWALL_PROTOCOL_ERROR);
         return;
     }
     const struct log_field *fields =
@@ -117,6 +133,11 @@ void imap_connection_event(void *owner, enum imap_event event, struct bytes text
     if (event == IMAP_EVENT_LOGIN_FAILED) {
         metric_add(METRIC_IMAP_LOGIN_FAILURES, 1);
         log_warn(NULL, "login failed", fields);
+        return;
+    }
+    if (event == IMAP_EVENT_TURNED_AWAY) {
+        log_info(NULL, "login turned away", fields);
+        imap_call_logout(connection->server, imap_session_store_id(connection->session));
         return;
     }
     metric_add(METRIC_IMAP_LOGINS, 1);
@@ -157,6 +178,8 @@ static void *open_connection(void *context, struct conn *conn)
         loop_timer_start(server->loop, IMAP_IDLE_LOGIN_MS, 0, on_login_late, connection);
     if (server->stopping)
         imap_session_bye(connection->session, "The server is shutting down");
+    else
+        imap_gate_open(connection);
     imap_connection_pump(connection);
     return connection;
 }
@@ -167,11 +190,12 @@ static size_t feed(void *context, struct bytes input)
     size_t used = 0;
 
     connection->starved = false;
-    while (used < input.len && !conn_full(connection->conn)) {
+    while (used < input.len && !connection->held && !conn_full(connection->conn)) {
         if (connection->writer != NULL && body_writer_full(connection->writer))
             break;
         size_t taken = imap_session_feed(connection->session, bytes_skip(input, used));
         imap_connection_pump(connection);
+        imap_gate_carry_out(connection);
         if (taken == 0)
             break;
         used += taken;
@@ -205,6 +229,7 @@ static void closed(void *context)
     struct imap_connection *connection = context;
     struct imap_server *server = connection->server;
 
+    imap_gate_close(connection);
     imap_call_forget(connection);
     if (connection->store_id != 0)
         imap_call_logout(server, connection->store_id);

@@ -4,6 +4,7 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "node/mail/text.h"
+#include "node/runtime/network_map.h"
 #include "node/runtime/process.h"
 
 enum {
@@ -18,7 +19,18 @@ struct program {
     struct conn_listener *listeners[LISTENERS_MAX];
     unsigned listener_count;
     struct conn_limits limits;
+    struct network_map *networks;
 };
+
+static uint32_t network_of(void *context, const struct firewall_address *address)
+{
+    const struct program *program = context;
+    struct network_facts facts;
+    struct address peer;
+
+    firewall_address_bytes(address, peer.bytes);
+    return network_map_look_up(program->networks, &peer, &facts) ? facts.asn : 0;
+}
 
 static void on_stopped(void *context)
 {
@@ -79,8 +91,12 @@ static enum err serve(struct program *program)
             arena_printf(&process->arena, "ipc://%s/store-imap.sock", process->config.run),
         .append_size_max = process->config.message_bytes_max,
         .can_tls = process->tls_certificate.len > 0,
+        .login_failures_max = process->config.auth_failures_max,
+        .network_of = network_of,
+        .network_context = program,
     };
     enum err err = process_tls(process, &tls);
+    program->networks = process_network_map(process);
 
     if (err == ERR_OK)
         err = imap_server_new(process->loop, &config, &program->server);

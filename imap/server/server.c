@@ -49,9 +49,14 @@ enum err imap_server_new(struct loop *loop, const struct imap_server_config *con
     made->session_config = (struct imap_session_config){
         .hostname = config->hostname,
         .append_size_max = config->append_size_max,
+        .login_failures_max = config->login_failures_max,
         .codec = store_client_codec(made->client),
         .on_event = imap_connection_event,
+        .judge = imap_gate_judge,
     };
+    made->firewall =
+        firewall_link_new(made->client, config->network_of, config->network_context);
+    imap_settings_start(made);
     imap_watch_start(made);
     *server = made;
     return ERR_OK;
@@ -88,6 +93,8 @@ void imap_server_free(struct imap_server **server)
         return;
     CHECK((*server)->connection_count == 0);
     imap_watch_stop(*server);
+    imap_settings_stop(*server);
+    firewall_link_free(&(*server)->firewall);
     store_client_free(&(*server)->client);
     free((*server)->table);
     free(*server);

@@ -5,7 +5,7 @@
 #include "imap/session/session.h"
 #include "node/runtime/conn.h"
 #include "node/runtime/loop.h"
-#include "storage/client/client.h"
+#include "storage/client/firewall_link.h"
 
 /*
  * What stands between connections, sessions and the store: moves bytes and calls, and knows
@@ -17,7 +17,11 @@ struct imap_server_config {
     const char *hostname;
     const char *store_url;
     uint64_t append_size_max;
-    bool can_tls; /* STARTTLS on connections in the clear */
+    bool can_tls;                /* STARTTLS on connections in the clear */
+    unsigned login_failures_max; /* log-ins of a connection that fail; not 0 */
+    /* Of struct firewall_config; NULL: unknown. */
+    uint32_t (*network_of)(void *context, const struct firewall_address *address);
+    void *network_context;
 };
 
 /* Strings are borrowed and must outlive the server. */

@@ -269,6 +269,7 @@ static void on_event(struct imap_session *session, enum imap_reader_event event,
         on_broken(session, "The command is too long");
         break;
     case IMAP_READER_BARE_LF:
+        imap_session_event(session, IMAP_EVENT_BREACH, BYTES("bare LF"));
         on_broken(session, "Lines end with CR and LF");
         imap_session_bye(session, "Lines end with CR and LF");
         break;
@@ -279,8 +280,9 @@ bool imap_session_reads(const struct imap_session *session)
 {
     if (session->state == IMAP_STATE_CLOSED)
         return true; /* and throws it away */
-    if (session->tls_wanted || session->tls_waits || session->body_wanted != 0 ||
-        session->step != NULL || buffer_len(&session->output) > IMAP_OUTPUT_CHUNK)
+    if (session->state == IMAP_STATE_OPENED || session->tls_wanted || session->tls_waits ||
+        session->body_wanted != 0 || session->step != NULL ||
+        buffer_len(&session->output) > IMAP_OUTPUT_CHUNK)
         return false;
     if (session->running != NULL)
         return session->running->reads;

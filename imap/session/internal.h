@@ -14,6 +14,7 @@
 #define IMAP_IN(state) (1U << (state))
 
 enum imap_state {
+    IMAP_STATE_OPENED,
     IMAP_STATE_GREETED, /* RFC 3501 section 3.1: not authenticated */
     IMAP_STATE_LOGGED_IN,
     IMAP_STATE_SELECTED,
@@ -27,7 +28,8 @@ enum {
     IMAP_BATCH_MESSAGES = 5000, /* of one write: half of what the store takes */
     IMAP_READ_DEADLINE_MS = 10 * 1000,
     IMAP_WRITE_DEADLINE_MS = 20 * 1000,
-    IMAP_NEWS_RETRY_MS = 2000, /* in IDLE, when the store could not say what is new */
+    IMAP_LOGIN_DEADLINE_MS = 30 * 1000, /* hashes of passwords wait for one another */
+    IMAP_NEWS_RETRY_MS = 2000,          /* in IDLE, when the store could not say what is new */
 };
 
 /* The selected mailbox. */
@@ -83,6 +85,7 @@ struct imap_session {
     bool write_wanted; /* of `request` */
     uint8_t bad_count; /* in a row */
     uint8_t login_failures;
+    bool logs_in;         /* see imap_session_logs_in() */
     unsigned body_wanted; /* bits of enum imap_want */
     unsigned delay_ms;    /* not 0: wanted */
     uint64_t ticket;      /* of the outstanding call or delay, or 0 */
@@ -151,8 +154,11 @@ void imap_finish_err(struct imap_session *session, enum err err);
 void imap_finish_bad(struct imap_session *session, const char *problem);
 /* Writes what imap_finish() has kept. */
 void imap_finish_now(struct imap_session *session);
-/* One bad line more: too many are the end. */
+/* One bad line more: too many are the end. Before log-in each is a breach, since all that a
+ * client has to say there is little. */
 void imap_count_bad(struct imap_session *session);
+/* One that came to nothing, in good faith as far as one can tell: only too many count. */
+void imap_count_vain(struct imap_session *session);
 /* In the command arena. */
 const char *imap_capabilities(struct imap_session *session);
 __attribute__((format(printf, 2, 3))) void imap_say(struct imap_session *session,

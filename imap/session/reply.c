@@ -44,6 +44,19 @@ void imap_say(struct imap_session *session, const char *format, ...)
     buffer_add(&session->output, bytes_from(text, (size_t)len));
 }
 
+/* " AUTH=PLAIN AUTH=LOGIN" */
+static const char *mechanisms(struct imap_session *session)
+{
+    struct bytes rest = bytes_of(session->config->mechanisms);
+    const char *text = "";
+
+    while (rest.len > 0) {
+        struct bytes name = bytes_take_word(&rest);
+        text = arena_printf(&session->command_arena, "%s AUTH=%.*s", text, BYTES_ARG(name));
+    }
+    return text;
+}
+
 const char *imap_capabilities(struct imap_session *session)
 {
     static const char always[] = "IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE";
@@ -51,7 +64,7 @@ const char *imap_capabilities(struct imap_session *session)
     if (session->state == IMAP_STATE_GREETED)
         return arena_printf(&session->command_arena, "%s%s%s", always,
                             !session->has_tls && session->can_tls ? " STARTTLS" : "",
-                            session->has_tls ? " AUTH=PLAIN" : " LOGINDISABLED");
+                            session->has_tls ? mechanisms(session) : " LOGINDISABLED");
     return arena_printf(&session->command_arena,
                         "%s CHILDREN CREATE-SPECIAL-USE ESEARCH LIST-EXTENDED LIST-STATUS MOVE"
                         " NAMESPACE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE SEARCHRES"
@@ -118,11 +131,24 @@ void imap_finish_bad(struct imap_session *session, const char *problem)
     imap_count_bad(session);
 }
 
-void imap_count_bad(struct imap_session *session)
+static void count_bad(struct imap_session *session, bool is_breach)
 {
     if (session->state == IMAP_STATE_CLOSED)
         return;
     session->bad_count++;
-    if (session->bad_count >= IMAP_BAD_MAX)
+    bool too_many = session->bad_count >= IMAP_BAD_MAX;
+    if (is_breach || too_many)
+        imap_session_event(session, IMAP_EVENT_BREACH, BYTES("bad command"));
+    if (too_many)
         imap_session_bye(session, "Too many bad commands");
+}
+
+void imap_count_bad(struct imap_session *session)
+{
+    count_bad(session, session->state == IMAP_STATE_GREETED);
+}
+
+void imap_count_vain(struct imap_session *session)
+{
+    count_bad(session, false);
 }

@@ -8,6 +8,7 @@
 
 /* Where each state may go. */
 static const unsigned moves[IMAP_STATE_COUNT] = {
+    [IMAP_STATE_OPENED] = IMAP_IN(IMAP_STATE_GREETED) | IMAP_IN(IMAP_STATE_CLOSED),
     [IMAP_STATE_GREETED] = IMAP_IN(IMAP_STATE_LOGGED_IN) | IMAP_IN(IMAP_STATE_CLOSED),
     [IMAP_STATE_LOGGED_IN] = IMAP_IN(IMAP_STATE_SELECTED) | IMAP_IN(IMAP_STATE_CLOSED),
     [IMAP_STATE_SELECTED] = IMAP_IN(IMAP_STATE_LOGGED_IN) | IMAP_IN(IMAP_STATE_CLOSED),
@@ -25,7 +26,7 @@ struct imap_session *imap_session_new(const struct imap_session_config *config, 
 {
     struct imap_session *session = calloc(1, sizeof(*session));
 
-    CHECK(session != NULL);
+    CHECK(session != NULL && config->login_failures_max > 0);
     session->config = config;
     session->owner = owner;
     session->peer_address = peer_address;
@@ -34,10 +35,17 @@ struct imap_session *imap_session_new(const struct imap_session_config *config, 
     imap_reader_init(&session->reader, IMAP_COMMAND_SIZE_MAX_LOGIN);
     arena_init(&session->command_arena);
     imap_view_init(&session->selected.view);
-    imap_say(session, "* OK [CAPABILITY %s] %.255s ready\r\n", imap_capabilities(session),
-             config->hostname);
-    arena_fini(&session->command_arena);
     return session;
+}
+
+void imap_session_greet(struct imap_session *session)
+{
+    if (session->state == IMAP_STATE_CLOSED)
+        return;
+    imap_session_move(session, IMAP_STATE_GREETED);
+    imap_say(session, "* OK [CAPABILITY %s] %.255s ready\r\n", imap_capabilities(session),
+             session->config->hostname);
+    arena_fini(&session->command_arena);
 }
 
 static void release(struct imap_session *session)
@@ -71,6 +79,7 @@ void imap_session_rest(struct imap_session *session)
     session->answered = NULL;
     session->ticket = 0;
     session->delay_ms = 0;
+    session->logs_in = false;
 }
 
 void *imap_alloc(struct imap_session *session, size_t size)
@@ -132,7 +141,7 @@ void imap_session_answered(struct imap_session *session, uint64_t ticket, enum e
         return;
     }
     err = error_of(err, reply);
-    if (err == ERR_NOSESSION)
+    if (err == ERR_NOSESSION && session->store_id != 0)
         imap_session_bye(session, "[UNAVAILABLE] The session has ended, log in again");
     else
         answered(session, err, reply);
@@ -200,6 +209,8 @@ static bool next_request(struct imap_session *session, struct imap_action *actio
     action->is_write = session->write_wanted;
     action->deadline_ms =
         session->write_wanted ? IMAP_WRITE_DEADLINE_MS : IMAP_READ_DEADLINE_MS;
+    if (session->request->call_case == PR__REQUEST__CALL_AUTH_STEP)
+        action->deadline_ms = IMAP_LOGIN_DEADLINE_MS;
     action->ticket = session->ticket;
     session->request = NULL;
     return true;
@@ -284,6 +295,11 @@ void imap_session_changed(struct imap_session *session, uint64_t highest_modseq)
         return;
     if (session->is_idling && session->sync == NULL)
         imap_idle_news(session);
+}
+
+bool imap_session_logs_in(const struct imap_session *session)
+{
+    return session->logs_in;
 }
 
 uint64_t imap_session_store_id(const struct imap_session *session)

@@ -22,16 +22,40 @@ struct imap_session;
 
 enum imap_event {
     IMAP_EVENT_COMMAND,
+    IMAP_EVENT_BREACH,       /* of the protocol, such as no client of good will commits */
     IMAP_EVENT_LOGIN,        /* text: the account's address */
-    IMAP_EVENT_LOGIN_FAILED, /* text: the name as it was typed */
+    IMAP_EVENT_LOGIN_FAILED, /* text: the name that was tried, as far as it is known */
+    IMAP_EVENT_TURNED_AWAY, /* was right, but judge() would not have it: text as with LOGIN. The
+                               store's session is to be ended; it is forgotten afterwards. */
+};
+
+/* A log-in on its way past whoever guards the server. */
+enum imap_attempt {
+    IMAP_ATTEMPT_TRIES, /* a message of it has come, and is going to cost something */
+    IMAP_ATTEMPT_RIGHT,
+    IMAP_ATTEMPT_WRONG,
+};
+
+struct imap_verdict {
+    unsigned delay_ms; /* how long the answer is to be held back; not for TRIES */
+    const char *code;  /* of RFC 5530, with `text` */
+    const char *text;  /* the client has to go, and why; NULL: it may stay. A constant. */
 };
 
 struct imap_session_config {
     const char *hostname;
     uint64_t append_size_max;
+    unsigned login_failures_max; /* log-ins of a connection that fail, then BYE; not 0 */
+    /* What is offered with TLS: "SCRAM-SHA-256 PLAIN", the best first, in capitals. May be
+     * changed between calls. Without TLS nothing is offered. */
+    const char *mechanisms;
     struct body_codec *codec;
     /* Something to count or to log. May be NULL. */
     void (*on_event)(void *owner, enum imap_event event, struct bytes text);
+    /* `account` and `secret`: digests as the store gives them; 0 and empty where not known.
+     * NULL: everybody may stay. */
+    struct imap_verdict (*judge)(void *owner, enum imap_attempt attempt, uint64_t account,
+                                 struct bytes secret);
 };
 
 enum imap_want {
@@ -49,19 +73,22 @@ enum imap_want {
 
 struct imap_action {
     enum imap_want want;
-    struct bytes bytes; /* valid until the next call on the session */
-    Pr__Request
-        *request;  /* the same; session is filled in, deadline_ms and request_id are not */
-    bool is_write; /* the request needs a request_id */
+    struct bytes bytes;   /* valid until the next call on the session */
+    Pr__Request *request; /* the same; session is filled in, deadline_ms, request_id and what
+                             binds an AuthStep to its TLS connection are not */
+    bool is_write;        /* the request needs a request_id */
     unsigned deadline_ms; /* of the call */
     unsigned delay_ms;
     uint64_t ticket;
 };
 
 /* `config` and `peer_address` are borrowed. `has_tls`: the connection is encrypted already;
- * `can_tls`: STARTTLS is possible. The greeting is ready to be taken. */
+ * `can_tls`: STARTTLS is possible. */
 struct imap_session *imap_session_new(const struct imap_session_config *config, void *owner,
                                       const char *peer_address, bool has_tls, bool can_tls);
+
+/* The client is welcome; until then nothing is read. Once; after bye() it does nothing. */
+void imap_session_greet(struct imap_session *session);
 
 /* Frees *session and sets it to NULL. Outstanding tickets become unknown. */
 void imap_session_free(struct imap_session **session);
@@ -89,8 +116,13 @@ void imap_session_tls_started(struct imap_session *session);
 /* The store says that something happened in the selected mailbox. */
 void imap_session_changed(struct imap_session *session, uint64_t highest_modseq);
 
-/* Says BYE with this reason ("[UNAVAILABLE] ..."), and closes. */
+/* Says BYE with this reason ("[UNAVAILABLE] ..."), instead of a greeting if there was none, and
+ * closes. */
 void imap_session_bye(struct imap_session *session, const char *reason);
+
+/* Whether a log-in is under way for which the client has shown something: when it goes now, it
+ * has not waited to hear that it was wrong. */
+bool imap_session_logs_in(const struct imap_session *session);
 
 /* The store's session, or 0 before login. */
 uint64_t imap_session_store_id(const struct imap_session *session);

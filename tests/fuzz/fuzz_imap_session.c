@@ -123,6 +123,7 @@ static void begin(struct watched *watched, unsigned how)
     watched->driver.config.on_event = on_event;
     watched->driver.session = imap_session_new(&watched->driver.config, watched, "192.0.2.1",
                                                how % 8 != 0, how % 8 == 0);
+    imap_session_greet(watched->driver.session);
     watched->driver.quiet = true;
     for (unsigned i = 0; i < 3; i++)
         fake_store_deliver(&watched->driver.store, 1, bytes_of(message), i);

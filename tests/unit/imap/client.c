@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@
 
 enum { ANSWER_S = 20 };
 
-void client_open(struct client *client, const struct lab *lab, int port)
+static void reach(struct client *client, const struct lab *lab, int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(lab->ports[port])};
     struct timeval limit = {.tv_sec = ANSWER_S};
@@ -19,6 +20,20 @@ void client_open(struct client *client, const struct lab *lab, int port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     CHECK(connect(client->fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+}
+
+void client_open_for(struct client *client, const struct lab *lab, const char *peer)
+{
+    char header[128];
+
+    reach(client, lab, LAB_PROXY);
+    snprintf(header, sizeof(header), "PROXY TCP4 %s 198.51.100.1 40000 143\r\n", peer);
+    client_say(client, header);
+}
+
+void client_open(struct client *client, const struct lab *lab, int port)
+{
+    reach(client, lab, port);
     if (port == LAB_IMPLICIT)
         client_tls(client);
     client_expect(client, "* OK ");

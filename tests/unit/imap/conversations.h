@@ -9,7 +9,9 @@
  * What a client sends and what it is told, behind the greeting. Lines with '!' are events that
  * others cause: "!deliver 1" (to mailbox 1, INBOX), "!expunge UID", "!seen UID", "!fail ERR"
  * (the next call), "!lost ERR" (the next call's answer on its way), "!quota BYTES MESSAGES",
- * "!later N" (not the next N calls), "!page N" (messages in one answer). INBOX holds UIDs 1
+ * "!later N" (not the next N calls), "!page N" (messages in one answer), "!forget" (the store
+ * does not know the exchange any more), "!turn away N" and "!slow N" (the firewall, at the next
+ * attempt of that kind: 0 tries, 1 right, 2 wrong). INBOX holds UIDs 1
  * (seen), 2 and 3 (deleted).
  */
 struct conversation {
@@ -21,6 +23,7 @@ struct conversation {
 
 /* Each ends with an empty row. */
 extern const struct conversation conversations_access[];
+extern const struct conversation conversations_login[];
 extern const struct conversation conversations_mailbox[];
 extern const struct conversation conversations_message[];
 
@@ -31,6 +34,9 @@ extern const struct conversation conversations_message[];
     "IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE CHILDREN CREATE-SPECIAL-USE ESEARCH "           \
     "LIST-EXTENDED LIST-STATUS MOVE NAMESPACE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "      \
     "SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT APPENDLIMIT=1000000"
+#define MECHANISMS                                                                             \
+    "AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1-PLUS AUTH=SCRAM-SHA-1 "       \
+    "AUTH=PLAIN AUTH=LOGIN AUTH=OAUTHBEARER"
 #define LOGGED_IN "a OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
 #define SELECTED                                                                               \
     LOGGED_IN                                                                                  \

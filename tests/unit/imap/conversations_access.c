@@ -34,39 +34,6 @@ const struct conversation conversations_access[] = {
      "a OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
      "b OK Done\r\n",
      false},
-    {"log in by AUTHENTICATE",
-     "a AUTHENTICATE PLAIN\r\n"
-     "AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=\r\n"
-     "b NOOP\r\n",
-     "+ \r\n"
-     "a OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
-     "b OK Done\r\n",
-     false},
-    {"log in with an initial response",
-     "a AUTHENTICATE PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=\r\n", LOGGED_IN "", false},
-    {"AUTHENTICATE that goes wrong",
-     "a AUTHENTICATE PLAIN\r\n"
-     "*\r\n"
-     "b AUTHENTICATE PLAIN\r\n"
-     "%%%\r\n"
-     "c AUTHENTICATE CRAM-MD5\r\n"
-     "d AUTHENTICATE PLAIN =\r\n"
-     "e AUTHENTICATE PLAIN eABhbm4AeA==\r\n"
-     "f AUTHENTICATE PLAIN\r\n"
-     "{5+}\r\n"
-     "12345\r\n"
-     "g NOOP\r\n",
-     "+ \r\n"
-     "a BAD Cancelled\r\n"
-     "+ \r\n"
-     "b BAD This is not base64\r\n"
-     "c NO [CANNOT] The mechanism is not known\r\n"
-     "d BAD The PLAIN message is malformed\r\n"
-     "e NO [AUTHORIZATIONFAILED] Acting for somebody else is not possible\r\n"
-     "+ \r\n"
-     "f BAD Wrong arguments: no literal can stand here\r\n"
-     "g OK Done\r\n",
-     false},
     {"three wrong passwords",
      "a LOGIN ann@example.org a\r\n"
      "b LOGIN ann@example.org b\r\n"
@@ -174,7 +141,7 @@ const struct conversation conversations_access[] = {
      "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE STARTTLS LOGINDISABLED\r\n"
      "c OK Done\r\n"
      "d OK Begin TLS\r\n"
-     "<TLS>* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE AUTH=PLAIN\r\n"
+     "<TLS>* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE " MECHANISMS "\r\n"
      "e OK Done\r\n"
      "f OK [CAPABILITY " CAPABILITIES "] Logged in\r\n"
      "g BAD You are logged in already\r\n",

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <inttypes.h>
+
+#include "imap/protocol/limits.h"
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
 #include "tests/unit/imap/fake_internal.h"
@@ -20,6 +23,29 @@ static void on_event(void *owner, enum imap_event event, struct bytes text)
 
     (void)text;
     driver->logged_in |= event == IMAP_EVENT_LOGIN;
+    driver->breaches += event == IMAP_EVENT_BREACH;
+    if (event == IMAP_EVENT_TURNED_AWAY) {
+        CHECK(imap_session_store_id(driver->session) != 0);
+        driver->turned_away++;
+    }
+}
+
+static struct imap_verdict judge(void *owner, enum imap_attempt attempt, uint64_t account,
+                                 struct bytes secret)
+{
+    static const char *const names[] = {"try", "right", "wrong"};
+    struct fake_driver *driver = owner;
+    struct imap_verdict verdict = driver->verdict;
+
+    buffer_add_string(&driver->attempts, names[attempt]);
+    if (attempt != IMAP_ATTEMPT_TRIES)
+        buffer_printf(&driver->attempts, " %" PRIu64 "%s", account,
+                      secret.len > 0 ? " secret" : "");
+    buffer_add_string(&driver->attempts, "; ");
+    if (attempt != driver->judged)
+        return (struct imap_verdict){.text = NULL};
+    driver->verdict = (struct imap_verdict){.text = NULL};
+    return verdict;
 }
 
 void fake_driver_init(struct fake_driver *driver, bool has_tls)
@@ -29,10 +55,15 @@ void fake_driver_init(struct fake_driver *driver, bool has_tls)
     driver->config = (struct imap_session_config){
         .hostname = "imap.test",
         .append_size_max = 1000000,
+        .login_failures_max = 3,
+        .mechanisms = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN "
+                      "LOGIN OAUTHBEARER",
         .codec = driver->store.codec,
         .on_event = on_event,
+        .judge = judge,
     };
     driver->session = imap_session_new(&driver->config, driver, "192.0.2.1", has_tls, !has_tls);
+    imap_session_greet(driver->session);
 }
 
 void fake_driver_fini(struct fake_driver *driver)
@@ -43,6 +74,19 @@ void fake_driver_fini(struct fake_driver *driver)
     buffer_fini(&driver->seen);
     buffer_fini(&driver->calls);
     buffer_fini(&driver->upload);
+    buffer_fini(&driver->attempts);
+}
+
+/* As a connection has it: 32 bytes of each kind. */
+static void add_bindings(Pr__AuthStep *step, struct arena *arena)
+{
+    static const char exporter[] = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+    static const char end_point[] = "EEEEEEEEEEEEEEEEEEEEEEEEEEEEEEEE";
+
+    if (step->exchange != 0)
+        return;
+    step->exporter = field_of_bytes(arena_copy(arena, bytes_of(exporter)));
+    step->end_point = field_of_bytes(arena_copy(arena, bytes_of(end_point)));
 }
 
 static void perform_call(struct fake_driver *driver, const struct imap_action *action)
@@ -51,8 +95,10 @@ static void perform_call(struct fake_driver *driver, const struct imap_action *a
 
     arena_init(&arena);
     buffer_printf(&driver->calls, "%s ", call_name(action->request));
-    if (!driver->logged_in && action->request->call_case != PR__REQUEST__CALL_LOGIN)
+    if (!driver->logged_in && action->request->call_case != PR__REQUEST__CALL_AUTH_STEP)
         driver->call_without_login = true;
+    if (action->request->call_case == PR__REQUEST__CALL_AUTH_STEP)
+        add_bindings(action->request->auth_step, &arena);
     Pr__Reply *reply = fake_store_answer(&driver->store, action->request, &arena);
     enum err lost = driver->store.lost;
     driver->store.lost = ERR_OK;
@@ -108,7 +154,7 @@ static void perform(struct fake_driver *driver, const struct imap_action *action
         driver->uploading = false;
         break;
     case IMAP_WANT_DELAY:
-        note(driver, "<delay>");
+        note(driver, action->delay_ms == IMAP_LOGIN_DELAY_MS ? "<delay>" : "<long delay>");
         imap_session_delayed(driver->session, action->ticket);
         break;
     case IMAP_WANT_START_TLS:

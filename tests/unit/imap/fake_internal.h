@@ -30,6 +30,8 @@ uint64_t fake_keyword_bit(struct fake_store *store, const char *name);
 
 /* fake_reads.c; false: it is no such call. */
 bool fake_answer_read(struct fake_call *call);
+/* fake_auth.c */
+void fake_answer_auth(struct fake_call *call);
 /* fake_writes.c */
 bool fake_answer_write(struct fake_call *call);
 

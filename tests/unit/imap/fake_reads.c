@@ -41,21 +41,6 @@ static Pr__MailboxInfo *info_of(struct fake_store *store, const struct fake_mail
     return info;
 }
 
-static void answer_login(struct fake_call *call)
-{
-    const Pr__Login *login = call->request->login;
-
-    if (strcmp(login->user, "ann@example.org") != 0 || strcmp(login->password, "secret") != 0) {
-        call->reply->err = ERR_DENIED;
-        return;
-    }
-    call->reply->answer_case = PR__REPLY__ANSWER_LOGIN;
-    call->reply->login = arena_alloc(call->arena, sizeof(*call->reply->login));
-    pr__login_answer__init(call->reply->login);
-    call->reply->login->session = 77;
-    call->reply->login->address = login->user;
-}
-
 static void answer_list(struct fake_call *call)
 {
     Pr__MailboxListAnswer *answer = arena_alloc(call->arena, sizeof(*answer));
@@ -252,8 +237,8 @@ static void answer_quota(struct fake_call *call)
 bool fake_answer_read(struct fake_call *call)
 {
     switch (call->request->call_case) {
-    case PR__REQUEST__CALL_LOGIN:
-        answer_login(call);
+    case PR__REQUEST__CALL_AUTH_STEP:
+        fake_answer_auth(call);
         return true;
     case PR__REQUEST__CALL_MAILBOX_LIST:
         answer_list(call);

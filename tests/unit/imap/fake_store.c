@@ -46,6 +46,7 @@ void fake_store_init(struct fake_store *store)
 
 void fake_store_fini(struct fake_store *store)
 {
+    fake_store_forget_login(store);
     body_codec_free(&store->codec);
     arena_fini(&store->arena);
 }

@@ -5,10 +5,12 @@
 #include "imap/session/session.h"
 #include "node/base/arena.h"
 #include "node/base/buffer.h"
+#include "storage/auth/auth.h"
 
 /*
  * A store for one account in plain arrays, and a driver that plays a session against it. User
- * "ann@example.org", password "secret". Everything that the session wants is written down in
+ * "ann@example.org", password "secret", the store's own exchanges with nothing random in them.
+ * Everything that the session wants is written down in
  * `seen`, what was called in `calls`.
  */
 enum { FAKE_MAILBOXES_MAX = 16, FAKE_MESSAGES_MAX = 64, FAKE_KEYWORDS_MAX = 8 };
@@ -47,11 +49,16 @@ struct fake_store {
     enum err lost;       /* what becomes of the next call's answer on its way */
     unsigned fail_after; /* that many calls go well before */
     struct body_codec *codec;
-    Pr__AccountQuota *quota; /* NULL: no limits */
+    Pr__AccountQuota *quota;        /* NULL: no limits */
+    struct auth_exchange *exchange; /* of a log-in; NULL: none */
+    uint64_t exchange_id;
 };
 
 void fake_store_init(struct fake_store *store);
 void fake_store_fini(struct fake_store *store);
+
+/* The exchange under way is known no more. */
+void fake_store_forget_login(struct fake_store *store);
 
 /* A message arrives. Lives in the store's arena. */
 uint32_t fake_store_deliver(struct fake_store *store, uint32_t mailbox, struct bytes body,
@@ -79,8 +86,13 @@ struct fake_driver {
     bool quiet; /* nothing but what was written goes to `seen` */
     bool logged_in;
     bool call_without_login; /* must never be */
-    size_t write_max;        /* the largest WRITE */
-    size_t memory_max;       /* of the session, at any time */
+    unsigned breaches;
+    unsigned turned_away;
+    struct imap_verdict verdict; /* on the next attempt of that kind */
+    enum imap_attempt judged;
+    struct buffer attempts; /* "try ", "right DIGEST ", "wrong DIGEST SECRET " */
+    size_t write_max;       /* the largest WRITE */
+    size_t memory_max;      /* of the session, at any time */
 };
 
 void fake_driver_init(struct fake_driver *driver, bool has_tls);

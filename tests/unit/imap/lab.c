@@ -59,6 +59,49 @@ static void gather_body(struct lab *lab, Pr__Append *append)
     append->body->digest = field_of_bytes(buffer_bytes(&lab->uploaded));
 }
 
+static void answer_settings(struct lab *lab, struct rpc_request *request,
+                            const Pr__SettingsRead *call)
+{
+    Pr__Reply answer = PR__REPLY__INIT;
+    Pr__SettingsReadAnswer settings = PR__SETTINGS_READ_ANSWER__INIT;
+    Pr__Setting issuer = PR__SETTING__INIT;
+    Pr__Setting *rows = &issuer;
+    char name[] = "oauth.issuer";
+    char value[] = "https://issuer.test";
+
+    issuer.name = name;
+    issuer.value = value;
+    settings.version = 1;
+    settings.settings = &rows;
+    settings.n_settings = 1;
+    answer.answer_case = PR__REPLY__ANSWER_SETTINGS_READ;
+    answer.settings_read = &settings;
+    answer.err = call->version == 0 ? ERR_OK : ERR_UNAVAILABLE;
+    lab->settings_calls++;
+    reply(request, &answer);
+}
+
+static void answer_firewall(struct lab *lab, struct rpc_request *request,
+                            const Pr__FirewallRead *call)
+{
+    Pr__Reply answer = PR__REPLY__INIT;
+    Pr__FirewallReadAnswer list = PR__FIREWALL_READ_ANSWER__INIT;
+    Pr__FirewallEntry entry = PR__FIREWALL_ENTRY__INIT;
+    Pr__FirewallEntry *rows = &entry;
+    char net[] = "192.0.2.66/32";
+
+    entry.net = net;
+    entry.action = PR__FIREWALL_ACTION__FIREWALL_DENY;
+    list.version = 1;
+    list.entries = &rows;
+    list.n_entries = 1;
+    answer.answer_case = PR__REPLY__ANSWER_FIREWALL_READ;
+    answer.firewall_read = &list;
+    answer.err = call->version == 0 ? ERR_OK : ERR_UNAVAILABLE;
+    lab->firewall_calls++;
+    reply(request, &answer);
+}
+
 static void on_request(void *context, struct rpc_request *request, const struct rpc_peer *peer,
                        struct bytes body)
 {
@@ -74,8 +117,15 @@ static void on_request(void *context, struct rpc_request *request, const struct 
     if (call->call_case == PR__REQUEST__CALL_WATCH) {
         forget_watch(lab);
         lab->watch = request;
-    } else if (call->call_case == PR__REQUEST__CALL_LOGIN && lab->holds_logins) {
+    } else if (call->call_case == PR__REQUEST__CALL_AUTH_STEP && lab->holds_logins) {
         lab->held = request;
+    } else if (call->call_case == PR__REQUEST__CALL_SETTINGS_READ) {
+        answer_settings(lab, request, call->settings_read);
+    } else if (call->call_case == PR__REQUEST__CALL_FIREWALL_READ) {
+        answer_firewall(lab, request, call->firewall_read);
+    } else if (call->call_case == PR__REQUEST__CALL_FIREWALL_REPORT) {
+        lab->reports++;
+        reply(request, &nothing);
     } else if (call->call_case == PR__REQUEST__CALL_LOGOUT) {
         lab->logouts++;
         reply(request, &nothing);
@@ -96,6 +146,8 @@ static void on_request(void *context, struct rpc_request *request, const struct 
 
 static void listen_on(struct lab *lab, int which)
 {
+    static const struct address_prefix here = {
+        {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127}}, 104};
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -107,6 +159,8 @@ static void listen_on(struct lab *lab, int which)
     lab->listeners[which] =
         conn_listen(lab->loop, fd, &imap_server_protocol, lab->server, lab->tls,
                     which == LAB_IMPLICIT, &conn_limits_default, BYTES("* BYE\r\n"));
+    if (which == LAB_PROXY)
+        conn_listener_expect_proxy(lab->listeners[which], &here, 1);
 }
 
 static void *run(void *context)
@@ -142,14 +196,15 @@ void lab_start(struct lab *lab)
         .store_url = lab->url,
         .append_size_max = 10 * 1000 * 1000,
         .can_tls = true,
+        .login_failures_max = 3,
     };
     CHECK(imap_server_new(lab->loop, &config, &lab->server) == ERR_OK);
     arena_init(&arena);
     tls_self_signed("imap.test", &arena, &certificate, &key);
     CHECK(tls_context_new(certificate, key, &lab->tls) == ERR_OK);
     arena_fini(&arena);
-    listen_on(lab, LAB_PLAIN);
-    listen_on(lab, LAB_IMPLICIT);
+    for (int which = 0; which < LAB_PORTS; which++)
+        listen_on(lab, which);
     CHECK(pthread_create(&lab->thread, NULL, run, lab) == 0);
 }
 
@@ -162,8 +217,8 @@ static void on_stopped(void *context)
 
 void lab_stop(struct lab *lab)
 {
-    conn_listener_close(&lab->listeners[LAB_PLAIN]);
-    conn_listener_close(&lab->listeners[LAB_IMPLICIT]);
+    for (int which = 0; which < LAB_PORTS; which++)
+        conn_listener_close(&lab->listeners[which]);
     imap_server_stop(lab->server, on_stopped, lab);
 }
 
@@ -259,14 +314,14 @@ void lab_deliver(struct lab *lab)
 void lab_release_login(struct lab *lab)
 {
     Pr__Reply answer = PR__REPLY__INIT;
-    Pr__LoginAnswer login = PR__LOGIN_ANSWER__INIT;
+    Pr__AuthStepAnswer login = PR__AUTH_STEP_ANSWER__INIT;
     char address[] = "ann@example.org";
 
     CHECK(lab->held != NULL);
     login.session = 77;
     login.address = address;
-    answer.answer_case = PR__REPLY__ANSWER_LOGIN;
-    answer.login = &login;
+    answer.answer_case = PR__REPLY__ANSWER_AUTH_STEP;
+    answer.auth_step = &login;
     reply(lab->held, &answer);
     lab->held = NULL;
 }

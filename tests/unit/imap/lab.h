@@ -9,9 +9,13 @@
 #include "node/runtime/rpc.h"
 #include "tests/unit/imap/fake_store.h"
 
+/* LAB_PROXY: behind a proxy, which tells of its clients; STARTTLS. */
+enum { LAB_PLAIN, LAB_IMPLICIT, LAB_PROXY, LAB_PORTS };
+
 /*
  * The server with real sockets and TLS, and a store in arrays behind a real ipc endpoint: all
- * in one loop, in a thread of its own. The test is the client.
+ * in one loop, in a thread of its own. The test is the client. The store's settings name an
+ * issuer of tokens, and its firewall denies 192.0.2.66.
  */
 struct lab {
     pthread_t thread;
@@ -26,12 +30,13 @@ struct lab {
     unsigned logouts;
     struct imap_server *server;
     struct tls_context *tls;
-    struct conn_listener *listeners[2];
-    uint16_t ports[2]; /* STARTTLS, implicit */
+    struct conn_listener *listeners[LAB_PORTS];
+    uint16_t ports[LAB_PORTS];
+    unsigned settings_calls;
+    unsigned firewall_calls;
+    unsigned reports; /* of the firewall */
     bool stopped;
 };
-
-enum { LAB_PLAIN, LAB_IMPLICIT };
 
 void lab_start(struct lab *lab);
 /* Ends the loop and frees all. */
@@ -55,6 +60,8 @@ struct client {
 };
 
 void client_open(struct client *client, const struct lab *lab, int port);
+/* At LAB_PROXY, for the client of that address. Nothing is expected. */
+void client_open_for(struct client *client, const struct lab *lab, const char *peer);
 void client_tls(struct client *client);
 void client_say(struct client *client, const char *text);
 void client_send(struct client *client, struct bytes bytes);

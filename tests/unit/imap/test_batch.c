@@ -9,7 +9,8 @@
 #include "imap/session/internal.h"
 
 /* Sets of more messages than one write takes: every message is in exactly one batch. */
-static const struct imap_session_config config = {.hostname = "imap.test"};
+static const struct imap_session_config config = {.login_failures_max = 1,
+                                                  .hostname = "imap.test"};
 
 static uint64_t messages_in(const struct imap_view *view, const struct imap_ranges *ranges)
 {

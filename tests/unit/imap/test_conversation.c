@@ -57,6 +57,17 @@ static void happen(struct fake_driver *driver, const char *line)
         driver->store.quota->bytes = number;
         driver->store.quota->messages = other;
         return;
+    } else if (bytes_start_nocase(bytes_of(line), BYTES("!forget"))) {
+        fake_store_forget_login(&driver->store);
+        return;
+    } else if (sscanf(line, "!turn away %u", &number) == 1) {
+        driver->verdict = (struct imap_verdict){.code = "LIMIT", .text = "Too much"};
+        driver->judged = (enum imap_attempt)number;
+        return;
+    } else if (sscanf(line, "!slow %u", &number) == 1) {
+        driver->verdict = (struct imap_verdict){.delay_ms = 5000};
+        driver->judged = (enum imap_attempt)number;
+        return;
     } else if (sscanf(line, "!page %u", &number) == 1) {
         driver->store.page = number;
         return;
@@ -117,6 +128,7 @@ static void check(const struct conversation *conversation, size_t cut)
 
 static const struct conversation *const tables[] = {
     conversations_access,
+    conversations_login,
     conversations_mailbox,
     conversations_message,
 };

@@ -199,6 +199,57 @@ static void test_client_gone_during_login(void **state)
     lab_end(&lab);
 }
 
+/* The list and the settings have been read: both are asked for again. */
+static bool has_read_all(struct lab *lab)
+{
+    return lab->settings_calls >= 2 && lab->firewall_calls >= 2;
+}
+
+static bool has_reported(struct lab *lab)
+{
+    return lab->reports > 0;
+}
+
+static void test_firewall(void **state)
+{
+    struct lab lab;
+    struct client client;
+
+    (void)state;
+    lab_start(&lab);
+    lab_wait(&lab, has_read_all);
+    client_open_for(&client, &lab, "192.0.2.66");
+    client_expect(&client, "* BYE [CONTACTADMIN]");
+    client_expect_end(&client);
+    client_close(&client);
+    client_open_for(&client, &lab, "192.0.2.67");
+    client_expect(&client, "* OK ");
+    client_say(&client, "a STARTTLS\r\n");
+    client_expect(&client, "a OK ");
+    client_tls(&client);
+    log_in(&client);
+    lab_wait(&lab, has_reported);
+    client_close(&client);
+    lab_end(&lab);
+}
+
+static void test_tokens_are_offered(void **state)
+{
+    struct lab lab;
+    struct client client;
+
+    (void)state;
+    lab_start(&lab);
+    lab_wait(&lab, has_read_all);
+    client_open(&client, &lab, LAB_IMPLICIT);
+    client_say(&client, "a CAPABILITY\r\n");
+    client_expect(&client, "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE "
+                           "AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1-PLUS "
+                           "AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN AUTH=OAUTHBEARER\r\n");
+    client_close(&client);
+    lab_end(&lab);
+}
+
 static void test_store_lost(void **state)
 {
     struct lab lab;
@@ -242,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_idle_is_told),
         cmocka_unit_test(test_failed_login_delays_only_itself),
         cmocka_unit_test(test_client_gone_during_login),
+        cmocka_unit_test(test_firewall),
+        cmocka_unit_test(test_tokens_are_offered),
         cmocka_unit_test(test_store_lost),
         cmocka_unit_test(test_stop_says_bye),
     };
