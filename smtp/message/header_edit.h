@@ -56,7 +56,8 @@ enum {
     SMTP_EDIT_VALUE_SIZE_MAX = 4 * 1024,   /* of a value that is kept; the rest is cut off */
     SMTP_EDIT_RESULTS_SIZE_MAX = 4 * 1024, /* of an Authentication-Results, up to its name */
     SMTP_EDIT_DELIVERED_TO_MAX = 64,
-    SMTP_EDIT_LINE_SIZE_MAX = 998, /* without CRLF; longer ones pass, with a fault */
+    SMTP_EDIT_FROM_COUNT_MAX = 100, /* addresses in From: each is looked up for a submission */
+    SMTP_EDIT_LINE_SIZE_MAX = 998,  /* without CRLF; longer ones pass, with a fault */
 };
 
 /* What is wrong with a header. The editor refuses nothing itself; what to refuse depends on
@@ -66,7 +67,7 @@ enum smtp_header_fault_bit {
                                       was appended: a submission has to be refused */
     SMTP_FAULT_NO_FIELD = 1 << 1,  /* a line that is no field and continues none */
     SMTP_FAULT_FIELD_TOO_LARGE = 1 << 2, /* a From, Sender or Reply-To over the limit, or with
-                                            more addresses than are read */
+                                            more addresses than are read, or may be in From */
     SMTP_FAULT_NO_FROM = 1 << 3,
     SMTP_FAULT_TWO_FROM = 1 << 4, /* fields */
     SMTP_FAULT_NO_SENDER =

@@ -160,7 +160,8 @@ static void read_addresses(const struct header_row *row, struct bytes value, boo
 
     parse->truncated = false;
     parse_addresses(parse, value, list);
-    if (is_cut || parse->truncated)
+    if (is_cut || parse->truncated ||
+        (row->count == SMTP_COUNT_FROM && list->count > SMTP_EDIT_FROM_COUNT_MAX))
         facts->faults |= SMTP_FAULT_FIELD_TOO_LARGE;
     size_t whole = count_whole(list, before);
     if (row->count == SMTP_COUNT_FROM &&

@@ -145,8 +145,8 @@ def attack_11_long_lines(world):
         lab.check(client.reply() == "", "and the connection goes on")
 
 
-def addresses(count):
-    return ",\r\n ".join([", ".join(["u@far.test"] * 100)] * (count // 100))
+def addresses(count, a_line=100):
+    return ",\r\n ".join([", ".join(["u@far.test"] * a_line)] * (count // a_line))
 
 
 def attack_12_long_headers(world):
@@ -167,9 +167,10 @@ def attack_12_long_headers(world):
             client.expect("250", "NOOP")
     with world.client(SUBMISSION) as client: # whose From has to be looked into
         client.ready(SUBMISSION)
-        for what, count in (("900 addresses in From", 900), ("5,000 addresses in From", 5000)):
-            text = fields(what, f"{addresses(count)}>, <{ANN}") + f"Sender: <{ANN}>\r\n"
-            timed(what, LINEAR_S, lambda: client.message("55", text, ANN, [BOB]))
+        for count, code in ((90, "550"), (1500, "552"), (4000, "552")):
+            what = f"{count} addresses in From"
+            text = f"From: {addresses(count, 10)}, <{ANN}>\r\nSender: <{ANN}>\r\nSubject: {what}\r\n"
+            timed(what, LINEAR_S, lambda: client.message(code, text, ANN, [BOB]))
     imap = world.node.imap(ANN)
     imap.select("INBOX", readonly=True)
     timed("reading them by IMAP", LINEAR_S, lambda: lab.check(

@@ -406,6 +406,16 @@ static void test_limits(void **state)
     assert_int_equal(faults_of(config, buffer_bytes(&text), &size),
                      SMTP_FAULT_FIELD_TOO_LARGE | SMTP_FAULT_BAD_FROM | SMTP_FAULT_LONG_LINE);
     assert_int_equal(size, buffer_len(&text));
+    for (size_t more = 0; more < 2; more++) {
+        buffer_clear(&text);
+        buffer_add_string(&text, "From: ");
+        add_repeated(&text, "a@b,\r\n ", SMTP_EDIT_FROM_COUNT_MAX - 1 + more);
+        buffer_add_string(&text, "a@b\r\nTo: ");
+        add_repeated(&text, "a@b,\r\n ", SMTP_EDIT_FROM_COUNT_MAX); /* as many as one likes */
+        buffer_add_string(&text, "a@b\r\nSender: a@b\r\n\r\n");
+        assert_int_equal(faults_of(config, buffer_bytes(&text), NULL),
+                         more ? SMTP_FAULT_FIELD_TOO_LARGE : 0);
+    }
     buffer_clear(&text);
     buffer_add_string(&text, "From: a@b");
     add_repeated(&text, "(", SMTP_EDIT_FIELD_SIZE_MAX);
