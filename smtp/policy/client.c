@@ -46,7 +46,8 @@ static void on_listing(void *context, const struct dns_answer *answer)
     for (unsigned i = 0; i < answer->count && listing->count < POLICY_LISTED_MAX; i++) {
         const uint8_t *at = answer->records[i].address.bytes + 12;
         if (zones_answer_dead(at)) {
-            zones_doubt(client->policy->zones, bytes_of(listing->zone), clock_monotonic_ms());
+            zones_doubt(client->policy->zones, ZONE_OF_ADDRESSES, bytes_of(listing->zone),
+                        clock_monotonic_ms());
             continue;
         }
         memcpy(listing->answers[listing->count++], at, 4);
@@ -101,14 +102,16 @@ static bool each_zone(struct policy_client *client, const struct settings *setti
 
 static bool gather_zone(struct policy_client *client, struct bytes zone)
 {
-    if (zones_look(client->policy->zones, zone, clock_monotonic_ms()) != ZONE_DEAD)
+    if (zones_look(client->policy->zones, ZONE_OF_ADDRESSES, zone, clock_monotonic_ms()) !=
+        ZONE_DEAD)
         look_up_zone(client, zone);
     return false;
 }
 
 static bool zone_is_open(struct policy_client *client, struct bytes zone)
 {
-    return zones_look(client->policy->zones, zone, clock_monotonic_ms()) == ZONE_CHECKING;
+    return zones_look(client->policy->zones, ZONE_OF_ADDRESSES, zone, clock_monotonic_ms()) ==
+           ZONE_CHECKING;
 }
 
 /* ---- HELO ---- */
@@ -221,8 +224,8 @@ void client_settle(struct policy_client *client, struct bytes helo)
     for (unsigned i = 0; i < facts->listing_count; i++)
         facts->listings[i].known =
             client->looks[i]->answered &&
-            zones_look(client->policy->zones, bytes_of(facts->listings[i].zone), now_ms) ==
-                ZONE_ALIVE;
+            zones_look(client->policy->zones, ZONE_OF_ADDRESSES,
+                       bytes_of(facts->listings[i].zone), now_ms) == ZONE_ALIVE;
     facts->helo = helo;
     facts->helo_name = helo_known(client, helo);
 }
@@ -235,11 +238,13 @@ struct policy_client *policy_client_new(struct policy *policy, const struct addr
     uint64_t now_ms = clock_monotonic_ms();
 
     CHECK(client != NULL);
+    arena_init(&client->mail_arena);
     client->policy = policy;
     client->next = policy->clients;
     client->self = &policy->clients;
     client->conn_id = conn_id;
     client->facts.client = *address;
+    client->facts.unasked = policy->config.dns == NULL;
     client->facts.hostname = policy->config.hostname;
     client->facts.familiar = familiar_knows(policy->familiar, address, now_ms);
     client->exempt = policy_is_local(address) && !setting_on(settings, SETTING_POLICY_LOCAL);
@@ -266,6 +271,9 @@ void policy_client_free(struct policy_client **client)
         struct policy_trial *trial = leaving->trials;
         policy_cancel(&trial);
     }
+    policy_from_cancel(&leaving->from);
+    policy_client_mail(leaving);
+    arena_fini(&leaving->mail_arena);
     loop_timer_stop(&leaving->greet_timer);
     helo_forget(leaving);
     if (leaving->fcrdns_ticket != 0)

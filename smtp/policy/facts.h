@@ -47,6 +47,7 @@ enum policy_sender {
 
 struct policy_facts {
     struct address client;
+    bool unasked;  /* there are no name servers: what they would have said is not known */
     bool familiar; /* its mail was taken here before, without objections */
     enum policy_reverse reverse;
     char name[POLICY_NAME_SIZE]; /* of the client, confirmed or claimed; "": none */

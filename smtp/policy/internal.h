@@ -36,6 +36,18 @@ struct helo_look {
     bool trouble;
 };
 
+/* Where mail of this transaction goes, each tenant and domain once. */
+struct policy_place {
+    uint64_t tenant_id;
+    uint64_t domain_id;
+    struct settings_of *settings;
+    /* of the recipient that came first */
+    uint64_t account_id;
+    uint32_t group;
+    struct bytes recipient; /* in mail_arena */
+};
+enum { POLICY_PLACES_MAX = 8 };
+
 struct policy_client {
     struct policy *policy;
     struct policy_client *next;
@@ -52,6 +64,14 @@ struct policy_client {
     void (*greet)(void *context);
     void *greet_context;
     struct policy_trial *trials;
+    /* of this transaction: */
+    struct arena mail_arena;
+    struct policy_place places[POLICY_PLACES_MAX]; /* more are left out */
+    unsigned place_count;
+    bool spared;                          /* somebody gets it whatever it is */
+    char organisation[SENDERS_NAME_SIZE]; /* of the envelope's sender */
+    struct policy_note note;
+    struct policy_from *from;
 };
 
 /* client.c: asks what settings want to know and was not asked yet. */
@@ -61,6 +81,13 @@ void client_gather(struct policy_client *client, const struct settings *settings
 bool client_is_gathering(const struct policy_client *client, const struct settings *settings);
 /* To judge by: what lists say counts as far as they can be believed now. */
 void client_settle(struct policy_client *client, struct bytes helo);
+/* from.c: policy_try() accepted. Settings may be NULL: nobody can say. */
+void client_accepted(struct policy_client *client, const struct policy_question *question,
+                     struct settings_of *settings, const char *organisation,
+                     const struct policy_sum *sum);
+/* Who has shown a good name, or names a host of an exempt domain as its own, and is it. */
+bool client_skips_greylist(const struct policy_client *client, const struct settings *settings,
+                           struct bytes sender_domain);
 /* trial.c: facts have come. */
 void trials_look(struct policy_client *client);
 /* How long the greeting is to be kept back from now on; 0: no longer. */
@@ -70,5 +97,17 @@ uint64_t policy_greet_wait_ms(const struct policy_times *times, uint64_t waited_
 /* greylist.c: the key under which a group keeps it. Not secret: the store keys it anew. */
 void greylist_key(const struct address *client, struct bytes sender_domain,
                   struct bytes recipient, uint8_t key[16]);
+struct greylist_question {
+    struct bytes sender_domain;
+    struct bytes recipient;
+    uint64_t account_id;
+    uint32_t group;
+};
+/* Returns the store's ticket. */
+uint64_t greylist_ask(const struct policy_client *client,
+                      const struct greylist_question *question, const struct settings *settings,
+                      store_done *done, void *context);
+/* What the store says; true as well when it cannot say. */
+bool greylist_passed(enum err err, const Pr__Reply *reply);
 
 #endif

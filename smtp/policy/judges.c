@@ -66,24 +66,22 @@ static void judge_new_domain(const struct policy_facts *facts, const struct sett
     }
 }
 
+#define SETTINGS(id) SETTING_JUDGE_##id##_ENABLED, SETTING_JUDGE_##id##_WEIGHT
 const struct policy_judge policy_judges[] = {
-    {"fcrdns", SETTING_JUDGE_FCRDNS_ENABLED, SETTING_JUDGE_FCRDNS_WEIGHT, judge_fcrdns,
+    {"fcrdns", SETTINGS(FCRDNS), judge_fcrdns, true,
      "give your host's address a name (PTR) that leads back to the address"},
-    {"generic_name", SETTING_JUDGE_GENERIC_NAME_ENABLED, SETTING_JUDGE_GENERIC_NAME_WEIGHT,
-     judge_generic_name,
+    {"generic_name", SETTINGS(GENERIC_NAME), judge_generic_name, true,
      "give your mail host a name of its own, or send through your provider"},
-    {"helo", SETTING_JUDGE_HELO_ENABLED, SETTING_JUDGE_HELO_WEIGHT, policy_judge_helo,
+    {"helo", SETTINGS(HELO), policy_judge_helo, false,
      "let your mail host say its own full name in EHLO"},
-    {"dnsbl", SETTING_JUDGE_DNSBL_ENABLED, SETTING_JUDGE_DNSBL_WEIGHT, policy_judge_dnsbl,
+    {"dnsbl", SETTINGS(DNSBL), policy_judge_dnsbl, true,
      "your host's address is on lists of senders of abuse, have it taken off"},
-    {"dnswl", SETTING_JUDGE_DNSWL_ENABLED, SETTING_JUDGE_DNSWL_WEIGHT, policy_judge_dnswl,
-     "ask the recipient's postmaster"},
-    {"network", SETTING_JUDGE_NETWORK_ENABLED, SETTING_JUDGE_NETWORK_WEIGHT,
-     policy_judge_network, "too much abuse comes from your network, send from another one"},
-    {"greylist", SETTING_JUDGE_GREYLIST_ENABLED, SETTING_JUDGE_GREYLIST_WEIGHT, judge_greylist,
-     "try again later"},
-    {"new_domain", SETTING_JUDGE_NEW_DOMAIN_ENABLED, SETTING_JUDGE_NEW_DOMAIN_WEIGHT,
-     judge_new_domain, "publish SPF, DMARC and MX records for the sender's domain"},
+    {"dnswl", SETTINGS(DNSWL), policy_judge_dnswl, true, "ask the recipient's postmaster"},
+    {"network", SETTINGS(NETWORK), policy_judge_network, false,
+     "too much abuse comes from your network, send from another one"},
+    {"greylist", SETTINGS(GREYLIST), judge_greylist, false, "try again later"},
+    {"new_domain", SETTINGS(NEW_DOMAIN), judge_new_domain, true,
+     "publish SPF, DMARC and MX records for the sender's domain"},
 };
 const unsigned policy_judge_count = sizeof(policy_judges) / sizeof(policy_judges[0]);
 _Static_assert(sizeof(policy_judges) / sizeof(policy_judges[0]) <= POLICY_JUDGES_MAX,
@@ -97,6 +95,10 @@ void policy_judge_all(const struct policy_facts *facts, const struct settings *s
         const struct policy_judge *judge = &policy_judges[i];
         if (!setting_on(settings, judge->enabled))
             continue;
+        if (facts->unasked && judge->of_dns) {
+            snprintf(sum->by[i].words, sizeof(sum->by[i].words), "not asked");
+            continue;
+        }
         judge->judge(facts, settings, setting_number(settings, judge->weight), &sum->by[i]);
         sum->score += sum->by[i].score;
         if (sum->by[i].score > sum->by[sum->worst].score)

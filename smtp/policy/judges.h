@@ -32,6 +32,7 @@ struct policy_judge {
     enum setting_id weight;
     void (*judge)(const struct policy_facts *facts, const struct settings *settings,
                   int64_t weight, struct policy_judgement *judgement);
+    bool of_dns;      /* has nothing to say without name servers */
     const char *mend; /* what the client's host can do about it */
 };
 extern const struct policy_judge policy_judges[];

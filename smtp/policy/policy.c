@@ -35,8 +35,16 @@ struct policy *policy_new(const struct policy_config *config)
     policy->settings = settings_cache_new(config->store);
     if (config->dns != NULL) {
         policy->zones = zones_new(config->dns, on_zone, policy);
-        policy->senders = senders_new(config->loop, config->store, config->dns,
-                                      config->times->store_ms, config->times->check_ms);
+        const struct senders_config senders_config = {
+            .loop = config->loop,
+            .store = config->store,
+            .dns = config->dns,
+            .zones = policy->zones,
+            .settings = policy->settings,
+            .store_ms = config->times->store_ms,
+            .check_ms = config->times->check_ms,
+        };
+        policy->senders = senders_new(&senders_config);
     }
     return policy;
 }

@@ -17,6 +17,8 @@
  *   a sender's domain nobody knows   450 4.7.1, until it is checked (senders.h)
  *   score >= policy.grey_score       450 4.7.1, until it has come twice (greylist)
  *
+ * At the end of a message the domain in its From: is looked at as the sender's is (from.c).
+ *
  * What cannot be found out in time counts for nothing, so mail flows while the resolver or the
  * store is away. Clients with loopback, private and link-local addresses are not judged, nor
  * asked about in DNS, unless the setting policy.local is on. All for the loop's thread.
@@ -82,5 +84,27 @@ struct policy_trial *policy_try(struct policy_client *client,
                                 void *context);
 /* done() will not come; the trial is freed. NULL is none. */
 void policy_cancel(struct policy_trial **trial);
+
+/* A transaction begins: what recipients of the one before wanted is forgotten. */
+void policy_client_mail(struct policy_client *client);
+
+/*
+ * At the end of a message, for the recipients that policy_try() accepted in this transaction:
+ * the domains of the addresses in From. As policy_try(), but that policy_client_free() frees it
+ * too. Refused only when the settings of every recipient's domain say so: nobody loses mail by
+ * the policy of others.
+ */
+struct policy_from;
+struct policy_from *policy_from_try(struct policy_client *client, const struct bytes *addresses,
+                                    size_t count, policy_done *done, void *context);
+void policy_from_cancel(struct policy_from **from);
+
+/* What spoke against a message that is taken all the same, for filters of its content: the
+ * highest sum of this transaction's recipients, and of From. Until the client's next MAIL. */
+struct policy_note {
+    int64_t score;   /* hundredths */
+    char words[700]; /* "new_domain=3.00 (sender's domain is suspect)" */
+};
+const struct policy_note *policy_client_note(const struct policy_client *client);
 
 #endif

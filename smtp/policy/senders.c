@@ -5,19 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/base/buffer.h"
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "node/mail/path.h"
 #include "smtp/policy/sender_check.h"
+#include "storage/schema/entry.h"
+#include "storage/schema/sender_findings.h"
 
-enum { HOUR_MS = 60 * 60 * 1000, DAY_MS = 24 * HOUR_MS };
+enum { HOUR_MS = 60 * 60 * 1000 };
 
 /* What is kept of a domain; another one may take its place. */
 struct kept {
     char domain[SENDERS_NAME_SIZE];
-    enum senders_answer answer; /* until then */
+    Pr__SenderDomain *row; /* of the store; NULL: none, or it was too long ago */
     uint64_t until_ms;
-    char reason[SENDERS_REASON_SIZE];
     uint64_t checked_ms; /* when a check was begun here last; 0: never */
     uint64_t hour_ms;    /* when the hour began that `count` is of */
     uint64_t count;
@@ -31,32 +33,26 @@ struct check {
 };
 
 struct senders {
-    struct loop *loop;
-    struct store_client *store;
-    struct dns *dns;
-    unsigned store_ms;
-    unsigned check_ms;
-    const psl_ctx_t *suffixes;
+    struct senders_config config;
     struct kept *at[SENDERS_KEPT_MAX];
     struct check *checks;
     unsigned check_count;
-    uint64_t day_ms; /* when the day began that `day_count` is of */
-    uint64_t day_count;
 };
 
-struct senders *senders_new(struct loop *loop, struct store_client *store, struct dns *dns,
-                            unsigned store_ms, unsigned check_ms)
+struct senders *senders_new(const struct senders_config *config)
 {
     struct senders *senders = calloc(1, sizeof(*senders));
 
     CHECK(senders != NULL);
-    *senders = (struct senders){.loop = loop,
-                                .store = store,
-                                .dns = dns,
-                                .store_ms = store_ms,
-                                .check_ms = check_ms,
-                                .suffixes = psl_builtin()};
+    senders->config = *config;
     return senders;
+}
+
+static void forget_row(struct kept *kept)
+{
+    if (kept->row != NULL)
+        pr__sender_domain__free_unpacked(kept->row, NULL);
+    kept->row = NULL;
 }
 
 void senders_free(struct senders **senders)
@@ -72,14 +68,17 @@ void senders_free(struct senders **senders)
         sender_check_cancel(&check->check);
         free(check);
     }
-    for (unsigned i = 0; i < SENDERS_KEPT_MAX; i++)
+    for (unsigned i = 0; i < SENDERS_KEPT_MAX; i++) {
+        if (ending->at[i] != NULL)
+            forget_row(ending->at[i]);
         free(ending->at[i]);
+    }
     free(ending);
 }
 
-bool senders_organisation(const struct senders *senders, struct bytes domain,
-                          char organisation[SENDERS_NAME_SIZE])
+bool senders_organisation(struct bytes domain, char organisation[SENDERS_NAME_SIZE])
 {
+    const psl_ctx_t *suffixes = psl_builtin();
     char name[SENDERS_NAME_SIZE] = "";
     const char *registered;
 
@@ -87,8 +86,7 @@ bool senders_organisation(const struct senders *senders, struct bytes domain,
         return false;
     for (size_t i = 0; i < domain.len; i++)
         name[i] = (char)byte_lower(domain.at[i]);
-    registered =
-        senders->suffixes != NULL ? psl_registrable_domain(senders->suffixes, name) : NULL;
+    registered = suffixes != NULL ? psl_registrable_domain(suffixes, name) : NULL;
     snprintf(organisation, SENDERS_NAME_SIZE, "%s", registered != NULL ? registered : name);
     return true;
 }
@@ -120,21 +118,65 @@ static struct kept *kept_take(struct senders *senders, const char *domain)
     if (*kept == NULL)
         *kept = calloc(1, sizeof(**kept));
     CHECK(*kept != NULL);
+    forget_row(*kept);
     **kept = (struct kept){.count = 0};
     snprintf((*kept)->domain, sizeof((*kept)->domain), "%s", domain);
     return *kept;
 }
 
-bool senders_known(const struct senders *senders, const char *domain, uint64_t now_ms,
-                   enum senders_answer *answer, char reason[SENDERS_REASON_SIZE])
+/* What a row of the store means, when its domain is not being checked any more. */
+static void judge(const Pr__SenderDomain *row, const struct settings *settings,
+                  struct senders_verdict *verdict)
+{
+    struct sender_sum sum = {.verdict = row->verdict};
+
+    if (row->settled || row->n_findings == 0)
+        snprintf(sum.words, sizeof(sum.words), "%.190s", row->reason);
+    else
+        sender_findings_judge(settings, row->findings, row->n_findings, &sum);
+    switch (sum.verdict) {
+    case PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_SUSPECT:
+        verdict->answer = SENDERS_SUSPECT;
+        break;
+    case PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_BAD:
+        verdict->answer = SENDERS_BAD;
+        break;
+    default:
+        verdict->answer = SENDERS_GOOD;
+        break;
+    }
+    verdict->null_mx = sum.null_mx;
+    verdict->score = sum.score;
+    snprintf(verdict->reason, sizeof(verdict->reason), "%s", sum.words);
+}
+
+bool senders_known(const struct senders *senders, const char *domain,
+                   const struct settings *settings, uint64_t now_ms,
+                   struct senders_verdict *verdict)
 {
     const struct kept *kept = kept_find(senders, domain);
 
-    if (kept == NULL || kept->until_ms <= now_ms)
+    *verdict = (struct senders_verdict){.answer = SENDERS_UNKNOWN};
+    if (kept == NULL || kept->row == NULL || kept->until_ms <= now_ms)
         return false;
-    *answer = kept->answer;
-    snprintf(reason, SENDERS_REASON_SIZE, "%s", kept->reason);
+    judge(kept->row, settings, verdict);
     return true;
+}
+
+static void keep(struct senders *senders, const Pr__SenderDomain *row, const char *domain,
+                 uint64_t now_ms)
+{
+    struct kept *kept = kept_take(senders, domain);
+    struct buffer packed = BUFFER_EMPTY;
+
+    forget_row(kept);
+    message_pack(&row->base, &packed);
+    kept->row = pr__sender_domain__unpack(NULL, buffer_len(&packed), buffer_bytes(&packed).at);
+    buffer_fini(&packed);
+    CHECK(kept->row != NULL); /* our own */
+    bool good =
+        row->verdict == PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_GOOD && row->n_findings == 0;
+    kept->until_ms = now_ms + (good ? SENDERS_GOOD_MS : SENDERS_OTHER_MS);
 }
 
 bool senders_count(struct senders *senders, const char *domain, uint64_t hour_max,
@@ -160,16 +202,10 @@ static void on_told(void *context, enum err err, const Pr__Reply *reply)
                      LOG_TEXT("reason", err_text(err != ERR_OK ? err : (enum err)reply->err))));
 }
 
-static void tell_store(struct senders *senders, const char *domain, enum sender_verdict verdict,
-                       const char *reason)
+static void tell_store(struct senders *senders, const char *domain,
+                       Pr__SenderFinding **findings, size_t count)
 {
-    static const Pr__SenderDomainVerdict verdicts[] = {
-        [SENDER_VERDICT_GOOD] = PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_GOOD,
-        [SENDER_VERDICT_SUSPECT] = PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_SUSPECT,
-        [SENDER_VERDICT_BAD] = PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_BAD,
-    };
     char name[SENDERS_NAME_SIZE];
-    char words[SENDERS_REASON_SIZE];
     Pr__Request request;
     Pr__SenderDomainAsk call;
     Pr__SenderDomain row;
@@ -178,17 +214,17 @@ static void tell_store(struct senders *senders, const char *domain, enum sender_
     pr__sender_domain_ask__init(&call);
     pr__sender_domain__init(&row);
     snprintf(name, sizeof(name), "%s", domain);
-    snprintf(words, sizeof(words), "%s", reason);
     row.name = name;
-    row.verdict = verdicts[verdict];
+    row.verdict = PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_GOOD; /* the store weighs it */
     row.judged_ms = clock_wall_ms();
     row.seen_ms = row.judged_ms;
-    row.reason = words;
+    row.findings = findings;
+    row.n_findings = count;
     call.name = name;
     call.verdict = &row;
     request.call_case = PR__REQUEST__CALL_SENDER_DOMAIN_ASK;
     request.sender_domain_ask = &call;
-    store_call(senders->store, &request, senders->store_ms, on_told, NULL);
+    store_call(senders->config.store, &request, senders->config.store_ms, on_told, NULL);
 }
 
 static void on_checked(void *context, const struct sender_found *found)
@@ -196,18 +232,24 @@ static void on_checked(void *context, const struct sender_found *found)
     struct check *check = context;
     struct senders *senders = check->senders;
     struct check **at = &senders->checks;
-    const char *reason;
-    enum sender_verdict verdict = sender_judge(found, &reason);
+    struct arena check_arena;
+    Pr__SenderFinding **findings;
+    struct sender_sum sum;
+    size_t count;
 
+    arena_init(&check_arena);
+    bool known = sender_findings(found, &check_arena, &findings, &count);
+    sender_findings_judge(settings_cache_cluster(senders->config.settings), findings, count,
+                          &sum);
     log_info(NULL, "a sender's domain was checked",
              LOG_FIELDS(LOG_TEXT("domain", check->domain),
-                        LOG_TEXT("verdict", verdict == SENDER_VERDICT_GOOD      ? "good"
-                                            : verdict == SENDER_VERDICT_SUSPECT ? "suspect"
-                                            : verdict == SENDER_VERDICT_BAD     ? "bad"
-                                                                                : "not known"),
-                        LOG_TEXT("reason", reason)));
-    if (verdict != SENDER_VERDICT_NONE)
-        tell_store(senders, check->domain, verdict, reason);
+                        LOG_TEXT("found", !known       ? "too little"
+                                          : count == 0 ? "nothing"
+                                                       : sum.words),
+                        LOG_I64("score", sum.score)));
+    if (known)
+        tell_store(senders, check->domain, findings, count);
+    arena_fini(&check_arena);
     while (*at != check)
         at = &(*at)->next;
     *at = check->next;
@@ -233,25 +275,22 @@ static void check_begin(struct senders *senders, const char *domain, uint64_t no
     check->next = senders->checks;
     senders->checks = check;
     senders->check_count++;
-    check->check = sender_check_start(senders->loop, senders->dns, domain, senders->check_ms,
-                                      on_checked, check);
+    const struct settings *settings = settings_cache_cluster(senders->config.settings);
+    const struct sender_check_config config = {
+        .loop = senders->config.loop,
+        .dns = senders->config.dns,
+        .zones = senders->config.zones,
+        .bad_zones = setting_text(settings, SETTING_NEWDOMAIN_ZONES),
+        .young_zones = setting_text(settings, SETTING_NEWDOMAIN_AGE_ZONES),
+        .budget_ms = senders->config.check_ms,
+    };
+    check->check = sender_check_start(&config, domain, on_checked, check);
 }
 
 /* ---- asking ---- */
 
-/* False: so many have been put down today that no more are, and mail of others is taken: the
- * checks may be at fault, or somebody makes names up. */
-static bool day_has_room(struct senders *senders, uint64_t day_max, uint64_t now_ms)
-{
-    if (now_ms - senders->day_ms >= DAY_MS) {
-        senders->day_ms = now_ms;
-        senders->day_count = 0;
-    }
-    return senders->day_count < day_max;
-}
-
-uint64_t senders_ask(struct senders *senders, const struct senders_question *question,
-                     store_done *done, void *context)
+uint64_t senders_ask(struct senders *senders, const char *domain,
+                     const struct settings *settings, store_done *done, void *context)
 {
     char name[SENDERS_NAME_SIZE];
     Pr__Request request;
@@ -259,32 +298,32 @@ uint64_t senders_ask(struct senders *senders, const struct senders_question *que
 
     pr__request__init(&request);
     pr__sender_domain_ask__init(&call);
-    snprintf(name, sizeof(name), "%s", question->domain);
+    snprintf(name, sizeof(name), "%s", domain);
     call.name = name;
-    call.ask = day_has_room(senders, question->day_max, clock_monotonic_ms());
+    call.day_max = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_DAY);
+    call.ask = call.day_max > 0;
     request.call_case = PR__REQUEST__CALL_SENDER_DOMAIN_ASK;
     request.sender_domain_ask = &call;
-    return store_call(senders->store, &request, senders->store_ms, done, context);
+    return store_call(senders->config.store, &request, senders->config.store_ms, done, context);
 }
 
-static enum senders_answer while_checked(struct senders *senders,
-                                         const struct senders_question *question,
+static enum senders_answer while_checked(struct senders *senders, const char *domain,
+                                         const struct settings *settings,
                                          const Pr__SenderDomainAnswer *answer)
 {
-    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t wait_ms = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_WAIT);
+    uint64_t delay_max_ms = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_DELAY_MAX);
     uint64_t wall_ms = clock_wall_ms();
     uint64_t age_ms =
         wall_ms > answer->domain->first_ms ? wall_ms - answer->domain->first_ms : 0;
 
-    if (answer->first || age_ms >= question->wait_ms)
-        check_begin(senders, question->domain, now_ms);
-    senders->day_count += answer->first ? 1 : 0;
-    return age_ms >= question->delay_max_ms ? SENDERS_UNCHECKED : SENDERS_WAIT;
+    if (answer->first || age_ms >= wait_ms)
+        check_begin(senders, domain, clock_monotonic_ms());
+    return age_ms >= delay_max_ms ? SENDERS_UNCHECKED : SENDERS_WAIT;
 }
 
-enum senders_answer senders_take(struct senders *senders,
-                                 const struct senders_question *question, enum err err,
-                                 const Pr__Reply *reply, char reason[SENDERS_REASON_SIZE])
+void senders_take(struct senders *senders, const char *domain, const struct settings *settings,
+                  enum err err, const Pr__Reply *reply, struct senders_verdict *verdict)
 {
     const Pr__SenderDomainAnswer *answer =
         err == ERR_OK && reply->err == ERR_OK &&
@@ -292,30 +331,16 @@ enum senders_answer senders_take(struct senders *senders,
             ? reply->sender_domain
             : NULL;
     uint64_t now_ms = clock_monotonic_ms();
-    enum senders_answer found;
 
-    reason[0] = '\0';
+    *verdict = (struct senders_verdict){.answer = SENDERS_UNKNOWN};
     if (answer == NULL || answer->domain == NULL)
-        return SENDERS_UNKNOWN;
-    snprintf(reason, SENDERS_REASON_SIZE, "%s", answer->domain->reason);
-    switch (answer->domain->verdict) {
-    case PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_GOOD:
-        found = SENDERS_GOOD;
-        break;
-    case PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_SUSPECT:
-        found = SENDERS_SUSPECT;
-        break;
-    case PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_BAD:
-        found = SENDERS_BAD;
-        break;
-    default:
-        return while_checked(senders, question, answer);
+        return;
+    if (answer->domain->verdict == PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_CHECKING) {
+        verdict->answer = while_checked(senders, domain, settings, answer);
+        return;
     }
     if (answer->first) /* the verdict is old: it counts until there is another */
-        check_begin(senders, question->domain, now_ms);
-    struct kept *kept = kept_take(senders, question->domain);
-    kept->answer = found;
-    kept->until_ms = now_ms + (found == SENDERS_GOOD ? SENDERS_GOOD_MS : SENDERS_OTHER_MS);
-    snprintf(kept->reason, sizeof(kept->reason), "%s", reason);
-    return found;
+        check_begin(senders, domain, now_ms);
+    keep(senders, answer->domain, domain, now_ms);
+    judge(answer->domain, settings, verdict);
 }

@@ -95,6 +95,9 @@ static void on_end(void *context)
         familiar_note(client->policy->familiar, &client->facts.client,
                       clock_monotonic_ms() + client->policy->config.times->familiar_ms);
     }
+    if (!refused)
+        client_accepted(client, &trial->question, trial->settings, trial->organisation,
+                        &trial->sum);
     trial_free(trial);
     verdict.refusal.text = verdict.text;
     done(done_context, refused ? &verdict.refusal : NULL);
@@ -131,49 +134,24 @@ static void on_greylist(void *context, enum err err, const Pr__Reply *reply)
     struct policy_trial *trial = context;
 
     trial->store_ticket = 0;
-    if (err == ERR_OK && reply->err == ERR_OK &&
-        reply->answer_case == PR__REPLY__ANSWER_GREYLIST && !reply->greylist->passed)
-        refuse(trial, VERDICT_GREY, "");
-    else
+    if (greylist_passed(err, reply))
         end(trial);
-}
-
-/* Who names a host of an exempt domain as its own, and is it. */
-static bool is_exempt(const struct policy_trial *trial)
-{
-    const struct policy_facts *facts = &trial->client->facts;
-    struct bytes list = setting_text(&trial->settings->settings, SETTING_GREYLIST_EXEMPT);
-
-    return list.len > 0 && facts->reverse == POLICY_REVERSE_CONFIRMED &&
-           settings_domains_have(list, trial->sender_domain) &&
-           settings_domains_have(list, bytes_of(facts->name));
+    else
+        refuse(trial, VERDICT_GREY, "");
 }
 
 static void ask_greylist(struct policy_trial *trial)
 {
-    const struct settings *settings = &trial->settings->settings;
-    struct policy *policy = trial->client->policy;
-    Pr__Request request;
-    Pr__GreylistAsk call;
-    uint8_t key[16];
+    const struct greylist_question question = {
+        .sender_domain = trial->organisation[0] != '\0' ? bytes_of(trial->organisation)
+                                                        : trial->sender_domain,
+        .recipient = trial->question.recipient,
+        .account_id = trial->question.account_id,
+        .group = trial->question.group,
+    };
 
-    pr__request__init(&request);
-    pr__greylist_ask__init(&call);
-    greylist_key(&trial->client->facts.client,
-                 trial->organisation[0] != '\0' ? bytes_of(trial->organisation)
-                                                : trial->sender_domain,
-                 trial->question.recipient, key);
-    call.account_id = trial->question.account_id;
-    call.group = trial->question.group;
-    call.key.data = key;
-    call.key.len = sizeof(key);
-    call.wait_ms = (uint64_t)setting_number(settings, SETTING_GREYLIST_WAIT);
-    call.keep_ms = (uint64_t)setting_number(settings, SETTING_GREYLIST_KEEP);
-    call.passed_keep_ms = (uint64_t)setting_number(settings, SETTING_GREYLIST_PASSED_KEEP);
-    request.call_case = PR__REQUEST__CALL_GREYLIST_ASK;
-    request.greylist_ask = &call;
-    trial->store_ticket = store_call(policy->config.store, &request,
-                                     policy->config.times->store_ms, on_greylist, trial);
+    trial->store_ticket =
+        greylist_ask(trial->client, &question, &trial->settings->settings, on_greylist, trial);
 }
 
 /* ---- the sum ---- */
@@ -195,14 +173,12 @@ static bool over(const struct policy_trial *trial, enum setting_id score)
 static void after_sender(struct policy_trial *trial, enum policy_sender sender)
 {
     const struct settings *settings = &trial->settings->settings;
-    const struct policy_facts *facts = &trial->client->facts;
 
     sum_up(trial, sender);
     if (over(trial, SETTING_POLICY_REJECT_SCORE))
         refuse(trial, VERDICT_REJECT, "");
     else if ((sender == POLICY_SENDER_SUSPECT || over(trial, SETTING_POLICY_GREY_SCORE)) &&
-             setting_on(settings, SETTING_JUDGE_GREYLIST_ENABLED) && !facts->familiar &&
-             !policy_is_welcome(facts, settings) && !is_exempt(trial))
+             !client_skips_greylist(trial->client, settings, trial->sender_domain))
         ask_greylist(trial);
     else
         end(trial);
@@ -210,44 +186,32 @@ static void after_sender(struct policy_trial *trial, enum policy_sender sender)
 
 /* ---- the sender's domain ---- */
 
-static struct senders_question sender_question(const struct policy_trial *trial)
-{
-    const struct settings *settings = &trial->settings->settings;
-
-    return (struct senders_question){
-        .domain = trial->organisation,
-        .wait_ms = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_WAIT),
-        .delay_max_ms = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_DELAY_MAX),
-        .day_max = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_DAY),
-    };
-}
-
 /* Of the domain itself, not of one below it: that may have MX records of its own. */
-static bool is_null_mx(const struct policy_trial *trial, const char *reason)
+static bool is_null_mx(const struct policy_trial *trial, const struct senders_verdict *verdict)
 {
-    return strncmp(reason, "null MX", 7) == 0 &&
-           bytes_equal(trial->sender_domain, bytes_of(trial->organisation));
+    return verdict->null_mx && bytes_equal(trial->sender_domain, bytes_of(trial->organisation));
 }
 
-static void take_sender(struct policy_trial *trial, enum senders_answer answer,
-                        const char *reason)
+static void take_sender(struct policy_trial *trial, const struct senders_verdict *verdict)
 {
     const struct settings *settings = &trial->settings->settings;
     uint64_t hour_max = (uint64_t)setting_number(settings, SETTING_NEWDOMAIN_SUSPECT_HOUR);
 
-    switch (answer) {
+    if (is_null_mx(trial, verdict)) {
+        refuse(trial, VERDICT_NULL_MX, "null MX (RFC 7505)");
+        return;
+    }
+    switch (verdict->answer) {
     case SENDERS_WAIT:
         refuse(trial, VERDICT_NEW_DOMAIN, "");
         break;
     case SENDERS_BAD:
-        refuse(trial, VERDICT_BAD_DOMAIN, reason);
+        refuse(trial, VERDICT_BAD_DOMAIN, verdict->reason);
         break;
     case SENDERS_SUSPECT:
-        if (is_null_mx(trial, reason))
-            refuse(trial, VERDICT_NULL_MX, reason);
-        else if (!senders_count(trial->client->policy->senders, trial->organisation, hour_max,
-                                clock_monotonic_ms()))
-            refuse(trial, VERDICT_SUSPECT_RATE, reason);
+        if (!senders_count(trial->client->policy->senders, trial->organisation, hour_max,
+                           clock_monotonic_ms()))
+            refuse(trial, VERDICT_SUSPECT_RATE, verdict->reason);
         else
             after_sender(trial, POLICY_SENDER_SUSPECT);
         break;
@@ -255,8 +219,8 @@ static void take_sender(struct policy_trial *trial, enum senders_answer answer,
         after_sender(trial, POLICY_SENDER_UNCHECKED);
         break;
     default:
-        after_sender(trial,
-                     answer == SENDERS_GOOD ? POLICY_SENDER_GOOD : POLICY_SENDER_UNKNOWN);
+        after_sender(trial, verdict->answer == SENDERS_GOOD ? POLICY_SENDER_GOOD
+                                                            : POLICY_SENDER_UNKNOWN);
         break;
     }
 }
@@ -264,22 +228,19 @@ static void take_sender(struct policy_trial *trial, enum senders_answer answer,
 static void on_sender(void *context, enum err err, const Pr__Reply *reply)
 {
     struct policy_trial *trial = context;
-    const struct senders_question question = sender_question(trial);
-    char reason[SENDERS_REASON_SIZE];
+    struct senders_verdict verdict;
 
     trial->store_ticket = 0;
-    take_sender(trial,
-                senders_take(trial->client->policy->senders, &question, err, reply, reason),
-                reason);
+    senders_take(trial->client->policy->senders, trial->organisation,
+                 &trial->settings->settings, err, reply, &verdict);
+    take_sender(trial, &verdict);
 }
 
 static void ask_sender(struct policy_trial *trial)
 {
     struct senders *senders = trial->client->policy->senders;
     const struct settings *settings = &trial->settings->settings;
-    const struct senders_question question = sender_question(trial);
-    enum senders_answer answer;
-    char reason[SENDERS_REASON_SIZE];
+    struct senders_verdict verdict;
 
     if (senders == NULL || trial->organisation[0] == '\0' ||
         !setting_on(settings, SETTING_JUDGE_NEW_DOMAIN_ENABLED) ||
@@ -287,10 +248,12 @@ static void ask_sender(struct policy_trial *trial)
                               trial->sender_domain) ||
         policy_is_welcome(&trial->client->facts, settings))
         after_sender(trial, POLICY_SENDER_UNKNOWN);
-    else if (senders_known(senders, question.domain, clock_monotonic_ms(), &answer, reason))
-        take_sender(trial, answer, reason);
+    else if (senders_known(senders, trial->organisation, settings, clock_monotonic_ms(),
+                           &verdict))
+        take_sender(trial, &verdict);
     else
-        trial->store_ticket = senders_ask(senders, &question, on_sender, trial);
+        trial->store_ticket =
+            senders_ask(senders, trial->organisation, settings, on_sender, trial);
 }
 
 /* ---- facts ---- */
@@ -357,9 +320,7 @@ static void take_domain(struct policy_trial *trial)
         mail_address_read(trial->question.sender, &trial->trial_arena, &sender) != ERR_OK)
         return;
     trial->sender_domain = sender.domain;
-    if (trial->client->policy->senders != NULL)
-        senders_organisation(trial->client->policy->senders, sender.domain,
-                             trial->organisation);
+    senders_organisation(sender.domain, trial->organisation);
 }
 
 struct policy_trial *policy_try(struct policy_client *client,
@@ -368,8 +329,10 @@ struct policy_trial *policy_try(struct policy_client *client,
 {
     struct policy *policy = client->policy;
 
-    if (client->exempt || question->role)
+    if (client->exempt || question->role) {
+        client_accepted(client, question, NULL, "", NULL);
         return NULL;
+    }
     struct policy_trial *trial = calloc(1, sizeof(*trial));
     CHECK(trial != NULL);
     arena_init(&trial->trial_arena);

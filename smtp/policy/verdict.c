@@ -14,6 +14,8 @@ static const struct {
     [VERDICT_SUSPECT_RATE] = {450, "4.7.1", "rate of a suspect domain"},
     [VERDICT_BAD_DOMAIN] = {550, "5.7.1", "bad domain"},
     [VERDICT_NULL_MX] = {550, "5.7.27", "null MX"},
+    [VERDICT_NEW_FROM] = {450, "4.7.1", "new domain in From"},
+    [VERDICT_BAD_FROM] = {550, "5.7.1", "bad domain in From"},
 };
 
 static void text(struct policy_verdict *verdict, enum verdict_kind kind,
@@ -42,6 +44,13 @@ static void text(struct policy_verdict *verdict, enum verdict_kind kind,
     case VERDICT_NULL_MX:
         snprintf(to, size, "Sender's domain takes no mail: %.100s [%s]", detail,
                  verdict->trace);
+        break;
+    case VERDICT_NEW_FROM:
+        snprintf(to, size, "New domain in From, being checked, try again in 10 minutes [%s]",
+                 verdict->trace);
+        break;
+    case VERDICT_BAD_FROM:
+        snprintf(to, size, "Domain in From is refused: %.100s [%s]", detail, verdict->trace);
         break;
     default:
         snprintf(to, size, "Sender's domain is refused: %.100s [%s]", detail, verdict->trace);

@@ -16,6 +16,8 @@ enum verdict_kind {
     VERDICT_SUSPECT_RATE,
     VERDICT_BAD_DOMAIN,
     VERDICT_NULL_MX,
+    VERDICT_NEW_FROM, /* the same of the domain in From */
+    VERDICT_BAD_FROM,
     VERDICT_KINDS,
 };
 

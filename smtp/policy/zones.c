@@ -9,6 +9,7 @@
 
 struct zone {
     struct zones *zones;
+    enum zone_kind kind;
     char name[POLICY_NAME_SIZE];
     enum zone_state state;
     uint64_t until_ms; /* then it is checked again */
@@ -78,37 +79,49 @@ static void on_checked(void *context, const struct dns_answer *answer)
     zone->zones->changed(zone->zones->context);
 }
 
-static void check(struct zone *zone)
+/* Of what no list may have. False: too long. */
+static bool test_name(const struct zone *zone, char name[DNS_NAME_SIZE])
 {
     struct address nobody;
+
+    if (zone->kind == ZONE_OF_NAMES)
+        return snprintf(name, DNS_NAME_SIZE, "invalid.%s", zone->name) < 254;
+    CHECK(address_parse(BYTES("127.0.0.1"), &nobody));
+    return dns_list_name(&nobody, zone->name, name);
+}
+
+static void check(struct zone *zone)
+{
     char name[DNS_NAME_SIZE];
 
-    CHECK(address_parse(BYTES("127.0.0.1"), &nobody));
-    if (!dns_list_name(&nobody, zone->name, name)) {
+    if (!test_name(zone, name)) {
         declare(zone, ZONE_DEAD, UINT64_MAX);
         return;
     }
     zone->ticket = dns_query(zone->zones->dns, name, DNS_A, on_checked, zone);
 }
 
-static struct zone *find(struct zones *zones, struct bytes name)
+static struct zone *find(struct zones *zones, enum zone_kind kind, struct bytes name)
 {
     for (unsigned i = 0; i < zones->count; i++)
-        if (bytes_equal_nocase(bytes_of(zones->at[i]->name), name))
+        if (zones->at[i]->kind == kind &&
+            bytes_equal_nocase(bytes_of(zones->at[i]->name), name))
             return zones->at[i];
     if (zones->count == ZONES_MAX || name.len >= POLICY_NAME_SIZE)
         return NULL;
     struct zone *zone = calloc(1, sizeof(*zone));
     CHECK(zone != NULL);
     zone->zones = zones;
+    zone->kind = kind;
     memcpy(zone->name, name.at, name.len);
     zones->at[zones->count++] = zone;
     return zone;
 }
 
-enum zone_state zones_look(struct zones *zones, struct bytes name, uint64_t now_ms)
+enum zone_state zones_look(struct zones *zones, enum zone_kind kind, struct bytes name,
+                           uint64_t now_ms)
 {
-    struct zone *zone = find(zones, name);
+    struct zone *zone = find(zones, kind, name);
 
     if (zone == NULL)
         return ZONE_DEAD;
@@ -117,9 +130,9 @@ enum zone_state zones_look(struct zones *zones, struct bytes name, uint64_t now_
     return zone->state;
 }
 
-void zones_doubt(struct zones *zones, struct bytes name, uint64_t now_ms)
+void zones_doubt(struct zones *zones, enum zone_kind kind, struct bytes name, uint64_t now_ms)
 {
-    struct zone *zone = find(zones, name);
+    struct zone *zone = find(zones, kind, name);
 
     if (zone != NULL)
         declare(zone, ZONE_DEAD, now_ms + ZONE_DEAD_MS);

@@ -53,6 +53,8 @@ void sender_domain_put_call(struct service_call *call)
         if (!fold(call, &put->domains[i]->name))
             return;
         put->domains[i]->judged_ms = clock_wall_ms();
+        put->domains[i]->settled =
+            put->domains[i]->verdict != PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_CHECKING;
     }
     put->force = true;
     command.call_case = PR__COMMAND__CALL_SENDER_DOMAIN_PUT;

@@ -9,7 +9,7 @@
  * Policy with a store in memory (policy_store.c takes the place of storage/client/client.c at
  * link time), a resolver and a name server that says what its rows say. One thread.
  */
-enum { LAB_SETTINGS_MAX = 32, LAB_DOMAINS_MAX = 16, LAB_KEYS_MAX = 16 };
+enum { LAB_SETTINGS_MAX = 32, LAB_DOMAINS_MAX = 16, LAB_KEYS_MAX = 16, LAB_FINDINGS_MAX = 8 };
 
 struct lab_store {
     uint64_t version;
@@ -33,6 +33,12 @@ struct lab_store {
         int verdict; /* of address.proto */
         uint64_t first_ms;
         char reason[256];
+        struct lab_finding {
+            int kind; /* of address.proto */
+            char detail[64];
+            uint32_t answer;
+        } findings[LAB_FINDINGS_MAX];
+        unsigned finding_count;
     } domains[LAB_DOMAINS_MAX];
     unsigned domain_count;
 };

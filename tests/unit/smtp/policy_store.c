@@ -5,6 +5,7 @@
 #include "node/base/buffer.h"
 #include "node/base/check.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/sender_findings.h"
 #include "unit/smtp/policy_lab.h"
 
 struct lab_store lab_store;
@@ -145,6 +146,42 @@ static void answer_greylist(const Pr__GreylistAsk *asked, Pr__Reply *reply, stru
     reply->greylist = answer;
 }
 
+static void take_findings(const Pr__SenderDomain *told, unsigned at)
+{
+    struct arena arena;
+    struct settings settings;
+    struct sender_sum sum;
+
+    arena_init(&arena);
+    settings_init(&settings, &arena);
+    sender_findings_judge(&settings, told->findings, told->n_findings, &sum);
+    lab_store.domains[at].verdict = (int)sum.verdict;
+    snprintf(lab_store.domains[at].reason, sizeof(lab_store.domains[at].reason), "%s",
+             sum.words);
+    CHECK(told->n_findings <= LAB_FINDINGS_MAX);
+    lab_store.domains[at].finding_count = (unsigned)told->n_findings;
+    for (size_t i = 0; i < told->n_findings; i++) {
+        struct lab_finding *finding = &lab_store.domains[at].findings[i];
+        finding->kind = (int)told->findings[i]->kind;
+        finding->answer = told->findings[i]->answer;
+        snprintf(finding->detail, sizeof(finding->detail), "%s", told->findings[i]->detail);
+    }
+    arena_fini(&arena);
+}
+
+static void fill_findings(Pr__SenderDomain *row, unsigned at, struct arena *arena)
+{
+    row->n_findings = lab_store.domains[at].finding_count;
+    row->findings = arena_alloc(arena, (row->n_findings + 1) * sizeof(*row->findings));
+    for (size_t i = 0; i < row->n_findings; i++) {
+        row->findings[i] = arena_alloc(arena, sizeof(*row->findings[i]));
+        pr__sender_finding__init(row->findings[i]);
+        row->findings[i]->kind = (Pr__SenderFindingKind)lab_store.domains[at].findings[i].kind;
+        row->findings[i]->detail = lab_store.domains[at].findings[i].detail;
+        row->findings[i]->answer = lab_store.domains[at].findings[i].answer;
+    }
+}
+
 static void answer_domain(const Pr__SenderDomainAsk *asked, Pr__Reply *reply,
                           struct arena *arena)
 {
@@ -160,6 +197,10 @@ static void answer_domain(const Pr__SenderDomainAsk *asked, Pr__Reply *reply,
         reply->err = ERR_NOTFOUND;
         return;
     }
+    if (at == lab_store.domain_count && asked->day_max != 0 && at >= asked->day_max) {
+        reply->err = ERR_LIMIT; /* all of a test are of one day */
+        return;
+    }
     if (at == lab_store.domain_count) {
         snprintf(lab_store.domains[at].name, sizeof(lab_store.domains[at].name), "%s",
                  asked->name);
@@ -167,17 +208,15 @@ static void answer_domain(const Pr__SenderDomainAsk *asked, Pr__Reply *reply,
         lab_store.domain_count++;
         answer->first = asked->ask;
     }
-    if (asked->verdict != NULL) {
-        lab_store.domains[at].verdict = (int)asked->verdict->verdict;
-        snprintf(lab_store.domains[at].reason, sizeof(lab_store.domains[at].reason), "%s",
-                 asked->verdict->reason);
-    }
+    if (asked->verdict != NULL)
+        take_findings(asked->verdict, at);
     answer->domain = arena_alloc(arena, sizeof(*answer->domain));
     pr__sender_domain__init(answer->domain);
     answer->domain->name = lab_store.domains[at].name;
     answer->domain->verdict = (Pr__SenderDomainVerdict)lab_store.domains[at].verdict;
     answer->domain->first_ms = lab_store.domains[at].first_ms;
     answer->domain->reason = lab_store.domains[at].reason;
+    fill_findings(answer->domain, at, arena);
     reply->answer_case = PR__REPLY__ANSWER_SENDER_DOMAIN;
     reply->sender_domain = answer;
 }

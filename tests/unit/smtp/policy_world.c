@@ -27,6 +27,14 @@ static const struct zone_row rows[] = {
     {"good.example", DNS_NS, ANSWERS, BYTES_INIT("\2ns\4good\7example\0"), NULL, 0},
     {"good.example", DNS_MX, ANSWERS, MX("\4mail\4good\7example\0"), NULL, 0},
     {"good.example", DNS_TXT, ANSWERS, BYTES_INIT("\13v=spf1 -all"), NULL, 0},
+    {"spam.example", DNS_SOA, ANSWERS, SOA, NULL, 0},
+    {"spam.example", DNS_NS, ANSWERS, BYTES_INIT("\2ns\4good\7example\0"), NULL, 0},
+    {"spam.example", DNS_MX, ANSWERS, MX("\4mail\4good\7example\0"), NULL, 0},
+    {"spam.example", DNS_TXT, ANSWERS, BYTES_INIT("\13v=spf1 -all"), NULL, 0},
+    {"spam.example.dbl.example", DNS_A, ANSWERS, BYTES_INIT("\x7f\0\1\2"), NULL, 0},
+    {"spam.example.young.example", DNS_A, ANSWERS, NOBODY, NULL, 0},
+    {"spam.example.deaf.example", DNS_A, ANSWERS, NOBODY, NULL, 0},
+    {"invalid.deaf.example", DNS_A, ANSWERS, NOBODY, NULL, 0},
     {"lonely.example", DNS_SOA, ANSWERS, SOA, NULL, 0},
     {"sentinel.example", DNS_A, IS_SLOW, NOBODY, NULL, 0},
     {"broken.example", DNS_SOA, FAILS, BYTES_INIT(""), NULL, 0},
@@ -100,7 +108,7 @@ void connect_from(struct world *world, const char *text)
     world->client = policy_client_new(world->policy, &address, 1);
 }
 
-static void on_done(void *context, const struct smtp_refusal *refusal)
+void world_done(void *context, const struct smtp_refusal *refusal)
 {
     struct world *world = context;
 
@@ -116,20 +124,31 @@ bool is_answered(void *context)
     return ((struct world *)context)->answered;
 }
 
-struct policy_trial *try_from(struct world *world, const char *sender, bool role)
+static struct policy_trial *try_at(struct world *world, const char *sender, bool role,
+                                   uint64_t domain_id)
 {
     const struct policy_question question = {
         .helo = BYTES("[198.51.100.5]"),
         .sender = bytes_of(sender),
         .recipient = BYTES("y@here.test"),
         .tenant_id = 3,
-        .domain_id = 4,
+        .domain_id = domain_id,
         .account_id = 5,
         .role = role,
     };
     world->answered = false;
     world->text[0] = '\0';
-    return policy_try(world->client, &question, on_done, world);
+    return policy_try(world->client, &question, world_done, world);
+}
+
+struct policy_trial *try_from(struct world *world, const char *sender, bool role)
+{
+    return try_at(world, sender, role, 4);
+}
+
+struct policy_trial *try_other(struct world *world, const char *sender, uint64_t domain_id)
+{
+    return try_at(world, sender, false, domain_id);
 }
 
 unsigned verdict(struct world *world, const char *sender)

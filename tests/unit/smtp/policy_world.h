@@ -38,6 +38,9 @@ int teardown(void **state);
 /* Another client takes the place of the one before. */
 void connect_from(struct world *world, const char *text);
 struct policy_trial *try_from(struct world *world, const char *sender, bool role);
+/* For a recipient of another domain. */
+struct policy_trial *try_other(struct world *world, const char *sender, uint64_t domain_id);
+void world_done(void *context, const struct smtp_refusal *refusal);
 bool is_answered(void *context);
 /* The code that a recipient is answered with; world->text has the words. */
 unsigned verdict(struct world *world, const char *sender);
