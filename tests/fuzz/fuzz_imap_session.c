@@ -15,7 +15,7 @@
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SESSION_MEMORY_MAX = 2 * 1024 * 1024, EVENT_BYTE_FIRST = 0xF1 };
+enum { SESSION_MEMORY_MAX = 2 * 1024 * 1024, EVENT_BYTE_FIRST = 0xF1, FIREWALL_FIRST = 12 };
 
 static const char message[] =
     "From: Bob <bob@example.net>\r\nSubject: Parts\r\n"
@@ -34,6 +34,7 @@ static void on_event(void *owner, enum imap_event event, struct bytes text)
     (void)text;
     watched->begun += event == IMAP_EVENT_COMMAND;
     watched->driver.logged_in |= event == IMAP_EVENT_LOGIN;
+    watched->driver.turned_away += event == IMAP_EVENT_TURNED_AWAY;
 }
 
 /* The length of one line of the server with its literals, 0 when it has no end. Its text
@@ -97,10 +98,25 @@ static void check_output(const struct watched *watched)
     CHECK(tagged == watched->begun || tagged + 1 == watched->begun);
 }
 
+/* The next wrong or right log-in is too much; or the store forgets the exchange. */
+static void guard(struct fake_driver *driver, unsigned what)
+{
+    if (what == 2) {
+        fake_store_forget_login(&driver->store);
+        return;
+    }
+    driver->verdict = (struct imap_verdict){.code = "LIMIT", .text = "Too much"};
+    driver->judged = what == 0 ? IMAP_ATTEMPT_WRONG : IMAP_ATTEMPT_RIGHT;
+}
+
 static void happen(struct watched *watched, unsigned what)
 {
     struct fake_store *store = &watched->driver.store;
 
+    if (what >= FIREWALL_FIRST) {
+        guard(&watched->driver, what - FIREWALL_FIRST);
+        return;
+    }
     if (what % 4 == 0)
         fake_store_deliver(store, 1, bytes_of(message), 0);
     if (what % 4 == 1 && store->message_count > 0) {
@@ -157,6 +173,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_output(&watched);
     CHECK(!watched.driver.call_without_login);
+    CHECK(watched.driver.turned_away == 0 ||
+          (watched.driver.closed && !watched.driver.logged_in));
     CHECK(watched.driver.memory_max <= SESSION_MEMORY_MAX);
     fake_driver_fini(&watched.driver);
     return 0;
