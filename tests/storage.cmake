@@ -55,6 +55,8 @@ unit_test(storage/machine scope_grants ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/machine scope_escrow ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
+unit_test(storage/machine sending_tenants ${storage_lab} SOURCES tests/unit/storage/machine/scope_lab.c
+          tests/unit/storage/machine/sending_tenants_lab.c)
 unit_test(storage/machine scope_moves ${storage_lab}
           SOURCES tests/unit/storage/machine/scope_lab.c)
 unit_test(storage/query scopes ${storage_lab}
@@ -107,7 +109,7 @@ unit_test(storage/service login ${service_world} storage/service/login.c storage
           storage/service/password_check.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine pr_auth pr_firewall PkgConfig::SODIUM)
 unit_test(storage/service sending ${service_world} storage/service/sending.c
-          storage/service/sessions.c tests/unit/storage/directory_lab.c
+          storage/service/sending_tenants.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 unit_test(storage/service password_rule ${service_world} storage/service/password_rule.c
           tests/unit/storage/directory_lab.c

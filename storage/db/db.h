@@ -55,7 +55,7 @@ struct db_cursor;
     X(SENDER_DOMAIN, "sender_domain") /* name -> SenderDomain (directory) */                   \
     X(QUEUE, "queue")                 /* queue id -> QueueRecord */                            \
     X(QUEUE_DUE, "queue_due")         /* due time, queue id; empty */                          \
-    X(SENDING, "sending")             /* account -> what it sent in this hour and day */       \
+    X(SENDING, "sending")             /* account, or kind, scope -> what was sent lately */    \
     X(GREYLIST, "greylist")           /* key -> first and last seen */
 
 #define DB_TABLE_ENUM(name, text) TABLE_##name,

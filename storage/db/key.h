@@ -16,7 +16,7 @@ struct key {
 };
 
 struct bytes key_group(struct key *key, uint32_t group);
-/* node, account, handover, blob, queue, sending: a table with one number. */
+/* node, account, handover, blob, queue, sending (accounts): a table with one number. */
 struct bytes key_number(struct key *key, uint32_t group, uint64_t number);
 /* group records: the number of the group meant. */
 struct bytes key_small_number(struct key *key, uint32_t group, uint32_t number);
@@ -41,7 +41,8 @@ struct bytes key_import(struct key *key, uint32_t group, uint64_t account_id,
 /* Any row of an account by what is behind it in the key. */
 struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id,
                             struct bytes behind);
-/* scope, scope_grant: kinds are SCOPE_* of types.proto. */
+/* scope, scope_grant, sending (tenants; no account has an id that begins with such a byte):
+ * kinds are SCOPE_* of types.proto. */
 struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t scope_id);
 struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, uint64_t queue_id);
 /* greylist: 1 and the key's 16 bytes; 2, a time and the key: in the order of expiry. */

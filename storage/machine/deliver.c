@@ -192,7 +192,7 @@ enum err apply_deliver(struct apply *apply)
     const Pr__Deliver *call = apply->command->deliver;
     const Pr__SendingLimits *limits =
         apply_format(apply) >= FORMAT_ADDRESSES ? call->limits : NULL;
-    struct sending_record sending;
+    struct sending_counted sending;
     struct delivery delivery;
     enum err err;
 

@@ -85,6 +85,7 @@ enum err apply_tenant_remove(struct apply *apply)
     db_delete(apply->txn, TABLE_TENANT, key_name(&key, DIRECTORY_GROUP, bytes_of(name)));
     directory_settings_forget(apply, PR__SETTING_SCOPE__SETTING_TENANT, tenant->id);
     directory_scope_forget(apply, PR__SCOPE_KIND__SCOPE_TENANT, tenant->id);
+    directory_scope_forget(apply, PR__SCOPE_KIND__SCOPE_SENDING, tenant->id);
     return ERR_OK;
 }
 

@@ -2,10 +2,11 @@
 #include "storage/machine/directory_scopes.h"
 
 #include "storage/machine/scope.h"
+#include "storage/schema/format.h"
 
 /* ---- rows ---- */
 
-static Pr__ScopeRecord *scope_of(struct apply *apply, Pr__ScopeKind kind, uint64_t id)
+Pr__ScopeRecord *directory_scope_load(struct apply *apply, Pr__ScopeKind kind, uint64_t id)
 {
     struct key key;
 
@@ -169,7 +170,7 @@ uint64_t directory_scope_limit(struct apply *apply, Pr__ClusterRecord *cluster,
                                Pr__ScopeKind kind, uint64_t id, const char *name,
                                Pr__AccountQuota *total)
 {
-    Pr__ScopeRecord *scope = scope_of(apply, kind, id);
+    Pr__ScopeRecord *scope = directory_scope_load(apply, kind, id);
     bool messages;
     bool bytes;
 
@@ -200,7 +201,7 @@ static uint64_t difference(uint64_t a, uint64_t b)
 void directory_scope_moved(struct apply *apply, Pr__ScopeKind kind, uint64_t id, uint32_t from,
                            uint32_t to, uint64_t messages, uint64_t bytes)
 {
-    Pr__ScopeRecord *scope = id != 0 ? scope_of(apply, kind, id) : NULL;
+    Pr__ScopeRecord *scope = id != 0 ? directory_scope_load(apply, kind, id) : NULL;
     Pr__ScopeShare *part;
 
     if (scope == NULL || (messages == 0 && bytes == 0))
@@ -255,11 +256,17 @@ static uint64_t asked_part(const struct asked *asked)
     return larger(asked->part, most < room ? most : room);
 }
 
+static bool is_sending(const struct apply *apply, const Pr__ScopeShare *share)
+{
+    return share->kind == PR__SCOPE_KIND__SCOPE_SENDING &&
+           apply_format(apply) >= FORMAT_ADDRESSES;
+}
+
 static enum err ask_check(struct apply *apply, const Pr__ScopeShare *share)
 {
     if (share == NULL ||
         (share->kind != PR__SCOPE_KIND__SCOPE_DOMAIN &&
-         share->kind != PR__SCOPE_KIND__SCOPE_TENANT) ||
+         share->kind != PR__SCOPE_KIND__SCOPE_TENANT && !is_sending(apply, share)) ||
         share->scope_id == 0 || share->limit == 0)
         return apply_refuse(apply, ERR_INVALID, "no scope, or no limit on it");
     if (share->group == DIRECTORY_GROUP || directory_group_load(apply, share->group) == NULL)
@@ -300,6 +307,14 @@ static enum err ask_refuse(struct apply *apply, Pr__ScopeRecord *scope, uint64_t
     scope->wanted_messages = messages;
     scope->wanted_bytes = bytes;
     scope_put(apply, scope);
+    if (scope->kind == PR__SCOPE_KIND__SCOPE_SENDING)
+        return apply_refuse(
+            apply, ERR_QUOTA,
+            "tenant %s may send to %llu recipients in an hour and %llu in a day (0: no limit): "
+            "%llu and %llu are too many",
+            scope->name, (unsigned long long)scope->total->messages,
+            (unsigned long long)scope->total->bytes, (unsigned long long)messages,
+            (unsigned long long)bytes);
     return apply_refuse(
         apply, ERR_QUOTA,
         "%s %s lacks %llu bytes and %llu messages: what it may hold is held, or "
@@ -311,15 +326,19 @@ static enum err ask_refuse(struct apply *apply, Pr__ScopeRecord *scope, uint64_t
 enum err apply_scope_ask(struct apply *apply)
 {
     const Pr__ScopeAsk *call = apply->command->scope_ask;
-    const Pr__ScopeShare *share = call->share;
+    Pr__ScopeShare *share = call->share;
     Pr__ScopeRecord *scope;
     Pr__ScopeShare *part;
     enum err err;
 
     if ((err = ask_check(apply, share)) != ERR_OK)
         return err;
-    if ((scope = scope_of(apply, share->kind, share->scope_id)) == NULL)
+    scope = is_sending(apply, share)
+                ? directory_sending_scope(apply, call)
+                : directory_scope_load(apply, share->kind, share->scope_id);
+    if (scope == NULL)
         return ask_ended(apply, share);
+    directory_sending_tell(scope, share);
     part = part_find(scope, share->group);
     if (part == NULL)
         part = part_make(apply, scope, share->group);
@@ -359,7 +378,7 @@ enum err apply_scope_returned(struct apply *apply)
 
     if ((err = ask_check(apply, share)) != ERR_OK)
         return err;
-    scope = scope_of(apply, share->kind, share->scope_id);
+    scope = directory_scope_load(apply, share->kind, share->scope_id);
     part = scope != NULL ? part_find(scope, share->group) : NULL;
     if (part == NULL || scope->limit != share->limit || part->version != share->version) {
         if (part != NULL)

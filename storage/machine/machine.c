@@ -146,7 +146,22 @@ static void command_run(struct apply *apply)
     apply_refuse(apply, ERR_UNSUPPORTED, "a command that this version does not know");
 }
 
-/* apply_clock_ms() */
+/* apply_clock_ms() after a command of that time. */
+static uint64_t clock_then(const struct group_record *record, uint64_t time_ms)
+{
+    uint64_t step;
+    uint64_t lag;
+
+    if (record->seen_ms == 0)
+        return time_ms;
+    if (time_ms <= record->seen_ms)
+        return record->clock_ms;
+    step = time_ms - record->seen_ms;
+    lag = time_ms - record->clock_ms;
+    step = 2 * (step < CLOCK_STEP_MAX_MS ? step : CLOCK_STEP_MAX_MS);
+    return record->clock_ms + (step < lag ? step : lag);
+}
+
 static void clock_follow(struct apply *apply)
 {
     struct group_record *record = &apply->record;
@@ -154,15 +169,24 @@ static void clock_follow(struct apply *apply)
 
     if (apply_format(apply) < FORMAT_SCOPES || time_ms <= record->seen_ms)
         return;
-    if (record->seen_ms == 0) {
-        record->clock_ms = time_ms;
-    } else {
-        uint64_t step = time_ms - record->seen_ms;
-        uint64_t lag = time_ms - record->clock_ms;
-        step = 2 * (step < CLOCK_STEP_MAX_MS ? step : CLOCK_STEP_MAX_MS);
-        record->clock_ms += step < lag ? step : lag;
-    }
+    record->clock_ms = clock_then(record, time_ms);
     record->seen_ms = time_ms;
+}
+
+uint64_t machine_clock_ms(struct db_txn *txn, uint32_t group, uint64_t now_ms)
+{
+    struct group_record record;
+
+    group_load(txn, group, &record);
+    return clock_then(&record, now_ms);
+}
+
+uint64_t machine_seen_ms(struct db_txn *txn, uint32_t group)
+{
+    struct group_record record;
+
+    group_load(txn, group, &record);
+    return record.seen_ms;
 }
 
 /* Sets the reply of an entry that is not empty and was not applied before. */

@@ -62,6 +62,11 @@ uint64_t machine_applied(struct db_txn *txn, uint32_t group);
 /* The group's format, storage/schema/format.h. */
 unsigned machine_format(struct db_txn *txn, uint32_t group);
 
+/* The group's own clock as a command of that time would see it (apply_clock_ms()), and the
+ * latest time of its commands. */
+uint64_t machine_clock_ms(struct db_txn *txn, uint32_t group, uint64_t now_ms);
+uint64_t machine_seen_ms(struct db_txn *txn, uint32_t group);
+
 /* BLAKE2b-256 over all of the group's rows of all tables in order: equal on replicas at the
  * same applied index. */
 void machine_digest(struct db_txn *txn, uint32_t group, uint8_t digest[32]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage/machine/scope.h"
 
+#include "storage/machine/sending.h"
 #include "storage/schema/format.h"
 
 struct scope_need {
@@ -34,18 +35,35 @@ bool scope_load(struct db_txn *txn, uint32_t group, struct scope_name name,
     return true;
 }
 
+bool scope_load_at(struct db_txn *txn, uint32_t group, struct scope_name name, uint64_t now_ms,
+                   struct scope_record *scope)
+{
+    bool found = scope_load(txn, group, name, scope);
+    struct sending_record sending;
+
+    if (name.kind == PR__SCOPE_KIND__SCOPE_SENDING) {
+        sending_tenant_load(txn, group, name.id, now_ms, &sending);
+        scope->used_messages = sending_in_hour(&sending);
+        scope->used_bytes = sending_in_day(&sending);
+    }
+    return found;
+}
+
 void scope_store(struct db_txn *txn, uint32_t group, struct scope_name name,
                  const struct scope_record *scope)
 {
     bool limited = scope->limit != 0 && scope->version != SCOPE_ENDED;
+    struct scope_record kept = *scope;
     struct key key;
     struct record row;
 
-    if (!limited && scope->used_bytes == 0 && scope->used_messages == 0) {
+    if (name.kind == PR__SCOPE_KIND__SCOPE_SENDING)
+        kept.used_bytes = kept.used_messages = 0;
+    if (!limited && kept.used_bytes == 0 && kept.used_messages == 0) {
         db_delete(txn, TABLE_SCOPE, scope_key(&key, group, name));
         return;
     }
-    scope_encode(scope, &row);
+    scope_encode(&kept, &row);
     db_put(txn, TABLE_SCOPE, scope_key(&key, group, name), record_bytes(&row));
 }
 
@@ -190,11 +208,38 @@ static bool fits(uint64_t granted, uint64_t used, uint64_t more)
     return granted == SCOPE_UNLIMITED || (used <= granted && more <= granted - used);
 }
 
+static enum err need_refuse(struct apply *apply, const struct scope_need *need,
+                            const struct scope_record *scope)
+{
+    bool sending = need->name.kind == PR__SCOPE_KIND__SCOPE_SENDING;
+    bool domain = need->name.kind == PR__SCOPE_KIND__SCOPE_DOMAIN;
+
+    apply->outcome->share = scope_share(apply->arena, apply->group, need->name, scope);
+    apply->outcome->share->need_messages = need->messages;
+    apply->outcome->share->need_bytes = need->bytes;
+    if (sending)
+        return apply_refuse(apply, ERR_GRANT,
+                            "group %u has sent to %llu recipients of tenant %llu in an hour "
+                            "and %llu in a day, and may send to %llu and %llu",
+                            apply->group, (unsigned long long)scope->used_messages,
+                            (unsigned long long)need->name.id,
+                            (unsigned long long)scope->used_bytes,
+                            (unsigned long long)scope->granted_messages,
+                            (unsigned long long)scope->granted_bytes);
+    return apply_refuse(
+        apply, ERR_GRANT,
+        "group %u holds %llu bytes and %llu messages of %s %llu, and may hold %llu and %llu",
+        apply->group, (unsigned long long)scope->used_bytes,
+        (unsigned long long)scope->used_messages, domain ? "domain" : "tenant",
+        (unsigned long long)need->name.id, (unsigned long long)scope->granted_bytes,
+        (unsigned long long)scope->granted_messages);
+}
+
 static enum err need_check(struct apply *apply, const struct scope_need *need)
 {
     struct scope_record scope;
 
-    scope_load(apply->txn, apply->group, need->name, &scope);
+    scope_load_at(apply->txn, apply->group, need->name, apply_clock_ms(apply), &scope);
     if (scope.limit < need->limit) { /* what is granted is of a limit that is not any more */
         scope.limit = need->limit;
         scope.version = scope.granted_bytes = scope.granted_messages = 0;
@@ -206,17 +251,16 @@ static enum err need_check(struct apply *apply, const struct scope_need *need)
     if (fits(scope.granted_messages, scope.used_messages, need->messages) &&
         fits(scope.granted_bytes, scope.used_bytes, need->bytes))
         return ERR_OK;
-    apply->outcome->share = scope_share(apply->arena, apply->group, need->name, &scope);
-    apply->outcome->share->need_messages = need->messages;
-    apply->outcome->share->need_bytes = need->bytes;
-    return apply_refuse(
-        apply, ERR_GRANT,
-        "group %u holds %llu bytes and %llu messages of %s %llu, and may hold %llu and %llu",
-        apply->group, (unsigned long long)scope.used_bytes,
-        (unsigned long long)scope.used_messages,
-        need->name.kind == PR__SCOPE_KIND__SCOPE_DOMAIN ? "domain" : "tenant",
-        (unsigned long long)need->name.id, (unsigned long long)scope.granted_bytes,
-        (unsigned long long)scope.granted_messages);
+    return need_refuse(apply, need, &scope);
+}
+
+enum err scope_room_check(struct apply *apply, struct scope_name name, uint64_t limit,
+                          uint64_t messages, uint64_t bytes)
+{
+    const struct scope_need need = {
+        .name = name, .limit = limit, .messages = messages, .bytes = bytes};
+
+    return need_check(apply, &need);
 }
 
 enum err scope_needs_check(struct apply *apply, const struct scope_needs *needs)

@@ -26,6 +26,10 @@ struct scope_name {
 /* Whether there is a row; all zero when there is none. */
 bool scope_load(struct db_txn *txn, uint32_t group, struct scope_name name,
                 struct scope_record *scope);
+/* The same, with what is used at that time: of SCOPE_SENDING it changes by itself (sending.h),
+ * and is not in the row. */
+bool scope_load_at(struct db_txn *txn, uint32_t group, struct scope_name name, uint64_t now_ms,
+                   struct scope_record *scope);
 void scope_store(struct db_txn *txn, uint32_t group, struct scope_name name,
                  const struct scope_record *scope);
 Pr__ScopeShare *scope_share(struct arena *arena, uint32_t group, struct scope_name name,
@@ -66,6 +70,9 @@ void scope_needs_add(struct apply *apply, struct scope_needs *needs,
 /* Refuses with GRANT when a scope has no room; Outcome.share is the first such scope's, with
  * what is used when the accounts are enrolled, and what is needed beyond that. */
 enum err scope_needs_check(struct apply *apply, const struct scope_needs *needs);
+/* Of one scope, as a proposer knows its limit. */
+enum err scope_room_check(struct apply *apply, struct scope_name name, uint64_t limit,
+                          uint64_t messages, uint64_t bytes);
 /* The two for one account. */
 enum err scope_check(struct apply *apply, const struct account *account,
                      const Pr__AccountScopes *scopes, uint64_t messages, uint64_t size);

@@ -6,9 +6,16 @@
  */
 #include "storage/machine/scope.h"
 
+#include "storage/machine/sending.h"
+#include "storage/schema/format.h"
+
 static enum err name_check(struct apply *apply, Pr__ScopeKind kind, uint64_t id, uint64_t limit)
 {
-    if (kind != PR__SCOPE_KIND__SCOPE_DOMAIN && kind != PR__SCOPE_KIND__SCOPE_TENANT)
+    bool sending =
+        kind == PR__SCOPE_KIND__SCOPE_SENDING && apply_format(apply) >= FORMAT_ADDRESSES;
+
+    if (kind != PR__SCOPE_KIND__SCOPE_DOMAIN && kind != PR__SCOPE_KIND__SCOPE_TENANT &&
+        !sending)
         return apply_refuse(apply, ERR_INVALID, "a scope of kind %d", (int)kind);
     if (id == 0 || limit == 0)
         return apply_refuse(apply, ERR_INVALID, "no scope, or no limit on it");
@@ -27,7 +34,7 @@ void scope_hear(struct apply *apply, const Pr__ScopeShare *share, struct scope_r
     struct scope_name name = {share->kind, share->scope_id};
     bool ended = share->version == SCOPE_ENDED;
 
-    scope_load(apply->txn, apply->group, name, scope);
+    scope_load_at(apply->txn, apply->group, name, apply_clock_ms(apply), scope);
     if (share->limit < scope->limit ||
         (share->limit == scope->limit && share->version <= scope->version))
         return;
@@ -36,6 +43,8 @@ void scope_hear(struct apply *apply, const Pr__ScopeShare *share, struct scope_r
     scope->granted_bytes = ended ? SCOPE_UNLIMITED : share->granted_bytes;
     scope->granted_messages = ended ? SCOPE_UNLIMITED : share->granted_messages;
     scope_store(apply->txn, apply->group, name, scope);
+    if (ended && name.kind == PR__SCOPE_KIND__SCOPE_SENDING)
+        sending_tenant_drop(apply->txn, apply->group, name.id, apply_clock_ms(apply));
 }
 
 enum err apply_scope_grant(struct apply *apply)
@@ -69,7 +78,7 @@ enum err apply_scope_return(struct apply *apply)
 
     if ((err = name_check(apply, call->kind, call->scope_id, call->limit)) != ERR_OK)
         return err;
-    scope_load(apply->txn, apply->group, name, &scope);
+    scope_load_at(apply->txn, apply->group, name, apply_clock_ms(apply), &scope);
     if (scope.limit != call->limit || scope.version != call->version ||
         scope.version == SCOPE_ENDED) {
         apply->outcome->share = scope_share(apply->arena, apply->group, name, &scope);

@@ -2,6 +2,7 @@
 #include "storage/query/scopes.h"
 
 #include "storage/machine/directory.h"
+#include "storage/machine/machine.h"
 #include "storage/machine/scope.h"
 #include "storage/query/directory.h"
 #include "storage/schema/address.h"
@@ -28,8 +29,18 @@ Pr__ScopeShare *scopes_share(struct db_txn *txn, uint32_t group, struct scopes_p
     struct scope_name name = {scope.kind, scope.id};
     struct scope_record record;
 
-    scope_load(txn, group, name, &record);
+    scope_load_at(txn, group, name, machine_clock_ms(txn, group, 0), &record);
     return scope_share(arena, group, name, &record);
+}
+
+void scopes_sent_at(struct db_txn *txn, uint32_t group, uint64_t now_ms, Pr__ScopeShare *share)
+{
+    const struct scope_name name = {share->kind, share->scope_id};
+    struct scope_record record;
+
+    scope_load_at(txn, group, name, machine_clock_ms(txn, group, now_ms), &record);
+    share->used_messages = record.used_messages;
+    share->used_bytes = record.used_bytes;
 }
 
 /* The first row behind a place. */

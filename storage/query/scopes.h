@@ -15,9 +15,12 @@ struct scopes_place {
 
 /* ---- in a mail group ---- */
 
-/* One scope's share there; of nothing when the group has no account of it. In `arena`. */
+/* One scope's share there; of nothing when the group has no account of it. In `arena`. What was
+ * sent (SCOPE_SENDING) is by the time of the group's last command. */
 Pr__ScopeShare *scopes_share(struct db_txn *txn, uint32_t group, struct scopes_place scope,
                              struct arena *arena);
+/* What of a tenant's is sent in the group, as a command of that time would see it. */
+void scopes_sent_at(struct db_txn *txn, uint32_t group, uint64_t now_ms, Pr__ScopeShare *share);
 /* A page of them, by kind and id, behind `after` (zeros: from the first). Returns whether there
  * are more. */
 bool scopes_shares(struct db_txn *txn, uint32_t group, struct scopes_place after,

@@ -145,6 +145,8 @@ static enum err rows_compare(struct db_txn *txn, uint32_t group, struct counting
             break;
         }
         scope = (struct scopes_place){(Pr__ScopeKind)key.at[4], key_last_u64(key)};
+        if (scope.kind == PR__SCOPE_KIND__SCOPE_SENDING)
+            continue; /* no account's record says what was sent */
         while (at < counting->count &&
                (order = place_compare(counting->parts[at].scope, scope)) < 0) {
             compare(counting, counting->parts[at].scope, &counting->parts[at], NULL);

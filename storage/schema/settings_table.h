@@ -44,6 +44,10 @@
       "2000", "of a normal account, in a day")                                                 \
     X(SENDING_MASS_DAY, "sending.mass_day", NUMBER, IN_CT, 0, 100000000, "recipients", "5000", \
       "of an account of the class mass, in a day")                                             \
+    X(SENDING_TENANT_HOUR, "sending.tenant_hour", NUMBER, IN_CT, 0, 100000000, "recipients",   \
+      "2000", "of all accounts of a tenant together, in an hour; 0: no limit")                 \
+    X(SENDING_TENANT_DAY, "sending.tenant_day", NUMBER, IN_CT, 0, 100000000, "recipients",     \
+      "20000", "of all accounts of a tenant together, in a day; 0: no limit")                  \
     X(SENDING_MESSAGE_RECIPIENTS, "sending.message_recipients", NUMBER, IN_CA, 1, 1000,        \
       "recipients", "100", "of a message")
 

@@ -41,6 +41,7 @@ struct route {
     unsigned fenced_count;
     uint32_t refused; /* the group that said MOVED; 0: none */
     enum err refusal; /* what it ends with, when it is certain that it has not taken effect */
+    uint64_t free_ms; /* with LIMIT: when there is room again; 0: not known */
     char *refusal_text;
     struct loop_timer *timer;
 };
@@ -259,7 +260,9 @@ static void refuse(struct route *route)
 
     outcome.err = route->refusal;
     outcome.text = route->refusal_text != NULL ? route->refusal_text : words;
-    if (route->refusal == ERR_QUOTA)
+    if (route->refusal == ERR_LIMIT)
+        outcome.id = route->free_ms;
+    if (route->refusal == ERR_QUOTA || route->refusal == ERR_LIMIT)
         route_end(route, ERR_OK, &outcome, 0, route->group);
     else
         route_end(route, route->refusal, NULL, 0, 0);
@@ -319,6 +322,7 @@ static void on_written(void *context, enum err err, const Pr__Outcome *outcome, 
         replicator_read(route->request.service->replicator, DIRECTORY_GROUP,
                         route->request.deadline_ms, on_fresh, route);
     } else if (outcome->err == ERR_GRANT && outcome->share != NULL) {
+        route->free_ms = outcome->share->free_ms;
         scopes_ask(route->request.service, route->group, outcome->share,
                    route->request.deadline_ms, on_room, route);
     } else {

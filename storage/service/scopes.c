@@ -9,6 +9,7 @@
 #include "storage/query/scopes.h"
 #include "storage/service/limits.h"
 #include "storage/service/scopes_plan.h"
+#include "storage/service/sending_tenants.h"
 
 /* A write that waits for room. */
 struct waiter {
@@ -34,6 +35,9 @@ struct ask {
     bool under_way;             /* a command */
     struct loop_timer *timer;
     char *text; /* why there is no room */
+    uint64_t
+        closed_ms; /* until then who needs `closed_need` is refused unasked; 0: it is not */
+    struct scopes_amount closed_need;
 };
 
 struct scopes {
@@ -119,10 +123,18 @@ void scopes_ask_send(struct service *service, Pr__ScopeAsk *ask, write_done *don
                      void *context)
 {
     Pr__Command command = PR__COMMAND__INIT;
+    struct arena arena;
 
+    arena_init(&arena);
+    if (ask->share->kind == PR__SCOPE_KIND__SCOPE_SENDING) {
+        struct db_txn *txn = service_directory_begin(service);
+        sending_tenant_ask(txn, ask, &arena);
+        db_abort(&txn);
+    }
     command.call_case = PR__COMMAND__CALL_SCOPE_ASK;
     command.scope_ask = ask;
     write_start(service, DIRECTORY_GROUP, &command, deadline(), done, context);
+    arena_fini(&arena);
 }
 
 /* ---- a question and its answer ---- */
@@ -135,12 +147,67 @@ static void share_keep(struct ask *ask, const Pr__ScopeShare *share)
 
 static void ask_start(struct ask *ask);
 
+static void on_pause(void *context);
+
+static void pause_start(struct ask *ask, uint64_t delay_ms)
+{
+    ask->timer = loop_timer_start(ask->scopes->service->loop, delay_ms, 0, on_pause, ask);
+}
+
+/* Who holds out for more than was there a moment ago. */
+static bool is_closed(const struct ask *ask)
+{
+    if (ask->closed_ms <= clock_monotonic_ms())
+        return false;
+    for (const struct waiter *at = ask->waiters; at != NULL; at = at->next)
+        if (at->need.bytes < ask->closed_need.bytes ||
+            at->need.messages < ask->closed_need.messages)
+            return false;
+    return true;
+}
+
+static enum err refusal_of(const struct ask *ask)
+{
+    return ask->share.kind == PR__SCOPE_KIND__SCOPE_SENDING ? ERR_LIMIT : ERR_QUOTA;
+}
+
 static void on_pause(void *context)
 {
     struct ask *ask = context;
 
     ask->timer = NULL;
-    ask_start(ask);
+    if (is_closed(ask)) {
+        struct waiter *waiters = ask->waiters;
+        char *text = strdup(ask->text != NULL ? ask->text : "");
+        CHECK(text != NULL);
+        ask->waiters = NULL;
+        pause_start(ask, ask->closed_ms - clock_monotonic_ms());
+        waiters_end(waiters, refusal_of(ask), text);
+        free(text);
+    } else if (ask->waiters == NULL) {
+        ask_free(ask);
+    } else {
+        ask->closed_ms = 0;
+        ask_start(ask);
+    }
+}
+
+/* A tenant that has sent all it may goes on trying: the directory is not asked each time. */
+static bool close_for_now(struct ask *ask, const struct waiter *refused)
+{
+    if (ask->waiters != NULL || refused == NULL || ask->text == NULL ||
+        ask->share.kind != PR__SCOPE_KIND__SCOPE_SENDING)
+        return false;
+    ask->closed_ms = clock_monotonic_ms() + SCOPES_CLOSED_MS;
+    ask->closed_need = refused->need;
+    for (const struct waiter *at = refused; at != NULL; at = at->next) {
+        if (at->need.bytes < ask->closed_need.bytes)
+            ask->closed_need.bytes = at->need.bytes;
+        if (at->need.messages < ask->closed_need.messages)
+            ask->closed_need.messages = at->need.messages;
+    }
+    pause_start(ask, SCOPES_CLOSED_MS);
+    return true;
 }
 
 static bool may_wait(const struct ask *ask)
@@ -202,18 +269,23 @@ static void ask_answered(struct ask *ask)
     struct waiter *content = NULL;
     struct waiter *refused = NULL;
     struct waiter *late = NULL;
-    char *text = ask->text;
+    enum err refusal = refusal_of(ask);
+    char *text = NULL;
 
-    ask->text = NULL;
+    if (ask->text != NULL) {
+        text = strdup(ask->text);
+        CHECK(text != NULL);
+    }
     waiters_sort(ask, &content, &refused, &late);
-    if (ask->waiters == NULL)
-        ask_free(ask);
-    else
-        ask->timer = loop_timer_start(ask->scopes->service->loop,
-                                      ask->scarce ? SCOPES_AGAIN_MS : 0, 0, on_pause, ask);
+    if (!close_for_now(ask, refused)) {
+        if (ask->waiters == NULL)
+            ask_free(ask);
+        else
+            pause_start(ask, ask->scarce ? SCOPES_AGAIN_MS : 0);
+    }
     /* Last: they may ask again. */
     waiters_end(content, ERR_OK, NULL);
-    waiters_end(refused, ERR_QUOTA, text);
+    waiters_end(refused, refusal, text);
     waiters_end(late, ERR_UNAVAILABLE, NULL);
     free(text);
 }
@@ -341,8 +413,10 @@ void scopes_ask(struct service *service, uint32_t group, const Pr__ScopeShare *r
     };
     ask->waiters = waiter;
     share_keep(ask, refusal);
+    if (ask->closed_ms != 0)
+        loop_timer_stop(&ask->timer);
     if (!ask->under_way && ask->timer == NULL) /* asked at the end of this turn */
-        ask->timer = loop_timer_start(service->loop, 0, 0, on_pause, ask);
+        pause_start(ask, 0);
 }
 
 /* ---- what commands say ---- */

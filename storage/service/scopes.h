@@ -25,7 +25,8 @@ enum {
      */
     SCOPES_SHORT_MAX = 32,
     SCOPES_SHORT_TOTAL_MAX = 256,
-    SCOPES_ASK_MS = 5000, /* a command's deadline: then there is no majority */
+    SCOPES_ASK_MS = 5000,    /* a command's deadline: then there is no majority */
+    SCOPES_CLOSED_MS = 1000, /* who may not send more is refused without a question so long */
 };
 
 struct scopes *scopes_new(struct service *service);
@@ -34,8 +35,9 @@ void scopes_free(struct scopes **scopes);
 
 /*
  * ERR_OK: the write is to be tried again, and may be refused again. ERR_QUOTA: there is no
- * room; `text` says of what, for operators. ERR_CONFLICT: the limit is another one by now,
- * which a fresh directory knows. ERR_UNAVAILABLE. Never called from within scopes_ask().
+ * room; `text` says of what, for operators. ERR_LIMIT: the same of what is sent. ERR_CONFLICT:
+ * the limit is another one by now, which a fresh directory knows. ERR_UNAVAILABLE. Never called
+ * from within scopes_ask().
  */
 typedef void scopes_done(void *context, enum err err, const char *text);
 

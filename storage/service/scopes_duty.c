@@ -5,10 +5,12 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "storage/machine/machine.h"
 #include "storage/query/scopes.h"
 #include "storage/schema/format.h"
 #include "storage/service/scopes.h"
 #include "storage/service/scopes_plan.h"
+#include "storage/service/sending_tenants.h"
 
 /* A wish for room that this leader has seen, and answered by giving back what was not used. */
 struct honoured {
@@ -39,6 +41,7 @@ struct round {
     struct act acts[SCOPES_ACTS_MAX];
     unsigned count;
     unsigned at;
+    bool quiet; /* nothing has moved the group's clock for long, and it counts by it */
 };
 
 struct scopes_duty_of_group {
@@ -185,10 +188,35 @@ static void ask_send(struct round *round, const struct act *act)
     scopes_ask_send(round->service, &ask, act_answered, round);
 }
 
+static void on_ticked(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+{
+    (void)err;
+    (void)outcome;
+    (void)index;
+    round_end(context);
+}
+
+/* Takes the group's clock along (apply.h). After a quiet night it would lag behind and make up
+ * for that at twice the speed: what is sent meanwhile would not count for a whole day. */
+static void tick_send(struct round *round)
+{
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__Tick tick = PR__TICK__INIT;
+
+    command.call_case = PR__COMMAND__CALL_TICK;
+    command.tick = &tick;
+    write_start(round->service, round->group, &command, clock_monotonic_ms() + SCOPES_ASK_MS,
+                on_ticked, round);
+}
+
 static void act_next(struct round *round)
 {
     const struct act *act = &round->acts[round->at];
 
+    if (round->at == round->count && round->count == 0 && round->quiet) {
+        tick_send(round);
+        return;
+    }
     if (round->at == round->count) {
         round_end(round);
         return;
@@ -220,10 +248,23 @@ static bool is_honoured(const struct round *round, const Pr__ScopeRecord *record
     return false;
 }
 
+static void act_add(struct round *round, const struct scopes_step *step,
+                    const Pr__ScopeShare *row, uint64_t limit)
+{
+    struct act *act = &round->acts[round->count++];
+
+    *act = (struct act){
+        .duty = step->duty,
+        .amount = step->amount,
+        .share = step->share != NULL ? *step->share : *row,
+        .limit = limit,
+    };
+    act->share.base = (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(&pr__scope_share__descriptor);
+}
+
 static void row_look(struct round *round, const Pr__ScopeShare *row,
                      const Pr__ScopeRecord *record, unsigned groups)
 {
-    struct act *act = &round->acts[round->count];
     struct scopes_look look = {.row = row, .record = record, .groups = groups};
 
     look.wanted = record != NULL && record->wanted_ms != 0 && !is_honoured(round, record);
@@ -231,16 +272,27 @@ static void row_look(struct round *round, const Pr__ScopeShare *row,
         round->seen[round->seen_count++] =
             (struct honoured){{record->kind, record->id}, record->wanted_ms};
     const struct scopes_step step = scopes_plan_duty(&look);
-    if (step.duty == SCOPES_DUTY_NONE)
+    if (step.duty != SCOPES_DUTY_NONE)
+        act_add(round, &step, row, record != NULL ? record->limit : row->limit);
+}
+
+/* What a tenant sends. Whoever may send without limit asks nobody; when the settings say
+ * something new, the directory has to hear of it. */
+static void sending_look(struct round *round, struct db_txn *txn, struct db_txn *directory,
+                         Pr__ScopeShare *row, const Pr__ScopeRecord *record, unsigned groups,
+                         struct arena *arena)
+{
+    const Pr__AccountQuota *total = sending_tenant_total(directory, row->scope_id, arena);
+    const struct scopes_step tell = {.duty = SCOPES_DUTY_ASK};
+    uint64_t now_ms = clock_wall_ms();
+
+    if (!sending_is_limited(total))
         return;
-    *act = (struct act){
-        .duty = step.duty,
-        .amount = step.amount,
-        .share = step.share != NULL ? *step.share : *row,
-        .limit = record != NULL ? record->limit : row->limit,
-    };
-    act->share.base = (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(&pr__scope_share__descriptor);
-    round->count++;
+    scopes_sent_at(txn, round->group, now_ms, row);
+    if (record != NULL && sending_tenant_changed(directory, record, total))
+        act_add(round, &tell, row, record->limit);
+    else
+        row_look(round, row, record, groups);
 }
 
 /* In a pool thread. */
@@ -254,6 +306,8 @@ static void look_work(struct read_job *job, struct db_txn *txn)
 
     if (machine_format(txn, round->group) < FORMAT_SCOPES)
         return;
+    round->quiet = machine_format(txn, round->group) >= FORMAT_ADDRESSES &&
+                   clock_wall_ms() > machine_seen_ms(txn, round->group) + SCOPES_QUIET_MS;
     arena_init(&arena);
     /* Behind the group's: what the row has heard of lies in this one, if it is not behind. */
     directory = db_read_begin(service_db(round->service, DIRECTORY_GROUP));
@@ -266,7 +320,11 @@ static void look_work(struct read_job *job, struct db_txn *txn)
             break;
         }
         round->after = (struct scopes_place){rows[i]->kind, rows[i]->scope_id};
-        row_look(round, rows[i], scopes_record(directory, round->after, &arena), groups);
+        const Pr__ScopeRecord *record = scopes_record(directory, round->after, &arena);
+        if (rows[i]->kind == PR__SCOPE_KIND__SCOPE_SENDING)
+            sending_look(round, txn, directory, rows[i], record, groups, &arena);
+        else
+            row_look(round, rows[i], record, groups);
     }
     db_abort(&directory);
     arena_fini(&arena);

@@ -20,6 +20,7 @@ enum {
     SCOPES_LOOK_ROWS = 256,    /* at once */
     SCOPES_ACTS_MAX = 32,      /* that come of a look */
     SCOPES_HONOURED_MAX = 64,
+    SCOPES_QUIET_MS = 30 * 60 * 1000, /* without a command: the group's clock stands still */
 };
 
 struct scopes_duty_of_group *scopes_duty_new(struct service *service, uint32_t group);

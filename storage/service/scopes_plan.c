@@ -16,6 +16,31 @@ uint64_t scopes_plan_less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+/* What is different between kinds of scopes. */
+struct kind {
+    struct scopes_amount chunk_min;
+    struct scopes_amount chunk_max;
+    struct scopes_amount ahead_min;
+    bool keeps; /* what is not used, until it is wanted */
+};
+
+static const struct kind held = {
+    .chunk_min = {SCOPES_CHUNK_BYTES_MIN, SCOPES_CHUNK_MESSAGES_MIN},
+    .chunk_max = {SCOPES_CHUNK_BYTES_MAX, SCOPES_CHUNK_MESSAGES_MAX},
+    .ahead_min = {SCOPES_AHEAD_BYTES_MIN, SCOPES_AHEAD_MESSAGES_MIN},
+};
+static const struct kind sent = {
+    .chunk_min = {SCOPES_CHUNK_SENDING_MIN, SCOPES_CHUNK_SENDING_MIN},
+    .chunk_max = {SCOPES_CHUNK_SENDING_MAX, SCOPES_CHUNK_SENDING_MAX},
+    .ahead_min = {SCOPES_AHEAD_SENDING_MIN, SCOPES_AHEAD_SENDING_MIN},
+    .keeps = true,
+};
+
+static const struct kind *kind_of(Pr__ScopeKind kind)
+{
+    return kind == PR__SCOPE_KIND__SCOPE_SENDING ? &sent : &held;
+}
+
 static struct scopes_amount granted_of(const Pr__ScopeShare *share)
 {
     return (struct scopes_amount){share->granted_bytes, share->granted_messages};
@@ -55,14 +80,15 @@ static uint64_t chunk(uint64_t total, uint64_t granted, unsigned groups, uint64_
 struct scopes_amount scopes_plan_chunk(const Pr__ScopeRecord *record, unsigned groups)
 {
     struct scopes_amount granted = granted_in_all(record);
+    const struct kind *kind = kind_of(record->kind);
 
     if (record->total == NULL)
         return (struct scopes_amount){0, 0};
     return (struct scopes_amount){
-        .bytes = chunk(record->total->bytes, granted.bytes, groups, SCOPES_CHUNK_BYTES_MIN,
-                       SCOPES_CHUNK_BYTES_MAX),
+        .bytes = chunk(record->total->bytes, granted.bytes, groups, kind->chunk_min.bytes,
+                       kind->chunk_max.bytes),
         .messages = chunk(record->total->messages, granted.messages, groups,
-                          SCOPES_CHUNK_MESSAGES_MIN, SCOPES_CHUNK_MESSAGES_MAX),
+                          kind->chunk_min.messages, kind->chunk_max.messages),
     };
 }
 
@@ -124,12 +150,13 @@ static const Pr__ScopeShare *share_of(const Pr__ScopeRecord *record, uint32_t gr
 
 /* What to keep beyond what is used; false: all that is there. More than two parts are too much,
  * and all of it is when others want it. */
-static bool keeps_less(uint64_t granted, uint64_t used, uint64_t part, bool all, uint64_t *keep)
+static bool keeps_less(const struct kind *kind, uint64_t granted, uint64_t used, uint64_t part,
+                       bool all, uint64_t *keep)
 {
     uint64_t surplus = granted == UNLIMITED ? 0 : scopes_plan_less(granted, used);
 
     *keep = granted == UNLIMITED ? UNLIMITED : surplus;
-    if (surplus == 0 || (!all && scopes_plan_less(surplus, part) <= part))
+    if (surplus == 0 || (!all && (kind->keeps || scopes_plan_less(surplus, part) <= part)))
         return false;
     *keep = all ? 0 : part;
     return true;
@@ -145,9 +172,11 @@ static bool give_back(const struct scopes_look *look, struct scopes_amount part,
     bool any = record->wanted_bytes == 0 && record->wanted_messages == 0;
     bool bytes = look->wanted && (any || record->wanted_bytes > 0);
     bool messages = look->wanted && (any || record->wanted_messages > 0);
-    bool less = keeps_less(granted.bytes, used.bytes, part.bytes, bytes, &step->amount.bytes);
+    const struct kind *kind = kind_of(record->kind);
+    bool less =
+        keeps_less(kind, granted.bytes, used.bytes, part.bytes, bytes, &step->amount.bytes);
 
-    less |= keeps_less(granted.messages, used.messages, part.messages, messages,
+    less |= keeps_less(kind, granted.messages, used.messages, part.messages, messages,
                        &step->amount.messages);
     if (less)
         step->duty = SCOPES_DUTY_RETURN;
@@ -164,10 +193,11 @@ static bool ask_ahead(const struct scopes_look *look, struct scopes_amount part,
 {
     struct scopes_amount granted = granted_of(look->row);
     struct scopes_amount used = used_of(look->row);
+    struct scopes_amount least = kind_of(look->record->kind)->ahead_min;
 
     if (look->wanted || (used.bytes == 0 && used.messages == 0) ||
-        (!is_low(granted.bytes, used.bytes, part.bytes, SCOPES_AHEAD_BYTES_MIN) &&
-         !is_low(granted.messages, used.messages, part.messages, SCOPES_AHEAD_MESSAGES_MIN)))
+        (!is_low(granted.bytes, used.bytes, part.bytes, least.bytes) &&
+         !is_low(granted.messages, used.messages, part.messages, least.messages)))
         return false;
     *step = (struct scopes_step){.duty = SCOPES_DUTY_ASK, .amount = part};
     return true;

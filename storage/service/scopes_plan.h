@@ -15,6 +15,9 @@
  * chunk shrinks with what is left to be granted: never more than an equal share of half of it.
  * So what lies unused in groups is at most about as much as the directory still has, and near
  * the limit hardly anything has to be given back before the last byte can be used.
+ *
+ * What is sent (SCOPE_SENDING) counts for an hour, or a day, and is not used any more then,
+ * without a command: a group keeps what it was granted until somebody else wants it.
  */
 
 enum {
@@ -22,10 +25,13 @@ enum {
     SCOPES_CHUNK_BYTES_MAX = 64 * 1024 * 1024,
     SCOPES_CHUNK_MESSAGES_MIN = 100,
     SCOPES_CHUNK_MESSAGES_MAX = 10000,
+    SCOPES_CHUNK_SENDING_MIN = 10, /* recipients */
+    SCOPES_CHUNK_SENDING_MAX = 1000,
     SCOPES_CHUNK_PARTS = 64, /* of the limit */
     /* Below that nobody asks ahead of need: it would be asked again at once. */
     SCOPES_AHEAD_BYTES_MIN = 64 * 1024,
     SCOPES_AHEAD_MESSAGES_MIN = 16,
+    SCOPES_AHEAD_SENDING_MIN = 4,
 };
 
 struct scopes_amount {

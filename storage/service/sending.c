@@ -5,6 +5,7 @@
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
 #include "storage/schema/entry.h"
+#include "storage/service/sending_tenants.h"
 #include "storage/service/sessions.h"
 
 enum { MAY_SEND_MAX = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
@@ -73,6 +74,8 @@ Pr__SendingLimits *sending_limits(struct service *service, uint64_t account_id,
         limits->account_id = account_id;
         limits->recipients = recipients;
         limits->tenant_id = place.tenant_id;
+        limits->tenant_recipients = recipients;
+        limits->tenant_limit = sending_tenant_limit(txn, place.tenant_id, arena);
         fill(&settings, account, limits);
     }
     db_abort(&txn);

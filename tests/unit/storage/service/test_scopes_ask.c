@@ -14,6 +14,7 @@
 #include "storage/schema/format.h"
 #include "storage/service/limits.h"
 #include "storage/service/scopes.h"
+#include "storage/service/sending_tenants.h"
 
 /*
  * Writes that were refused with GRANT, a directory and a group that the test speaks for, and
@@ -134,6 +135,19 @@ Pr__AccountScopes *scopes_of_account_id(struct db_txn *txn, uint64_t account_id,
     (void)account_id;
     (void)arena;
     return NULL;
+}
+
+/* What the settings say. */
+void sending_tenant_ask(struct db_txn *txn, Pr__ScopeAsk *ask, struct arena *arena)
+{
+    static Pr__AccountQuota total;
+
+    (void)txn;
+    (void)arena;
+    assert_int_equal(ask->share->scope_id, SCOPE);
+    pr__account_quota__init(&total);
+    total.bytes = 1000;
+    ask->total = &total;
 }
 
 void write_start(struct service *to, uint32_t group, Pr__Command *command, uint64_t deadline_ms,
