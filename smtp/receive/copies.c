@@ -3,27 +3,36 @@
 
 #include "node/base/check.h"
 
-static struct copy *find(struct copies *copies, struct bytes list, struct bytes forward)
+/* What a recipient's wording is found by. */
+struct which {
+    struct bytes list;
+    struct bytes forward;
+    uint64_t forward_account_id;
+};
+
+static struct copy *find(struct copies *copies, const struct which *which)
 {
     for (unsigned i = 0; i < copies->count; i++)
-        if (bytes_equal(copies->at[i].list, list) &&
-            bytes_equal(copies->at[i].forward, forward))
+        if (bytes_equal(copies->at[i].list, which->list) &&
+            bytes_equal(copies->at[i].forward, which->forward) &&
+            copies->at[i].forward_account_id == which->forward_account_id)
             return &copies->at[i];
     return NULL;
 }
 
-static struct copy *find_or_make(struct copies *copies, struct bytes list, struct bytes forward,
+static struct copy *find_or_make(struct copies *copies, const struct which *which,
                                  const struct destination *destination)
 {
-    struct copy *copy = find(copies, list, forward);
+    struct copy *copy = find(copies, which);
 
     if (copy != NULL)
         return copy;
     CHECK(copies->count < COPIES_MAX);
     copy = &copies->at[copies->count++];
     *copy = (struct copy){
-        .list = arena_copy(copies->arena, list),
-        .forward = arena_copy(copies->arena, forward),
+        .list = arena_copy(copies->arena, which->list),
+        .forward = arena_copy(copies->arena, which->forward),
+        .forward_account_id = which->forward_account_id,
         .destination = destination,
         .account_ids = arena_alloc(copies->arena, copies->targets * sizeof(*copy->account_ids)),
         .queue = arena_alloc(copies->arena, copies->targets * sizeof(Pr__QueueRecipient *)),
@@ -66,27 +75,19 @@ static void add_remote(struct copies *copies, struct copy *copy,
     copy->queue[copy->queue_count++] = queued;
 }
 
-/* Leaves the cluster under another sender: through a forward, or an alias. What the client
- * itself named keeps its sender. */
-static bool is_marked(const struct destination_target *target)
-{
-    return !target->from_list && target->account_id == 0 && target->sender.len > 0;
-}
-
 static void sort_target(struct copies *copies, const struct smtp_recipient *recipient,
                         const struct destination *destination,
                         const struct destination_target *target)
 {
-    const struct bytes none = bytes_from(NULL, 0);
-    struct copy *copy = NULL;
+    struct which which = {.forward_account_id = 0};
 
-    if (target->from_list)
-        copy = find_or_make(copies, destination->list, none, destination);
-    else if (is_marked(target) && (copies->count < COPIES_MAX - 1 ||
-                                   find(copies, none, destination->address) != NULL))
-        copy = find_or_make(copies, none, destination->address, destination);
-    else
-        copy = find_or_make(copies, none, none, destination);
+    if (target->from_list) {
+        which.list = destination->list;
+    } else if (destination_target_marked(target)) {
+        which.forward = destination->address;
+        which.forward_account_id = target->forward_account_id;
+    }
+    struct copy *copy = find_or_make(copies, &which, destination);
     if (target->account_id != 0 && destination->count > 1)
         copies->promised_ids[copies->promised_count++] = target->account_id;
     if (target->account_id != 0)
@@ -95,7 +96,7 @@ static void sort_target(struct copies *copies, const struct smtp_recipient *reci
         add_remote(copies, copy, recipient, target);
 }
 
-/* Those that are marked come last: where there is no place for them, they go unmarked. */
+/* Those that are marked come last: the first wording is one for accounts here, if any is. */
 static void sort_round(struct copies *copies, const struct smtp_envelope *envelope,
                        const struct destinations *destinations, bool marked)
 {
@@ -104,12 +105,10 @@ static void sort_round(struct copies *copies, const struct smtp_envelope *envelo
         const struct destination *destination =
             destinations_get(destinations, recipient->account_id);
         for (size_t j = 0; j < destination->count; j++)
-            if (is_marked(&destination->targets[j]) == marked)
+            if (destination_target_marked(&destination->targets[j]) == marked)
                 sort_target(copies, recipient, destination, &destination->targets[j]);
         if (copies->group == 0)
             copies->group = destination->group;
-        if (copies->forward_account_id == 0)
-            copies->forward_account_id = destination->forward_account_id;
     }
 }
 

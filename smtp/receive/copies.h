@@ -12,17 +12,16 @@
 /*
  * A message in the wordings that its recipients get: as it came, as each list among the
  * recipients words it (List-* fields, bounces to its owner), and as each address that forwards
- * it to another host marks it (Delivered-To, so that a loop is seen). All are written at the
- * same time, and delivered together or not at all.
+ * it to another host marks it (Delivered-To, so that a loop is seen), for each account whose
+ * forward it is. All are written at the same time, and delivered together or not at all.
+ * Recipients who would need more wordings are refused at RCPT (destination.h).
  */
-enum {
-    COPIES_MAX = 8, /* wordings of one message: the plain one, DESTINATION_LISTS_MAX of lists;
-                       forwards that find no place go unmarked */
-};
+enum { COPIES_MAX = 1 + DESTINATION_WORDINGS_MAX };
 
 struct copy {
     struct bytes list;    /* empty: no list's */
     struct bytes forward; /* the address that forwards; empty: none */
+    uint64_t forward_account_id;
     const struct destination *destination;
     uint64_t *account_ids;
     size_t account_count;
@@ -49,7 +48,6 @@ struct copies {
     struct smtp_convert_report conversion; /* likewise */
     uint64_t home_account_id;              /* whose group takes the message; 0: `group` */
     uint32_t group;
-    uint64_t forward_account_id;
 };
 
 /* The recipients of the envelope, sorted into wordings. Nothing of the envelope is kept but in

@@ -5,14 +5,17 @@
 #include "node/base/log.h"
 #include "node/runtime/metrics.h"
 #include "smtp/receive/copies.h"
+#include "smtp/receive/room.h"
 #include "smtp/receive/visitor.h"
 #include "smtp/receive/wording.h"
 #include "storage/schema/address.h"
 
 /*
  * A message from BEGIN to its outcome. Once its last byte is there it no longer depends on the
- * connection: the store's answer is waited for and logged even when the client has gone, since
- * the message may well be delivered.
+ * connection: whoever sent it may have left without waiting for the reply, so the rest of the
+ * checks, the uploads and the delivery go on, and the outcome is logged. The store's session of
+ * a submission lives as long. Before its last byte it goes with the connection; what was
+ * uploaded of it is taken back.
  */
 struct message {
     struct receive *receive;
@@ -22,6 +25,9 @@ struct message {
     struct request_id id;
     char trace_id[REQUEST_ID_TEXT_SIZE];
     struct copies copies;
+    uint64_t room_bytes; /* put down for it, see room.h */
+    bool no_room;        /* thrown away for it; what still comes is not kept */
+    uint64_t dropped_size;
     unsigned finishing; /* writers that have not ended yet */
     enum err finish_err;
     Pr__Body *bodies[COPIES_MAX];
@@ -37,6 +43,7 @@ struct message {
     unsigned recipient_count;
     Pr__Envelope *envelope; /* for recipients on other hosts */
     uint64_t session;       /* the store's, of a submission; 0 */
+    struct login *login;    /* whose that is, once the connection has gone */
     uint32_t counted;       /* recipients against the sender's limits */
     struct rights *rights;  /* whether From is the sender's own */
 };
@@ -65,7 +72,9 @@ static void message_end(struct message *message, const char *result, unsigned co
     receive->message_count--;
     store_cancel(receive->config.store, message->call);
     rights_cancel(&message->rights);
-    copies_fini(&message->copies);
+    copies_fini(&message->copies); /* takes uploads back, while there is a session */
+    login_free(&message->login);
+    room_leave(receive, &message->room_bytes);
     arena_fini(&message->message_arena);
     free(message);
     receive_left(receive);
@@ -146,8 +155,7 @@ struct message *message_begin(struct visitor *visitor)
     struct receive *receive = visitor->receive;
     const struct smtp_envelope *envelope = smtp_session_envelope(visitor->session);
 
-    if (receive->message_count >= receive->config.messages_max ||
-        (receive->config.memory != NULL && memory_budget_over(receive->config.memory)))
+    if (receive->message_count >= receive->config.messages_max || room_is_over(receive))
         return NULL;
     struct message *message = calloc(1, sizeof(*message));
     CHECK(message != NULL);
@@ -184,9 +192,24 @@ const char *message_trace_id(const struct message *message)
     return message->trace_id;
 }
 
+/* What it has in memory is given back now; the client hears of it at the end. */
+static void drop_for_room(struct message *message)
+{
+    message->dropped_size = message_size(message);
+    message->no_room = true;
+    copies_fini(&message->copies);
+    room_leave(message->receive, &message->room_bytes);
+}
+
 void message_add(struct message *message, struct bytes bytes)
 {
-    copies_add(&message->copies, bytes);
+    if (message->no_room)
+        return;
+    uint64_t need = room_of_message(message->copies.count, message_size(message) + bytes.len);
+    if (need > message->room_bytes && !room_raise(message->receive, &message->room_bytes, need))
+        drop_for_room(message);
+    else
+        copies_add(&message->copies, bytes);
 }
 
 bool message_full(const struct message *message)
@@ -196,7 +219,8 @@ bool message_full(const struct message *message)
 
 uint64_t message_size(const struct message *message)
 {
-    return body_writer_size(message->copies.at[0].writer);
+    return message->no_room ? message->dropped_size
+                            : body_writer_size(message->copies.at[0].writer);
 }
 
 uint64_t message_began_ms(const struct message *message)
@@ -276,6 +300,7 @@ static Pr__DeliverCallPart *make_part(struct message *message, unsigned number)
     part->n_account_ids = copy->account_count;
     part->queue = copy->queue;
     part->n_queue = copy->queue_count;
+    part->queue_account_id = copy->forward_account_id;
     return part;
 }
 
@@ -293,7 +318,7 @@ static void deliver(struct message *message, unsigned left_ms)
     call.n_queue = first->queue_count;
     call.envelope = message->envelope;
     call.group = message->copies.group;
-    call.queue_account_id = message->copies.forward_account_id;
+    call.queue_account_id = first->forward_account_id;
     call.promised_ids = message->copies.promised_ids;
     call.n_promised_ids = message->copies.promised_count;
     call.parts = parts;
@@ -414,6 +439,10 @@ void message_commit(struct message *message, uint64_t ticket)
 
     message->ticket = ticket;
     message->commit_ms = clock_monotonic_ms();
+    if (message->no_room) {
+        message_done(message, ERR_BUSY);
+        return;
+    }
     copies_finish(&message->copies);
     const struct smtp_header_facts *facts = copies_facts(&message->copies);
     const struct smtp_refusal *fault = content_fault(&message->copies);
@@ -437,6 +466,10 @@ void message_leave(struct message *message)
 {
     bool complete = message->ticket != 0;
 
+    if (complete) {
+        message->login = message->visitor->login;
+        message->visitor->login = NULL;
+    }
     message->visitor->message = NULL;
     message->visitor = NULL;
     if (!complete)

@@ -152,7 +152,8 @@ void receive_free(struct receive **receive)
 {
     if (*receive == NULL)
         return;
-    CHECK((*receive)->visitors == NULL && (*receive)->messages == NULL);
+    CHECK((*receive)->visitors == NULL && (*receive)->messages == NULL &&
+          (*receive)->room_bytes == 0);
     for (unsigned i = 0; i < (*receive)->listener_count; i++)
         if ((*receive)->listeners[i] != NULL)
             conn_listener_close(&(*receive)->listeners[i]);

@@ -53,7 +53,7 @@ struct receive_config {
     struct policy *policy;                          /* of mail from the world; NULL: none */
     unsigned connections_max;
     unsigned connections_address_max;
-    unsigned messages_max; /* at a time; each wording of one holds some 600 KiB at most */
+    unsigned messages_max; /* at a time; what they hold: smtp/receive/room.h */
     const struct receive_times *times;
 };
 

@@ -415,9 +415,9 @@ static void visitor_closed(void *context)
     lookup_cancel_all(visitor);
     policy_client_free(&visitor->policy);
     rights_cancel(&visitor->rights);
-    login_free(&visitor->login);
     if (visitor->message != NULL)
         message_leave(visitor->message);
+    login_free(&visitor->login); /* unless the message still needs it */
     *visitor->self = visitor->next;
     if (visitor->next != NULL)
         visitor->next->self = visitor->self;

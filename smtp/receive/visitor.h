@@ -30,6 +30,7 @@ struct receive {
     struct visitor *visitors;
     struct message *messages;
     unsigned message_count;
+    uint64_t room_bytes; /* what they may come to hold, see room.h */
     struct loop_timer *sweep_timer;
     struct loop_timer *stop_timer;
     bool stopping;
@@ -96,7 +97,8 @@ uint64_t message_began_ms(const struct message *message);
 void message_commit(struct message *message, uint64_t ticket);
 /* Thrown away; frees it. */
 void message_abort(struct message *message, enum smtp_reply refusal);
-/* The connection is gone. What was not complete is thrown away. */
+/* The connection is gone. What was not complete is thrown away; what is complete takes the
+ * visitor's log-in over. */
 void message_leave(struct message *message);
 /* The service cannot wait any longer. The store settles what becomes of it. */
 void message_give_up(struct message *message);

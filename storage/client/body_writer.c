@@ -119,7 +119,6 @@ static void on_uploaded(void *context, enum err err, const Pr__Reply *reply)
     bool was_full = body_writer_full(writer);
 
     writer->upload_ticket = 0;
-    buffer_clear(&writer->frame);
     if (err == ERR_OK)
         err = (enum err)reply->err;
     if (writer->err == ERR_OK)
@@ -145,6 +144,7 @@ static void upload_frame(struct body_writer *writer)
     writer->uploading = true;
     writer->upload_ticket =
         store_call(writer->client, &request, writer->deadline_ms, on_uploaded, writer);
+    buffer_clear(&writer->frame); /* it was packed: once in memory is enough while it is sent */
 }
 
 /* Cuts a block of at most BODY_BLOCK_SIZE off the plain bytes. */

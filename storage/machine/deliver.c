@@ -22,7 +22,7 @@ static void parts_make(struct apply *apply, const Pr__Deliver *call, struct deli
         .recipient_count = call->n_recipients,
         .handovers = call->handovers,
         .handover_count = call->n_handovers,
-        .queue = {call->queue, call->n_queue},
+        .queue = {call->queue, call->n_queue, call->queue_account_id},
     };
     for (size_t i = 0; i < more; i++) {
         const Pr__DeliverPart *part = call->parts[i];
@@ -33,7 +33,7 @@ static void parts_make(struct apply *apply, const Pr__Deliver *call, struct deli
             .recipient_count = part->n_recipients,
             .handovers = part->handovers,
             .handover_count = part->n_handovers,
-            .queue = {part->queue, part->n_queue},
+            .queue = {part->queue, part->n_queue, part->queue_account_id},
         };
     }
 }

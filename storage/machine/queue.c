@@ -72,7 +72,7 @@ static void record_make(const struct apply *apply, const Pr__Deliver *call,
 {
     pr__queue_record__init(record);
     record->delivery_id = field_of_bytes(apply->request_id);
-    record->account_id = call->queue_account_id;
+    record->account_id = recipients->account_id;
     record->time_ms = call->internal_ms != 0 ? call->internal_ms : apply->command->time_ms;
     record->due_ms = due_first(apply, call->envelope);
     record->envelope = call->envelope;

@@ -33,6 +33,7 @@ enum queue_notify {
 struct queue_recipients {
     Pr__QueueRecipient **at;
     size_t count;
+    uint64_t account_id; /* QueueRecord.account_id */
 };
 
 /* Refuses what cannot be put into the queue: it must be the command's own words, not yet tried.

@@ -102,6 +102,7 @@ void resolver_remote_add(struct resolver *resolver, struct origin *origin, struc
         return;
     target->remote = arena_string(resolver->arena, address);
     target->sender = arena_string(resolver->arena, origin->sender);
+    target->forward_account_id = origin->list == NULL ? account_id : 0;
     if (message->forward_account_id == 0)
         message->forward_account_id = account_id;
     resolver_step(resolver, "%.*s gets it, on another host%s%.*s", BYTES_ARG(address),

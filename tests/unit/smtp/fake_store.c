@@ -19,6 +19,7 @@ struct call {
     store_done *done;
     void *context;
     bool held;
+    bool late; /* its session had ended when it was made */
 };
 
 struct upload {
@@ -50,7 +51,7 @@ struct store_client *fake_store_open(struct loop *loop)
     for (unsigned i = 0; i < FAKE_DELIVERIES_MAX; i++) {
         buffer_fini(&fake_store.deliveries[i].body);
         buffer_fini(&fake_store.deliveries[i].packed);
-        for (unsigned j = 0; j < 8; j++)
+        for (unsigned j = 0; j < FAKE_PARTS_MAX; j++)
             buffer_fini(&fake_store.deliveries[i].part_bodies[j]);
     }
     memset(&fake_store, 0, sizeof(fake_store));
@@ -94,6 +95,7 @@ static struct upload *find_upload(struct store_client *client, ProtobufCBinaryDa
     memcpy(upload->id, id.data, REQUEST_ID_SIZE);
     upload->next = client->uploads;
     client->uploads = upload;
+    fake_store.uploads++;
     return upload;
 }
 
@@ -105,27 +107,9 @@ static void forget_upload(struct store_client *client, ProtobufCBinaryData id)
     while (*at != upload)
         at = &(*at)->next;
     *at = upload->next;
+    fake_store.uploads--;
     buffer_fini(&upload->body);
     free(upload);
-}
-
-static enum err resolve(const char *address, uint64_t size, Pr__ResolveAnswer *answer)
-{
-    static const char *const users[] = {"y@here.test", "z@here.test", "postmaster@mx.test"};
-    const char *at = strrchr(address, '@');
-
-    answer->domain_local = at != NULL && strcmp(at, "@here.test") == 0;
-    for (unsigned i = 0; i < sizeof(users) / sizeof(users[0]); i++)
-        if (strcmp(users[i], address) == 0) {
-            answer->account_id = i + 1;
-            answer->domain_local = true;
-            return ERR_OK;
-        }
-    if (strcmp(address, "full@here.test") == 0 || strcmp(address, "over@here.test") == 0) {
-        answer->permanent = address[0] == 'o';
-        return size == 0 || size > 1000 ? ERR_QUOTA : ERR_OK;
-    }
-    return strcmp(address, "down@here.test") == 0 ? ERR_UNAVAILABLE : ERR_NOTFOUND;
 }
 
 /* The text of one wording. */
@@ -154,7 +138,7 @@ static void deliver(struct store_client *client, const Pr__Request *request)
     CHECK(request->request_id.len == REQUEST_ID_SIZE);
     memcpy(id.bytes, request->request_id.data, REQUEST_ID_SIZE);
     request_id_format(&id, delivery->trace_id);
-    CHECK(call->n_account_ids <= 8 && call->n_parts <= 8);
+    CHECK(call->n_account_ids <= 8 && call->n_parts <= FAKE_PARTS_MAX);
     delivery->account_count = call->n_account_ids;
     if (call->n_account_ids > 0)
         memcpy(delivery->accounts, call->account_ids, call->n_account_ids * sizeof(uint64_t));
@@ -172,52 +156,6 @@ static void deliver(struct store_client *client, const Pr__Request *request)
     delivery->part_count = call->n_parts;
     for (size_t i = 0; i < call->n_parts; i++)
         take_body(client, call->parts[i]->body, &delivery->part_bodies[i]);
-}
-
-static void add_target(struct call *call, Pr__ResolveAnswer *answer, uint64_t account_id,
-                       const char *remote, const char *sender)
-{
-    struct arena *arena = &call->call_arena;
-    Pr__ResolvedTarget *target = arena_alloc(arena, sizeof(*target));
-
-    pr__resolved_target__init(target);
-    target->account_id = account_id;
-    target->remote = arena_string(arena, bytes_of(remote));
-    target->sender = arena_string(arena, bytes_of(sender));
-    if (answer->targets == NULL)
-        answer->targets = arena_alloc(arena, 4 * sizeof(*answer->targets));
-    answer->targets[answer->n_targets++] = target;
-    answer->domain_local = true;
-}
-
-/* Addresses that stand for others; false: it is none. */
-static bool resolve_many(struct call *call, Pr__ResolveAnswer *answer)
-{
-    const Pr__Resolve *asked = call->request->resolve;
-    static char list[] = "list@here.test";
-    static char words[] = "Staff";
-
-    if (strcmp(asked->address, list) == 0) {
-        add_target(call, answer, 1, "", "");
-        add_target(call, answer, 2, "", "");
-        add_target(call, answer, 0, "far@else.test", "list-bounces@here.test");
-        for (unsigned i = 0; i < 3; i++)
-            answer->targets[i]->from_list = true;
-        answer->list = list;
-        answer->list_description = words;
-    } else if (strcmp(asked->address, "pair@here.test") == 0) {
-        add_target(call, answer, 1, "", "");
-        add_target(call, answer, 2, "", "");
-    } else if (strcmp(asked->address, "forward@here.test") == 0) {
-        add_target(call, answer, 0, "away@else.test", "SRS0=x@here.test");
-        answer->forward_account_id = 9;
-        answer->group = 6;
-    } else if (call->request->session != 0 && strstr(asked->address, "@here.test") == NULL) {
-        add_target(call, answer, 0, asked->address, "");
-        answer->targets[0]->keep_sender = true;
-        answer->domain_local = false;
-    }
-    return answer->n_targets > 0;
 }
 
 static enum err judge(struct bytes password, Pr__AuthStepAnswer *answer)
@@ -310,15 +248,13 @@ static enum err answer_call(struct store_client *client, struct call *call, Pr__
 
     if (fake_store.answers != NULL && fake_store.answers(request, reply, &err))
         return err;
-    if (request->session != 0 && fake_store.session_lost) {
+    if (request->session != 0 && (fake_store.session_lost || call->late)) {
         reply->err = ERR_NOSESSION;
         return ERR_OK;
     }
     switch (request->call_case) {
     case PR__REQUEST__CALL_RESOLVE:
-        reply->err = resolve_many(call, answer)
-                         ? ERR_OK
-                         : resolve(request->resolve->address, request->resolve->size, answer);
+        reply->err = fake_resolve(request, &call->call_arena, answer);
         reply->answer_case = PR__REPLY__ANSWER_RESOLVE;
         reply->resolve = answer;
         return ERR_OK;
@@ -459,6 +395,7 @@ uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned 
         pr__request__unpack(&allocator, buffer_len(&packed), buffer_bytes(&packed).at);
     CHECK(call->request != NULL);
     buffer_fini(&packed);
+    call->late = request->session != 0 && fake_store.logouts == fake_store.logins;
     if (request->call_case == PR__REQUEST__CALL_LOGOUT)
         fake_store.logouts++; /* asked for is enough: nobody waits for the answer */
     call->ticket = ++client->ticket_newest;

@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_SMTP_FAKE_STORE_H
 #define TESTS_UNIT_SMTP_FAKE_STORE_H
 
+#include "node/base/arena.h"
 #include "node/base/buffer.h"
 #include "storage/client/client.h"
 #include "store.pb-c.h"
@@ -10,11 +11,13 @@
  * Takes the place of storage/client/client.c at link time: a store in memory that does as it is
  * told. Users are y@here.test (account 1), z@here.test (2), postmaster@mx.test (3);
  * down@here.test cannot be looked up. list@here.test is a list of 1, 2 and far@else.test,
- * pair@here.test stands for 1 and 2, forward@here.test goes on to away@else.test. ann@here.test
+ * pair@here.test stands for 1 and 2, forward@here.test and forwardN@here.test go on to
+ * away@else.test (forwards of accounts 9 and 9 + N), both@here.test to two addresses that are
+ * forwards of 21 and 22, and to 1. ann@here.test
  * (account 4, password "right") may submit, as herself and as team@here.test. All of it belongs
  * to the loop's thread; a test reads it when the loop has stopped.
  */
-enum { FAKE_DELIVERIES_MAX = 64 };
+enum { FAKE_DELIVERIES_MAX = 64, FAKE_PARTS_MAX = 16 };
 
 struct fake_delivery {
     char trace_id[REQUEST_ID_TEXT_SIZE];
@@ -22,7 +25,7 @@ struct fake_delivery {
     size_t account_count;
     struct buffer body;
     struct buffer packed; /* the request */
-    struct buffer part_bodies[8];
+    struct buffer part_bodies[FAKE_PARTS_MAX];
     size_t part_count;
 };
 
@@ -49,6 +52,7 @@ struct fake_store {
     bool (*answers)(const Pr__Request *request, Pr__Reply *reply, enum err *err);
     _Atomic unsigned held; /* for any thread */
     unsigned aborts;
+    _Atomic unsigned uploads; /* that are there, neither delivered nor aborted */
     unsigned strangers; /* deliveries with blocks that were uploaded for another account */
     unsigned cancelled;
     _Atomic unsigned delivery_count;
@@ -56,6 +60,10 @@ struct fake_store {
     unsigned deadline_ms;                                 /* of the last delivery */
 };
 extern struct fake_store fake_store;
+
+/* fake_addresses.c */
+enum err fake_resolve(const Pr__Request *request, struct arena *arena,
+                      Pr__ResolveAnswer *answer);
 
 struct store_client *fake_store_open(struct loop *loop);
 /* For loop_post(): answers what is held, and holds no more. `context` is ignored. */

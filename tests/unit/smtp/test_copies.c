@@ -13,6 +13,7 @@
 
 #include "node/base/arena.h"
 #include "smtp/message/mime_walk.h"
+#include "smtp/receive/destination.h"
 #include "storage/schema/entry.h"
 #include "unit/smtp/fake_store.h"
 #include "unit/smtp/server.h"
@@ -69,7 +70,7 @@ static void test_list_and_forward(void **state)
     arena_init(&arena);
     const Pr__DeliverCall *call = delivered(0, &arena);
     assert_int_equal(call->n_parts, 2);
-    assert_int_equal(call->queue_account_id, 9);
+    assert_int_equal(call->queue_account_id, 0);
 
     /* the list's */
     assert_int_equal(call->n_account_ids, 2);
@@ -100,7 +101,91 @@ static void test_list_and_forward(void **state)
     assert_int_equal(call->parts[1]->n_queue, 1);
     assert_string_equal(call->parts[1]->queue[0]->address, "away@else.test");
     assert_string_equal(call->parts[1]->queue[0]->sender, "SRS0=x@here.test");
+    assert_int_equal(call->parts[1]->queue_account_id, 9);
     assert_true(has(&delivery->part_bodies[1], "Delivered-To: forward@here.test\r\n"));
+    arena_fini(&arena);
+}
+
+/* Each forward is put down to the account whose it is, also two behind one address; the null
+ * sender's are marked as any other. */
+static void test_forwards_of_accounts(void **state)
+{
+    static const struct {
+        uint64_t account_id;
+        const char *address;
+        const char *mark;
+    } wants[] = {{9, "away@else.test", "Delivered-To: forward@here.test\r\n"},
+                 {10, "away@else.test", "Delivered-To: forward1@here.test\r\n"},
+                 {21, "one@else.test", "Delivered-To: both@here.test\r\n"},
+                 {22, "two@else.test", "Delivered-To: both@here.test\r\n"}};
+    struct server *server = *state;
+    struct arena arena;
+
+    server_start(server, 10);
+    server_run(server);
+    int fd = enter(server);
+    client_say(fd,
+               "MAIL FROM:<x@a.test>\r\nRCPT TO:<forward@here.test>\r\n"
+               "RCPT TO:<forward1@here.test>\r\nRCPT TO:<both@here.test>\r\nDATA\r\n",
+               "354 ");
+    client_say(fd, MESSAGE, "250 2.0.0");
+    client_say(fd, "MAIL FROM:<>\r\nRCPT TO:<forward2@here.test>\r\nDATA\r\n", "354 ");
+    client_say(fd, MESSAGE, "250 2.0.0");
+    client_say(fd, "MAIL FROM:<>\r\nRCPT TO:<forward2@here.test>\r\nDATA\r\n", "354 ");
+    client_say(fd, "Delivered-To: forward2@here.test\r\n" MESSAGE, "554 5.4.6");
+    close(fd);
+    server_stop(server);
+
+    assert_int_equal(fake_store.delivery_count, 2);
+    arena_init(&arena);
+    const Pr__DeliverCall *call = delivered(0, &arena);
+    assert_int_equal(call->n_account_ids, 1); /* of both@ */
+    assert_int_equal(call->n_queue, 0);
+    assert_int_equal(call->n_parts, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(call->parts[i]->queue_account_id, wants[i].account_id);
+        assert_int_equal(call->parts[i]->n_queue, 1);
+        assert_string_equal(call->parts[i]->queue[0]->address, wants[i].address);
+        assert_true(has(&fake_store.deliveries[0].part_bodies[i], wants[i].mark));
+    }
+    call = delivered(1, &arena);
+    assert_int_equal(call->queue_account_id, 11);
+    assert_string_equal(call->queue[0]->sender, "");
+    assert_true(has(&fake_store.deliveries[1].body, "Delivered-To: forward2@here.test\r\n"));
+    arena_fini(&arena);
+}
+
+/* Who would need one wording too many is for the next transaction; who needs none more is not.
+ */
+static void test_wordings_are_bounded(void **state)
+{
+    struct server *server = *state;
+    struct arena arena;
+
+    server_start(server, 10);
+    server_run(server);
+    int fd = enter(server);
+    client_say(fd, "MAIL FROM:<x@a.test>\r\nRCPT TO:<list@here.test>\r\n", "250 2.1.5");
+    for (unsigned i = 1; i < DESTINATION_WORDINGS_MAX; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "RCPT TO:<forward%u@here.test>\r\n", i);
+        client_say(fd, line, "250 2.1.5");
+    }
+    client_say(fd, "RCPT TO:<forward@here.test>\r\n", "452 4.5.3");
+    client_say(fd, "RCPT TO:<both@here.test>\r\n", "452 4.5.3");
+    client_say(fd, "RCPT TO:<forward7@here.test>\r\n", "250 2.1.5");
+    client_say(fd, "RCPT TO:<list@here.test>\r\n", "250 2.1.5");
+    client_say(fd, "RCPT TO:<y@here.test>\r\n", "250 2.1.5");
+    client_say(fd, "DATA\r\n", "354 ");
+    client_say(fd, MESSAGE, "250 2.0.0");
+    client_say(fd, "MAIL FROM:<x@a.test>\r\nRCPT TO:<forward@here.test>\r\n", "250 2.1.5");
+    close(fd);
+    server_stop(server);
+    arena_init(&arena);
+    const Pr__DeliverCall *call = delivered(0, &arena);
+    assert_int_equal(call->n_parts, DESTINATION_WORDINGS_MAX);
+    for (unsigned i = 1; i < DESTINATION_WORDINGS_MAX; i++)
+        assert_int_equal(call->parts[i]->n_queue, 1);
     arena_fini(&arena);
 }
 
@@ -288,6 +373,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_list_and_forward),
+        SERVER_TEST(test_forwards_of_accounts),
+        SERVER_TEST(test_wordings_are_bounded),
         SERVER_TEST(test_promises),
         SERVER_TEST(test_transactions_apart),
         SERVER_TEST(test_home),

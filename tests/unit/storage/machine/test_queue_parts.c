@@ -83,6 +83,8 @@ static void each_part_goes_to_its_own(void **state)
     queue_lab_to(&message, 1, BEA);
     queue_lab_out(&message, 1, "x@list.example");
     queue_lab_out(&message, 2, "x@third.example");
+    message.deliver->queue_account_id = ANN;
+    message.deliver->parts[1]->queue_account_id = BEA; /* whose forward it is */
     assert_int_equal(queue_lab_send(&message)->id, 1);
     assert_true(bytes_equal(inbox(lab, ANN), BYTES("[direct][list]")));
     assert_true(bytes_equal(inbox(lab, BEA), BYTES("[list]")));
@@ -90,6 +92,9 @@ static void each_part_goes_to_its_own(void **state)
     assert_string_equal(queue_lab_record(lab, 1)->recipients[0]->address, "x@direct.example");
     assert_string_equal(queue_lab_record(lab, 2)->recipients[0]->address, "x@list.example");
     assert_string_equal(queue_lab_record(lab, 3)->recipients[0]->address, "x@third.example");
+    assert_int_equal(queue_lab_record(lab, 1)->account_id, ANN);
+    assert_int_equal(queue_lab_record(lab, 2)->account_id, 0);
+    assert_int_equal(queue_lab_record(lab, 3)->account_id, BEA);
     assert_int_equal(queue_lab_record(lab, 1)->size, strlen("[direct]"));
     assert_int_equal(queue_lab_record(lab, 2)->size, strlen("[list]"));
 }

@@ -149,6 +149,9 @@ static void test_whether_it_may(void **state)
     GOES("ann@acme.example", "ann@acme.example far@other.example");
     assert_int_equal(addresses_lab_last()->message.forward_account_id,
                      directory_lab_account_of(lab, "ann@acme.example")->id);
+    assert_int_equal(addresses_lab_last()->message.targets[0]->forward_account_id, 0);
+    assert_int_equal(addresses_lab_last()->message.targets[1]->forward_account_id,
+                     directory_lab_account_of(lab, "ann@acme.example")->id);
     GOES("y@bar.example", "OUTBOUND_OFF for good");
     WANT(OK, directory_lab_set(lab, ACCOUNT, "ann@acme.example", "mail.outbound", "off"));
     GOES("ann@acme.example", "ann@acme.example");
