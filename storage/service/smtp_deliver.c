@@ -145,6 +145,14 @@ static size_t count_recipients(const Pr__DeliverCall *asked, uint64_t *first_acc
     return queued && asked->envelope == NULL ? 0 : count;
 }
 
+/* A forward's account as it is said, else who submits. */
+static uint64_t queue_account(const struct service_call *call, uint64_t forward_account_id)
+{
+    if (forward_account_id != 0 || call->session == NULL)
+        return forward_account_id;
+    return call->session->account_id;
+}
+
 static void make_parts(struct service_call *call, const Pr__DeliverCall *asked,
                        Pr__Deliver *deliver)
 {
@@ -156,6 +164,7 @@ static void make_parts(struct service_call *call, const Pr__DeliverCall *asked,
         part->body = asked->parts[i]->body;
         part->queue = asked->parts[i]->queue;
         part->n_queue = asked->parts[i]->n_queue;
+        part->queue_account_id = queue_account(call, asked->parts[i]->queue_account_id);
         deliver->parts[i] = part;
     }
 }
@@ -211,13 +220,12 @@ void smtp_deliver(struct service_call *call)
     deliver->n_queue = asked->n_queue;
     if (addresses) { /* else the log has what it had before */
         deliver->envelope = asked->envelope;
-        deliver->queue_account_id = asked->queue_account_id;
+        deliver->queue_account_id = queue_account(call, asked->queue_account_id);
     }
     make_parts(call, asked, deliver);
     if (call->session != NULL)
         account_id = call->session->account_id;
     if (call->session != NULL && addresses) {
-        deliver->queue_account_id = account_id;
         deliver->limits = sending_limits(call->service, account_id, asked->counted_recipients,
                                          &call->call_arena);
     }
