@@ -111,6 +111,10 @@ unit_test(storage/service login ${service_world} storage/service/login.c storage
 unit_test(storage/service sending ${service_world} storage/service/sending.c
           storage/service/sending_tenants.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
+unit_test(storage/service sender_domains ${service_world} storage/service/sender_domains.c
+          storage/service/sender_domain_calls.c storage/service/sender_domain_likeness.c
+          storage/service/sender_domain_similar.c tests/unit/storage/directory_lab.c
+          USES pr_storage_query pr_storage_machine PkgConfig::SODIUM PkgConfig::PSL PkgConfig::ICU)
 unit_test(storage/service password_rule ${service_world} storage/service/password_rule.c
           tests/unit/storage/directory_lab.c
           USES pr_auth pr_storage_query pr_storage_machine PkgConfig::SODIUM PkgConfig::OPENSSL)
@@ -142,7 +146,7 @@ fuzz_target(auth_exchange USES pr_auth PkgConfig::SODIUM PkgConfig::OPENSSL)
 set(directory_lab SOURCES tests/unit/storage/directory_lab.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c USES pr_storage_query pr_storage_machine)
 unit_test(storage/machine aliases ${directory_lab})
-foreach(name alias_random alias_routes credentials firewall_rows settings_rows)
+foreach(name alias_random alias_routes credentials firewall_rows sender_domains settings_rows)
   unit_test(storage/machine ${name} ${directory_lab})
 endforeach()
 foreach(name addresses addresses_remote addresses_limits)

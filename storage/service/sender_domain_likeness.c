@@ -18,6 +18,7 @@ enum {
     NEAR_MIN = 6,
     FAR_MIN = 12,
     PART_MIN = 5,
+    SMALL_PALOCHKA = 0x4cf,
 };
 
 struct shape {
@@ -76,6 +77,9 @@ static bool skeleton_of_unicode(const USpoofChecker *checker, struct shape *shap
     struct bytes label = mail_domain_to_unicode(bytes_of(shape->label), &label_arena);
     u_strFromUTF8(text, SKELETON_MAX, &text_len, (const char *)label.at, (int32_t)label.len,
                   &status);
+    for (int32_t i = 0; i < text_len && U_SUCCESS(status); i++)
+        if (text[i] == SMALL_PALOCHKA) /* the tables have it as an "i", fonts as an "l" */
+            text[i] = 'l';
     len = uspoof_getSkeleton(checker, 0, text, text_len, skeleton, 2 * SKELETON_MAX, &status);
     arena_fini(&label_arena);
     if (U_FAILURE(status))
