@@ -174,6 +174,7 @@ def attack_28_whose_from(world):
              ("two fields", f"From: <{ANN}>\r\nFrom: <{BOB}>\r\n", "554"),
              ("two fields, apart", f"FROM: <{ANN}>\r\nX-A: b\r\nfrom: <{BOB}>\r\n", "554"),
              ("twice the same", f"From: <{ANN}>\r\nFrom: <{ANN}>\r\n", "554"),
+             ("two fields and a Sender", f"From: <{ANN}>\r\nFrom: <{ANN}>\r\nSender: <{ANN}>\r\n", "554"),
              ("two addresses", f"From: <{ANN}>, <{BOB}>\r\n", "55"),
              ("two with a Sender", f"From: <{ANN}>, <{BOB}>\r\nSender: <{ANN}>\r\n", "550"),
              ("a group", f"From: all: {BOB};\r\n", "55"), ("empty", "From: \r\n", "554"),
@@ -218,7 +219,7 @@ def attack_29_forged_verdicts(world):
               "Received-SPF: pass", "X-Spam-Status: No", "X-Spam-Flag: NO", "x-spam-anything: 1", "X-Postraft-Verdict: good",
               "X-Virus-Scanned: clean", "X-Spam-Report:\r\n two lines\r\n\tdmarc=pass", f"Return-Path: <{BOB}>"]
     kept = ["Authentication-Results: mx.far.test; dkim=pass", f"Authentication-Results: {name}.far.test; dkim=pass",
-            "X-Mailer: ours", "Received: by far.test; long ago", "X-Spa: kept"]
+            "Authentication-Results: \"mx.far.test\"; dkim=pass", "X-Mailer: ours", "Received: by far.test; long ago", "X-Spa: kept"]
     text = "\r\n".join([*forged, *kept, ""])
 
     def in_chunks(client):
