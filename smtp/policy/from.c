@@ -334,25 +334,25 @@ static void on_begin(void *context)
 }
 
 /* Each organisation once, without the envelope's, which RCPT has looked at. */
-static void add_domain(struct policy_from *from, struct bytes address)
+static void add_domain(struct policy_from *from, struct bytes domain, struct arena *arena)
 {
-    struct arena path_arena;
-    struct mail_path path;
-    char *domain = from->domains[from->domain_count];
+    char *organisation = from->domains[from->domain_count];
+    struct bytes ascii;
+    bool is_new = mail_domain_to_ascii(domain, arena, &ascii) == ERR_OK &&
+                  senders_organisation(ascii, organisation) &&
+                  strcmp(organisation, from->client->organisation) != 0;
 
-    arena_init(&path_arena);
-    bool is_new = mail_address_read(address, &path_arena, &path) == ERR_OK &&
-                  senders_organisation(path.domain, domain) &&
-                  strcmp(domain, from->client->organisation) != 0;
     for (unsigned i = 0; is_new && i < from->domain_count; i++)
-        is_new = strcmp(domain, from->domains[i]) != 0;
+        is_new = strcmp(organisation, from->domains[i]) != 0;
     from->domain_count += is_new;
-    arena_fini(&path_arena);
 }
 
-struct policy_from *policy_from_try(struct policy_client *client, const struct bytes *addresses,
-                                    size_t count, policy_done *done, void *context)
+struct policy_from *policy_from_try(struct policy_client *client,
+                                    const struct mail_address_list *addresses,
+                                    policy_done *done, void *context)
 {
+    struct arena domains_arena;
+
     CHECK(client->from == NULL);
     if (client->exempt || client->spared || client->place_count == 0 ||
         client->policy->senders == NULL)
@@ -362,8 +362,11 @@ struct policy_from *policy_from_try(struct policy_client *client, const struct b
     from->client = client;
     from->done = done;
     from->context = context;
-    for (size_t i = 0; i < count && from->domain_count < DOMAINS_MAX; i++)
-        add_domain(from, addresses[i]);
+    arena_init(&domains_arena);
+    for (size_t i = 0; i < addresses->count && from->domain_count < DOMAINS_MAX; i++)
+        if (addresses->at[i].group == MAIL_ADDRESS_PLAIN)
+            add_domain(from, addresses->at[i].domain, &domains_arena);
+    arena_fini(&domains_arena);
     if (from->domain_count == 0) {
         free(from);
         return NULL;

@@ -2,6 +2,7 @@
 #ifndef SMTP_POLICY_POLICY_H
 #define SMTP_POLICY_POLICY_H
 
+#include "node/mail/summary.h"
 #include "node/runtime/dns.h"
 #include "node/runtime/network_map.h"
 #include "smtp/protocol/reply.h"
@@ -95,8 +96,9 @@ void policy_client_mail(struct policy_client *client);
  * the policy of others.
  */
 struct policy_from;
-struct policy_from *policy_from_try(struct policy_client *client, const struct bytes *addresses,
-                                    size_t count, policy_done *done, void *context);
+struct policy_from *policy_from_try(struct policy_client *client,
+                                    const struct mail_address_list *addresses,
+                                    policy_done *done, void *context);
 void policy_from_cancel(struct policy_from **from);
 
 /* What spoke against a message that is taken all the same, for filters of its content: the

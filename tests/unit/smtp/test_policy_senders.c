@@ -189,12 +189,15 @@ static void test_zones(void **state)
 
 static bool from_ends(struct world *world, const char *address)
 {
-    const struct bytes addresses[] = {bytes_of(address)};
+    size_t at = bytes_find(bytes_of(address), '@');
+    struct mail_address one = {.local = bytes_from(address, at),
+                               .domain = bytes_skip(bytes_of(address), at + 1)};
+    const struct mail_address_list addresses = {&one, 1};
 
     world->answered = false;
     world->code = 250;
     world->text[0] = '\0';
-    if (policy_from_try(world->client, addresses, 1, world_done, world) == NULL)
+    if (policy_from_try(world->client, &addresses, world_done, world) == NULL)
         return true;
     assert_false(world->answered);
     run_until(world->loop, is_answered, world);
@@ -309,7 +312,8 @@ static bool store_is_asked(void *context)
 static void test_from_left(void **state)
 {
     struct world *world = *state;
-    const struct bytes address = BYTES("a@slow.example");
+    struct mail_address slow = {.local = BYTES("a"), .domain = BYTES("slow.example")};
+    const struct mail_address_list addresses = {&slow, 1};
 
     for (unsigned i = 0; i < 3; i++) {
         open_world(world, true);
@@ -320,7 +324,7 @@ static void test_from_left(void **state)
         world->answers = 0;
         lab_store.silent = i > 0;
         struct policy_from *asked =
-            policy_from_try(world->client, &address, 1, world_done, world);
+            policy_from_try(world->client, &addresses, world_done, world);
         assert_non_null(asked);
         if (i > 0)
             run_until(world->loop, store_is_asked, NULL);
