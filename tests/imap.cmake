@@ -13,6 +13,8 @@ target_sources(test_imap_conversation
 unit_test(imap large USES imap_fake)
 unit_test(imap news USES imap_fake)
 unit_test(imap login USES imap_fake)
+unit_test(imap secrets USES imap_fake)
+target_link_options(test_imap_secrets PRIVATE -Wl,--wrap=free)
 fuzz_target(imap_parser USES pr_imap_protocol)
 fuzz_target(imap_session USES imap_fake)
 # The server over sockets, with the store in arrays behind an ipc endpoint.

@@ -20,14 +20,35 @@ void imap_reader_init(struct imap_reader *reader, size_t size_max)
     *reader = (struct imap_reader){.text = BUFFER_EMPTY, .size_max = size_max};
 }
 
+static void forget(const struct imap_reader *reader, struct buffer *text)
+{
+    if (reader->wipes && text->memory != NULL)
+        explicit_bzero(text->memory, text->size);
+    buffer_fini(text);
+}
+
 void imap_reader_fini(struct imap_reader *reader)
 {
-    buffer_fini(&reader->text);
+    forget(reader, &reader->text);
+}
+
+static void keep(struct imap_reader *reader, struct bytes bytes)
+{
+    struct buffer *text = &reader->text;
+
+    if (text->size - text->end < bytes.len) {
+        struct buffer grown = BUFFER_EMPTY;
+        buffer_reserve(&grown, 2 * (buffer_len(text) + bytes.len));
+        buffer_add(&grown, buffer_bytes(text));
+        forget(reader, text);
+        *text = grown;
+    }
+    buffer_add(text, bytes);
 }
 
 void imap_reader_reset(struct imap_reader *reader)
 {
-    buffer_release(&reader->text);
+    forget(reader, &reader->text);
     reader->line_at = 0;
     reader->literals = 0;
     if (reader->state != STATE_BROKEN)
@@ -157,14 +178,14 @@ static size_t feed_line(struct imap_reader *reader, struct bytes input,
     size_t room = reader->size_max - buffer_len(&reader->text);
 
     if (used > room) {
-        buffer_add(&reader->text, bytes_from(input.at, room));
+        keep(reader, bytes_from(input.at, room));
         reader->tail_len = 0;
         keep_tail(reader, bytes_skip(buffer_bytes(&reader->text), reader->line_at));
         reader->state = STATE_SKIP_LINE;
         *event = IMAP_READER_TOOLONG;
         return room;
     }
-    buffer_add(&reader->text, bytes_from(input.at, used));
+    keep(reader, bytes_from(input.at, used));
     if (ends)
         *event = line_ended(reader);
     return used;
@@ -181,7 +202,7 @@ static size_t feed_literal(struct imap_reader *reader, struct bytes input)
 {
     size_t used = input.len < reader->literal_left ? input.len : reader->literal_left;
 
-    buffer_add(&reader->text, bytes_from(input.at, used));
+    keep(reader, bytes_from(input.at, used));
     reader->literal_left -= used;
     if (reader->literal_left == 0)
         begin_line(reader);

@@ -30,6 +30,7 @@ struct imap_reader {
     unsigned literals;
     unsigned state;
     bool literal_waits; /* the client waits for "+" */
+    bool wipes;         /* what was read may hold secrets: it is overwritten, not just freed */
     uint8_t tail_len;
     uint8_t tail[32]; /* of a line that is read over */
 };

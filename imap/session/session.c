@@ -33,6 +33,7 @@ struct imap_session *imap_session_new(const struct imap_session_config *config, 
     session->has_tls = has_tls;
     session->can_tls = can_tls;
     imap_reader_init(&session->reader, IMAP_COMMAND_SIZE_MAX_LOGIN);
+    session->reader.wipes = true; /* up to the end of the command that logs in */
     arena_init(&session->command_arena);
     imap_view_init(&session->selected.view);
     return session;
@@ -57,7 +58,11 @@ static void release(struct imap_session *session)
     session->expunging = NULL;
     session->step = NULL;
     session->request = NULL;
-    arena_fini(&session->command_arena);
+    if (session->reader.wipes)
+        arena_wipe(&session->command_arena);
+    else
+        arena_fini(&session->command_arena);
+    session->reader.wipes = session->store_id == 0;
 }
 
 void imap_session_free(struct imap_session **session)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node/base/check.h"
 
@@ -29,6 +30,13 @@ void arena_fini(struct arena *arena)
         arena->newest = block->older;
         free(block);
     }
+}
+
+void arena_wipe(struct arena *arena)
+{
+    for (struct arena_block *block = arena->newest; block != NULL; block = block->older)
+        explicit_bzero(block->data, block->used);
+    arena_fini(arena);
 }
 
 static struct arena_block *block_new(struct arena *arena, size_t size)

@@ -16,6 +16,8 @@ struct arena {
 
 void arena_init(struct arena *arena);
 void arena_fini(struct arena *arena);
+/* The same of one that holds secrets: what lies there is overwritten first. */
+void arena_wipe(struct arena *arena);
 
 /* Zeroed memory, aligned for any type. Aborts when the machine has none left. `size` may be 0.
  */
