@@ -222,6 +222,7 @@ enum cli_exit cli_cluster_policy(struct cli *cli), cli_cluster_rebalance(struct 
     cli_cluster_recover(struct cli *cli);
 enum cli_exit cli_tenant_add(struct cli *cli), cli_tenant_list(struct cli *cli),
     cli_tenant_show(struct cli *cli), cli_tenant_remove(struct cli *cli);
+enum cli_exit cli_sending_list(struct cli *cli), cli_sending_show(struct cli *cli);
 enum cli_exit cli_domain_add(struct cli *cli), cli_domain_list(struct cli *cli),
     cli_domain_remove(struct cli *cli), cli_domain_show(struct cli *cli);
 /* limits.c, undelete.c */

@@ -8,6 +8,7 @@
 #include "smtp/receive/room.h"
 #include "smtp/receive/visitor.h"
 #include "smtp/receive/wording.h"
+#include "smtp/submit/sent_too_much.h"
 #include "storage/schema/address.h"
 
 /*
@@ -44,7 +45,6 @@ struct message {
     Pr__Envelope *envelope; /* for recipients on other hosts */
     uint64_t session;       /* the store's, of a submission; 0 */
     struct login *login;    /* whose that is, once the connection has gone */
-    uint32_t counted;       /* recipients against the sender's limits */
     struct rights *rights;  /* whether From is the sender's own */
 };
 
@@ -126,30 +126,6 @@ static void open_copies(struct message *message, const struct smtp_envelope *env
     }
 }
 
-static struct bytes domain_of(struct bytes address)
-{
-    struct bytes local;
-    struct bytes domain = bytes_from(NULL, 0);
-
-    address_split(address, &local, &domain);
-    return domain;
-}
-
-/* Recipients that count against what an account may send: those outside of its own domain. */
-static uint32_t count_outside(const struct smtp_envelope *envelope,
-                              const struct visitor *visitor)
-{
-    struct bytes domain = domain_of(login_address(visitor->login));
-    size_t count = 0;
-
-    for (unsigned i = 0; i < envelope->recipient_count; i++) {
-        const struct smtp_recipient *recipient = &envelope->recipients[i];
-        if (!bytes_equal(domain_of(recipient->address), domain))
-            count += destinations_get(&visitor->destinations, recipient->account_id)->count;
-    }
-    return (uint32_t)count;
-}
-
 struct message *message_begin(struct visitor *visitor)
 {
     struct receive *receive = visitor->receive;
@@ -179,10 +155,8 @@ struct message *message_begin(struct visitor *visitor)
     message->peer = arena_copy(&message->message_arena, bytes_of(visitor_peer(visitor)));
     message->envelope = copy_envelope(&message->message_arena, envelope);
     copies_sort(&message->copies, &message->message_arena, envelope, &visitor->destinations);
-    if (visitor->login != NULL) {
+    if (visitor->login != NULL)
         message->session = login_session(visitor->login);
-        message->counted = count_outside(envelope, visitor);
-    }
     open_copies(message, envelope);
     return message;
 }
@@ -228,20 +202,10 @@ uint64_t message_began_ms(const struct message *message)
     return message->began_ms;
 }
 
-static const struct smtp_refusal sent_too_much = {
-    452, "4.2.1", "You have sent too much in this time, try again later", false};
-
 /* Words of our own, where an error says too little. */
 static const struct smtp_refusal *refusal_of(enum err result)
 {
-    switch (result) {
-    case ERR_LIMIT:
-        return &sent_too_much;
-    case ERR_NOSESSION:
-        return &visitor_log_in_again;
-    default:
-        return NULL;
-    }
+    return result == ERR_NOSESSION ? &visitor_log_in_again : NULL;
 }
 
 static void message_refuse(struct message *message, const struct smtp_refusal *refusal)
@@ -278,6 +242,11 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
     struct message *message = context;
 
     message->call = 0;
+    if (err == ERR_OK && reply->err == ERR_LIMIT) {
+        struct sent_too_much words;
+        message_refuse(message, sent_too_much(reply->outcome, &words));
+        return;
+    }
     if (err == ERR_OK)
         /* Without a majority nobody knows for long; a 451 promises nothing. */
         err = reply->err == ERR_UNKNOWN ? ERR_UNAVAILABLE : (enum err)reply->err;
@@ -325,7 +294,6 @@ static void deliver(struct message *message, unsigned left_ms)
     call.n_parts = message->copies.count - 1;
     for (unsigned i = 1; i < message->copies.count; i++)
         parts[i - 1] = make_part(message, i);
-    call.counted_recipients = message->counted;
     request.session = message->session;
     request.request_id.data = message->id.bytes;
     request.request_id.len = REQUEST_ID_SIZE;

@@ -256,12 +256,16 @@ static void settle(struct route *route)
 static void refuse(struct route *route)
 {
     Pr__Outcome outcome = PR__OUTCOME__INIT;
+    Pr__ScopeShare share = PR__SCOPE_SHARE__INIT;
     static char words[] = "there is no room left in a domain's or tenant's limit";
 
     outcome.err = route->refusal;
     outcome.text = route->refusal_text != NULL ? route->refusal_text : words;
-    if (route->refusal == ERR_LIMIT)
+    if (route->refusal == ERR_LIMIT) { /* whose it is */
+        share.kind = PR__SCOPE_KIND__SCOPE_SENDING;
+        outcome.share = &share;
         outcome.id = route->free_ms;
+    }
     if (route->refusal == ERR_QUOTA || route->refusal == ERR_LIMIT)
         route_end(route, ERR_OK, &outcome, 0, route->group);
     else

@@ -33,9 +33,12 @@ enum err scopes_usage_read(struct db_txn *txn, uint32_t group, const Pr__ScopeRe
         return ERR_TOOBIG;
     answer->shares = arena_alloc(arena, call->n_ids * sizeof(*answer->shares));
     answer->n_shares = call->n_ids;
-    for (size_t i = 0; i < call->n_ids; i++)
-        answer->shares[i] =
-            scopes_share(txn, group, (struct scopes_place){call->kind, call->ids[i]}, arena);
+    for (size_t i = 0; i < call->n_ids; i++) {
+        const struct scopes_place place = {call->kind, call->ids[i]};
+        answer->shares[i] = scopes_share(txn, group, place, arena);
+        if (call->kind == PR__SCOPE_KIND__SCOPE_SENDING)
+            scopes_sent_at(txn, group, clock_wall_ms(), answer->shares[i]);
+    }
     return db_error(txn);
 }
 

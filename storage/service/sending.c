@@ -2,8 +2,10 @@
 #include "storage/service/sending.h"
 
 #include "storage/query/addresses.h"
+#include "storage/query/addresses_list.h"
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
+#include "storage/schema/address.h"
 #include "storage/schema/entry.h"
 #include "storage/service/sending_tenants.h"
 #include "storage/service/sessions.h"
@@ -58,8 +60,95 @@ static void fill(const struct settings *settings, const Pr__AccountRecord *accou
     limits->day_max = (uint32_t)setting_number(settings, day);
 }
 
+/* ---- what counts ---- */
+
+enum { LISTS_MAX = 32 }; /* of one message, remembered; what is beyond counts one by one */
+
+struct counting {
+    struct db_txn *txn;
+    struct arena *arena;
+    uint64_t tenant_id;
+    struct bytes senders[LISTS_MAX]; /* other than the envelope's */
+    bool is_list[LISTS_MAX];
+    unsigned sender_count;
+    uint32_t account;
+    uint32_t tenant;
+};
+
+/* "LIST-bounces@DOMAIN" is the sender of what goes to a list's members (query/addresses.h). */
+static bool is_of_list(const struct counting *counting, struct bytes sender)
+{
+    const struct bytes mark = BYTES("-bounces");
+    struct bytes local;
+    struct bytes domain;
+    const Pr__AliasRecord *alias;
+    char *address;
+
+    if (!address_split(sender, &local, &domain) || local.len <= mark.len ||
+        !bytes_equal(bytes_skip(local, local.len - mark.len), mark))
+        return false;
+    address = arena_printf(counting->arena, "%.*s@%.*s", (int)(local.len - mark.len),
+                           (const char *)local.at, (int)domain.len, (const char *)domain.at);
+    alias = directory_alias(counting->txn, bytes_of(address), counting->arena);
+    return alias != NULL && alias->list != NULL;
+}
+
+/* Whether one more of its members changes nothing. */
+static bool list_is_counted(struct counting *counting, const char *sender)
+{
+    struct bytes from = bytes_of(sender);
+
+    if (from.len == 0)
+        return false;
+    for (unsigned i = 0; i < counting->sender_count; i++)
+        if (bytes_equal(counting->senders[i], from))
+            return counting->is_list[i];
+    if (counting->sender_count < LISTS_MAX) {
+        counting->senders[counting->sender_count] = from;
+        counting->is_list[counting->sender_count++] = is_of_list(counting, from);
+    }
+    return false;
+}
+
+static void count_queue(struct counting *counting, Pr__QueueRecipient *const *queue,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        counting->tenant++;
+        counting->account += !list_is_counted(counting, queue[i]->sender);
+    }
+}
+
+/* Accounts of the cluster itself, as postmaster@localhost, are nobody's; what is gone will be
+ * refused. */
+static void count_accounts(struct counting *counting, const uint64_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const Pr__AccountRecord *account = account_of(counting->txn, ids[i], counting->arena);
+        uint64_t tenant_id =
+            account != NULL
+                ? settings_place_account(counting->txn, account, counting->arena).tenant_id
+                : 0;
+        if (tenant_id == 0 || tenant_id == counting->tenant_id)
+            continue;
+        counting->tenant++;
+        counting->account++;
+    }
+}
+
+static void count_all(struct counting *counting, const Pr__DeliverCall *asked)
+{
+    count_queue(counting, asked->queue, asked->n_queue);
+    count_accounts(counting, asked->account_ids, asked->n_account_ids);
+    for (size_t i = 0; i < asked->n_parts; i++) {
+        const Pr__DeliverCallPart *part = asked->parts[i];
+        count_queue(counting, part->queue, part->n_queue);
+        count_accounts(counting, part->account_ids, part->n_account_ids);
+    }
+}
+
 Pr__SendingLimits *sending_limits(struct service *service, uint64_t account_id,
-                                  uint32_t recipients, struct arena *arena)
+                                  const Pr__DeliverCall *asked, struct arena *arena)
 {
     struct db_txn *txn = service_directory_begin(service);
     const Pr__AccountRecord *account = account_of(txn, account_id, arena);
@@ -72,11 +161,13 @@ Pr__SendingLimits *sending_limits(struct service *service, uint64_t account_id,
         limits = arena_alloc(arena, sizeof(*limits));
         pr__sending_limits__init(limits);
         limits->account_id = account_id;
-        limits->recipients = recipients;
         limits->tenant_id = place.tenant_id;
-        limits->tenant_recipients = recipients;
         limits->tenant_limit = sending_tenant_limit(txn, place.tenant_id, arena);
         fill(&settings, account, limits);
+        struct counting counting = {.txn = txn, .arena = arena, .tenant_id = place.tenant_id};
+        count_all(&counting, asked);
+        limits->recipients = counting.account;
+        limits->tenant_recipients = counting.tenant;
     }
     db_abort(&txn);
     return limits;

@@ -4,10 +4,15 @@
 
 #include "storage/service/service.h"
 
-/* What an account may submit, by the settings sending.* and its age, for a message with so many
- * recipients that count. In `arena`; NULL: the account is gone. */
+/*
+ * What an account may submit, by the settings sending.* and its age, and what of a DELIVER
+ * counts for that: recipients on other hosts and accounts of other tenants, whatever alias,
+ * list or forward they are reached by. For the account, a list with any such members counts as
+ * one: who may write to it is up to the list. For the tenant each counts, so that lists
+ * multiply nothing. In `arena`; NULL: the account is gone.
+ */
 Pr__SendingLimits *sending_limits(struct service *service, uint64_t account_id,
-                                  uint32_t recipients, struct arena *arena);
+                                  const Pr__DeliverCall *asked, struct arena *arena);
 
 /* Calls of a submission's session. */
 void may_send_call(struct service_call *call);

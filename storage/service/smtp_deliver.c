@@ -225,10 +225,8 @@ void smtp_deliver(struct service_call *call)
     make_parts(call, asked, deliver);
     if (call->session != NULL)
         account_id = call->session->account_id;
-    if (call->session != NULL && addresses) {
-        deliver->limits = sending_limits(call->service, account_id, asked->counted_recipients,
-                                         &call->call_arena);
-    }
+    if (call->session != NULL && addresses)
+        deliver->limits = sending_limits(call->service, account_id, asked, &call->call_arena);
     command->call_case = PR__COMMAND__CALL_DELIVER;
     command->deliver = deliver;
     call->request_deliver = deliver;

@@ -5,6 +5,7 @@
 #include "storage/service/listing.h"
 #include "storage/service/operator.h"
 #include "storage/service/scopes_usage.h"
+#include "storage/service/sending_tenants.h"
 
 /* The tenant as it is kept: lower case. NULL: the call has been refused. */
 static char *tenant_name(struct service_call *call, const char *typed)
@@ -102,8 +103,18 @@ static void tenants_listed(struct service_call *call, Pr__Reply *reply)
     for (size_t i = 0; i < answer->n_tenants; i++)
         ids[i] = answer->tenants[i]->id;
     call->context = reply;
-    scopes_usage_start(call, PR__SCOPE_KIND__SCOPE_TENANT, ids, answer->n_tenants,
-                       tenants_counted);
+    scopes_usage_start(call,
+                       call->request->tenant_list->with_sending ? PR__SCOPE_KIND__SCOPE_SENDING
+                                                                : PR__SCOPE_KIND__SCOPE_TENANT,
+                       ids, answer->n_tenants, tenants_counted);
+}
+
+static void sendings_fill(struct db_txn *txn, struct arena *arena, Pr__TenantListAnswer *answer)
+{
+    answer->sendings = arena_alloc(arena, answer->n_tenants * sizeof(*answer->sendings));
+    answer->n_sendings = answer->n_tenants;
+    for (size_t i = 0; i < answer->n_tenants; i++)
+        answer->sendings[i] = sending_tenant_total(txn, answer->tenants[i]->id, arena);
 }
 
 static void fill_tenants(const Pr__Request *request, struct db_txn *txn, struct arena *arena,
@@ -113,16 +124,21 @@ static void fill_tenants(const Pr__Request *request, struct db_txn *txn, struct 
     Pr__TenantListAnswer *answer = arena_alloc(arena, sizeof(*answer));
 
     pr__tenant_list_answer__init(answer);
-    answer->more =
-        directory_tenants(txn, bytes_of(ask->after), page_limit(ask->limit, ask->with_usage),
-                          arena, &answer->tenants, &answer->n_tenants);
+    answer->more = directory_tenants(
+        txn, bytes_of(ask->after), page_limit(ask->limit, ask->with_usage || ask->with_sending),
+        arena, &answer->tenants, &answer->n_tenants);
+    if (ask->with_sending)
+        sendings_fill(txn, arena, answer);
     reply->answer_case = PR__REPLY__ANSWER_TENANT_LIST;
     reply->tenant_list = answer;
 }
 
 void tenant_list_call(struct service_call *call)
 {
-    bool counted = call->request->tenant_list->with_usage && usage_known(call);
+    const Pr__TenantList *ask = call->request->tenant_list;
+    bool sending =
+        ask->with_sending && service_format(call->service, DIRECTORY_GROUP) >= FORMAT_ADDRESSES;
+    bool counted = sending || (ask->with_usage && !ask->with_sending && usage_known(call));
 
     listing_call_then(call, fill_tenants, counted ? tenants_listed : NULL);
 }

@@ -62,7 +62,6 @@ static void test_whole(void **state)
     assert_int_equal(request->session, FAKE_SESSION);
     assert_int_equal(call->n_account_ids, 1);
     assert_int_equal(call->account_ids[0], 1);
-    assert_int_equal(call->counted_recipients, 1);
     assert_int_equal(call->n_parts, 0);
     assert_int_equal(call->n_queue, 1);
     assert_string_equal(call->queue[0]->address, "far@else.test");

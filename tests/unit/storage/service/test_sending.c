@@ -89,13 +89,15 @@ static int end(void **state)
     return 0;
 }
 
+static const Pr__DeliverCall none = PR__DELIVER_CALL__INIT;
+
 static void want(uint32_t hour, uint32_t day)
 {
-    const Pr__SendingLimits *limits = sending_limits(&world.service, ann, 12, &lab->arena);
+    const Pr__SendingLimits *limits = sending_limits(&world.service, ann, &none, &lab->arena);
 
     assert_non_null(limits);
     assert_int_equal(limits->account_id, ann);
-    assert_int_equal(limits->recipients, 12);
+    assert_int_equal(limits->recipients, 0);
     assert_int_equal(limits->hour_max, hour);
     assert_int_equal(limits->day_max, day);
 }
@@ -123,7 +125,7 @@ static void test_classes(void **state)
     want(300, 2000);
     set(PR__SETTING_SCOPE__SETTING_ACCOUNT, "ann@acme.example", "sending.hour", "5");
     want(5, 2000);
-    assert_null(sending_limits(&world.service, ann + 100, 1, &lab->arena));
+    assert_null(sending_limits(&world.service, ann + 100, &none, &lab->arena));
 }
 
 static void test_rights(void **state)
