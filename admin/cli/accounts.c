@@ -7,7 +7,7 @@
 static const struct output_column columns[] = {
     {"id", "ID", OUTPUT_NUMBER},          {"address", "ADDRESS", OUTPUT_ADDRESS},
     {"tenant", "TENANT", OUTPUT_TEXT},    {"group", "GROUP", OUTPUT_NUMBER},
-    {"created_ms", "ADDED", OUTPUT_TIME},
+    {"created_ms", "ADDED", OUTPUT_TIME}, {"barred_from", "BARRED FROM", OUTPUT_TEXTS},
 };
 
 static const struct output_column show_columns[] = {
@@ -26,9 +26,9 @@ static const struct output_column show_columns[] = {
     {"expunged_size", "bytes of these", OUTPUT_BYTES},
     {"barred_from", "barred from", OUTPUT_TEXTS},
     {"forward_to", "forwarded to", OUTPUT_ADDRESSES},
-    {"forward_keep", "INBOX gets that too", OUTPUT_YES},
+    {"forward_keep", "INBOX gets it too", OUTPUT_YES},
     {"send_as", "may also send as", OUTPUT_ADDRESSES},
-    {"password_ms", "password of", OUTPUT_TIME},
+    {"password_ms", "password set", OUTPUT_TIME},
     {"scram", "SCRAM", OUTPUT_YES},
     {"totp", "one-time codes", OUTPUT_YES},
 };
@@ -69,7 +69,8 @@ enum cli_exit cli_account_add(struct cli *cli)
     if (reply == NULL)
         return CLI_FAILED;
     uint64_t id = reply->outcome != NULL ? reply->outcome->id : 0;
-    json_t *made = json_pack("{s:I, s:s}", "id", (json_int_t)id, "address", create.address);
+    json_t *made = json_pack("{s:I}", "id", (json_int_t)id);
+    output_add_address(made, "address", create.address);
     if (generated)
         CHECK(json_object_set_new(made, "password", json_string(password)) == 0);
     return output_done(cli, made, "account %s added%s%s", create.address,
@@ -92,11 +93,13 @@ enum cli_exit cli_account_password(struct cli *cli)
     request.account_set_password = &set;
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
         return CLI_FAILED;
-    json_t *made = json_pack("{s:s}", "address", set.address);
+    json_t *made = json_object();
+    output_add_address(made, "address", set.address);
     if (generated)
         CHECK(json_object_set_new(made, "password", json_string(password)) == 0);
-    return output_done(cli, made, "account %s has a new password%s%s; its sessions have ended",
-                       set.address, generated ? ": " : "", generated ? password : "");
+    return output_done(cli, made, "account %s has a new password; its sessions have ended%s%s",
+                       set.address, generated ? "; the password is " : "",
+                       generated ? password : "");
 }
 
 enum cli_exit cli_account_remove(struct cli *cli)
@@ -120,11 +123,13 @@ enum cli_exit cli_account_remove(struct cli *cli)
 enum cli_exit cli_account_list(struct cli *cli)
 {
     Pr__AccountList ask = PR__ACCOUNT_LIST__INIT;
-    const char *domain = cli_has(cli, OPTION_DOMAIN) ? cli->options[OPTION_DOMAIN] : "";
     json_t *rows = json_array();
-    bool more = true;
+    bool more = cli_domain_named(cli, &ask.domain);
 
-    ask.domain = arena_string(&cli->arena, bytes_of(domain));
+    if (!more) {
+        json_decref(rows);
+        return CLI_FAILED;
+    }
     while (more) {
         Pr__Request request = PR__REQUEST__INIT;
         request.call_case = PR__REQUEST__CALL_ACCOUNT_LIST;
@@ -137,7 +142,9 @@ enum cli_exit cli_account_list(struct cli *cli)
         cli_remark(reply);
         const Pr__AccountListAnswer *answer = reply->account_list;
         for (size_t i = 0; i < answer->n_accounts; i++) {
-            CHECK(json_array_append_new(rows, json_of_account(answer->accounts[i])) == 0);
+            json_t *row = json_of_account(answer->accounts[i]);
+            output_add(row, "barred_from", json_of_bars(answer->accounts[i]->bars));
+            CHECK(json_array_append_new(rows, row) == 0);
             ask.after = answer->accounts[i]->address;
         }
         more = answer->more && answer->n_accounts > 0;

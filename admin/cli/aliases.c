@@ -66,9 +66,27 @@ const Pr__AliasRecord *alias_fetch(struct cli *cli, const char *address, bool li
         return NULL;
     if (answer->n_aliases == 1)
         return answer->aliases[0];
-    cli_fail("there is no %s %s; `postraft %s list` shows those there are",
-             list ? "list" : "alias", address, list ? "list" : "alias");
+    ask.lists = !list;
+    answer = fetch_page(cli, &ask);
+    if (answer != NULL && answer->n_aliases == 1)
+        cli_fail("%s is %s: `postraft %s` has the commands for it", address,
+                 list ? "an alias" : "a list", list ? "alias" : "list");
+    else if (answer != NULL)
+        cli_fail("there is no %s %s; `postraft %s list` shows those there are",
+                 list ? "list" : "alias", address, list ? "list" : "alias");
     return NULL;
+}
+
+/* Whether it names the address of --to: as it is kept, or as it is shown. */
+static bool leads_to(struct cli *cli, const Pr__AliasRecord *alias)
+{
+    struct bytes to = bytes_of(cli->options[OPTION_TO]);
+
+    for (size_t i = 0; i < alias->n_targets; i++)
+        if (bytes_equal_nocase(bytes_of(alias->targets[i]), to) ||
+            bytes_equal_nocase(bytes_of(output_unicode(&cli->arena, alias->targets[i])), to))
+            return true;
+    return !cli_has(cli, OPTION_TO);
 }
 
 enum cli_exit alias_list_print(struct cli *cli, bool lists, const char *name,
@@ -76,10 +94,12 @@ enum cli_exit alias_list_print(struct cli *cli, bool lists, const char *name,
 {
     Pr__AliasList ask = PR__ALIAS_LIST__INIT;
     json_t *rows = json_array();
-    bool more = true;
+    bool more = cli_domain_named(cli, &ask.domain);
 
-    if (cli->argument_count > 0)
-        ask.domain = cli->arguments[0];
+    if (!more) {
+        json_decref(rows);
+        return CLI_FAILED;
+    }
     ask.lists = lists;
     while (more) {
         const Pr__AliasListAnswer *answer = fetch_page(cli, &ask);
@@ -88,7 +108,8 @@ enum cli_exit alias_list_print(struct cli *cli, bool lists, const char *name,
             return CLI_FAILED;
         }
         for (size_t i = 0; i < answer->n_aliases; i++) {
-            CHECK(json_array_append_new(rows, json_of_alias(answer->aliases[i])) == 0);
+            if (leads_to(cli, answer->aliases[i]))
+                CHECK(json_array_append_new(rows, json_of_alias(answer->aliases[i])) == 0);
             ask.after = answer->aliases[i]->address;
         }
         more = answer->more && answer->n_aliases > 0;
@@ -134,26 +155,46 @@ bool alias_read_disabled(struct cli *cli, Pr__BoolValue *value, Pr__BoolValue **
     return true;
 }
 
+/* What it stands for, for one sentence. */
+static const char *targets_text(struct cli *cli, const Pr__AliasRecord *alias)
+{
+    if (alias->n_targets == 0)
+        return "nothing: mail for it is refused";
+    if (alias->n_targets == 1)
+        return output_unicode(&cli->arena, alias->targets[0]);
+    return arena_printf(&cli->arena, "%zu addresses", alias->n_targets);
+}
+
+/* Other servers write a catch-all like an alias; here * would be a letter like any other. */
+static bool is_catch_all(const char *address)
+{
+    if (address[0] != '@' && strncmp(address, "*@", 2) != 0)
+        return false;
+    cli_fail("a catch-all is not an alias: `postraft domain route %s --catch-all ADDRESS`",
+             strchr(address, '@') + 1);
+    return true;
+}
+
 enum cli_exit cli_alias_add(struct cli *cli)
 {
     Pr__Request request = PR__REQUEST__INIT;
     Pr__AliasAdd add = PR__ALIAS_ADD__INIT;
 
     add.address = cli->arguments[0];
+    if (is_catch_all(add.address))
+        return CLI_USAGE;
     add.targets = cli->arguments + 1;
     add.n_targets = cli->argument_count - 1;
     request.call_case = PR__REQUEST__CALL_ALIAS_ADD;
     request.alias_add = &add;
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
         return CLI_FAILED;
-    json_t *made = json_object();
-    output_add_address(made, "address", add.address);
-    output_add_addresses(made, "targets", add.targets, add.n_targets);
-    if (add.n_targets == 1)
-        return output_done(cli, made, "alias %s added: it stands for %s", add.address,
-                           add.targets[0]);
-    return output_done(cli, made, "alias %s added: it stands for %zu addresses", add.address,
-                       add.n_targets);
+    const Pr__AliasRecord *made = alias_fetch(cli, add.address, false);
+    if (made == NULL)
+        return CLI_FAILED;
+    cli_refused_remark(cli, add.address);
+    return output_done(cli, json_of_alias(made), "alias %s added: it stands for %s",
+                       output_unicode(&cli->arena, made->address), targets_text(cli, made));
 }
 
 enum cli_exit cli_alias_change(struct cli *cli)
@@ -174,12 +215,12 @@ enum cli_exit cli_alias_change(struct cli *cli)
     const Pr__AliasRecord *now = alias_fetch(cli, change.address, false);
     if (now == NULL)
         return CLI_FAILED;
-    return output_done(cli, json_of_alias(now), "alias %s stands for %zu address%s%s",
-                       output_unicode(&cli->arena, now->address), now->n_targets,
-                       now->n_targets == 1 ? "" : "es",
-                       now->disabled         ? " and is disabled: mail for it is refused"
-                       : now->n_targets == 0 ? ": mail for it is refused"
-                                             : "");
+    if (!now->disabled && now->n_targets > 0)
+        cli_refused_remark(cli, now->address);
+    return output_done(
+        cli, json_of_alias(now), "alias %s stands for %s%s",
+        output_unicode(&cli->arena, now->address), targets_text(cli, now),
+        now->disabled && now->n_targets > 0 ? " and is disabled: mail for it is refused" : "");
 }
 
 enum cli_exit cli_alias_remove(struct cli *cli)

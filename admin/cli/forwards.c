@@ -41,9 +41,12 @@ enum cli_exit cli_forward_set(struct cli *cli)
     forward.keep = cli_has(cli, OPTION_KEEP);
     if (!forward_put(cli, &forward))
         return CLI_FAILED;
+    cli_refused_remark(cli, cli->arguments[0]);
     return output_done(cli, json_of_forward(cli->arguments[0], &forward),
-                       "mail for %s goes to %zu address%s, %s its INBOX", cli->arguments[0],
-                       forward.n_targets, forward.n_targets == 1 ? "" : "es",
+                       "mail for %s goes to %s, %s its INBOX", cli->arguments[0],
+                       forward.n_targets == 1
+                           ? forward.targets[0]
+                           : arena_printf(&cli->arena, "%zu addresses", forward.n_targets),
                        forward.keep ? "and into" : "not into");
 }
 

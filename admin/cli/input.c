@@ -118,13 +118,13 @@ bool cli_confirm(const struct cli *cli, const char *question)
     if (cli_has(cli, OPTION_YES))
         return true;
     if (!isatty(STDIN_FILENO)) {
-        cli_fail("this removes something: give --yes when nobody is there to be asked");
+        cli_fail("%s Nobody is there to be asked: give --yes", question);
         return false;
     }
     fprintf(stderr, "%s [y/N] ", question);
     if (fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
         return true;
-    cli_fail("nothing was removed");
+    cli_fail("nothing was changed");
     return false;
 }
 

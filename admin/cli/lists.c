@@ -73,6 +73,8 @@ enum cli_exit cli_list_add(struct cli *cli)
     const Pr__AliasRecord *made = alias_fetch(cli, add.address, true);
     if (made == NULL)
         return CLI_FAILED;
+    if (made->n_targets > 0)
+        cli_refused_remark(cli, made->address);
     return output_done(cli, json_of_alias(made), "list %s added with %s%s",
                        output_unicode(&cli->arena, made->address),
                        members_text(cli, made->n_targets),
@@ -136,6 +138,13 @@ static enum cli_exit change_members(struct cli *cli, bool add)
     const Pr__AliasRecord *now = alias_fetch(cli, change.address, true);
     if (now == NULL)
         return CLI_FAILED;
+    if (now->n_targets > 0 && !now->disabled)
+        cli_refused_remark(cli, now->address);
+    if (now->n_targets == before->n_targets)
+        return output_done(cli, json_of_alias(now), "list %s has %s, as before: %s",
+                           output_unicode(&cli->arena, now->address),
+                           members_text(cli, now->n_targets),
+                           add ? "those were members already" : "those were no members");
     return output_done(cli, json_of_alias(now), "list %s has %s, and had %zu",
                        output_unicode(&cli->arena, now->address),
                        members_text(cli, now->n_targets), before->n_targets);

@@ -73,6 +73,12 @@ void output_shares(const struct cli *cli, const json_t *row);
 const Pr__AccountShowAnswer *cli_account_fetch(struct cli *cli, const char *address);
 /* A domain; NULL after a message. routes.c */
 const Pr__DomainRecord *cli_domain_fetch(struct cli *cli, const char *name);
+/* A line on standard error if mail for an address would be refused: for what changes where mail
+ * goes, which is no fault by itself (targets may come later). */
+void cli_refused_remark(struct cli *cli, const char *address);
+/* The domain that the first argument or --domain names, as the store has it; where none is
+ * named *name stays. False after a message: there is no such domain. */
+bool cli_domain_named(struct cli *cli, char **name);
 /* Adds alias_of, catch_all, forward_to and separators, where they are given. */
 void output_add_routing(json_t *row, const Pr__DomainRouting *routing);
 /* ["login", ...]: what those bars bar from. bars.c */

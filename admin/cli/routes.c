@@ -40,6 +40,24 @@ const Pr__DomainRecord *cli_domain_fetch(struct cli *cli, const char *name)
     return reply->domain_show->domain;
 }
 
+bool cli_domain_named(struct cli *cli, char **name)
+{
+    bool argument = cli->argument_count > 0;
+
+    if (argument && cli_has(cli, OPTION_DOMAIN)) {
+        cli_fail("name the domain once");
+        return false;
+    }
+    if (!argument && !cli_has(cli, OPTION_DOMAIN))
+        return true;
+    const Pr__DomainRecord *domain =
+        cli_domain_fetch(cli, argument ? cli->arguments[0] : cli->options[OPTION_DOMAIN]);
+    if (domain == NULL)
+        return false;
+    *name = domain->name;
+    return true;
+}
+
 /* The options over what is there: an alias of another domain has nothing else, and unknown
  * addresses go one way. */
 static bool read_routing(struct cli *cli, Pr__DomainRouting *routing, Pr__TextValue *marks)
@@ -176,24 +194,46 @@ static json_t *json_of_targets(const Pr__ResolveAnswer *resolved)
     return targets;
 }
 
-enum cli_exit cli_address_explain(struct cli *cli)
+/* NULL after a message. */
+static const Pr__AddressExplainAnswer *fetch_explain(struct cli *cli, const char *address,
+                                                     const char *sender)
 {
     Pr__Request request = PR__REQUEST__INIT;
     Pr__AddressExplain ask = PR__ADDRESS_EXPLAIN__INIT;
 
-    ask.address = cli->arguments[0];
-    if (cli_has(cli, OPTION_FROM))
-        ask.sender = arena_string(&cli->arena, bytes_of(cli->options[OPTION_FROM]));
+    ask.address = arena_string(&cli->arena, bytes_of(address));
+    ask.sender = arena_string(&cli->arena, bytes_of(sender));
     request.call_case = PR__REQUEST__CALL_ADDRESS_EXPLAIN;
     request.address_explain = &ask;
     const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
     if (reply == NULL)
-        return CLI_FAILED;
+        return NULL;
     if (reply->answer_case != PR__REPLY__ANSWER_ADDRESS_EXPLAIN ||
-        reply->address_explain->resolved == NULL)
-        return cli_fail("the store gave another answer");
+        reply->address_explain->resolved == NULL) {
+        cli_fail("the store gave another answer");
+        return NULL;
+    }
     cli_remark(reply);
-    const Pr__AddressExplainAnswer *answer = reply->address_explain;
+    return reply->address_explain;
+}
+
+void cli_refused_remark(struct cli *cli, const char *address)
+{
+    const Pr__AddressExplainAnswer *answer = fetch_explain(cli, address, NULL);
+
+    if (answer != NULL && answer->err != ERR_OK)
+        fprintf(stderr, "postraft: as it is now, %s (`postraft address explain %s`)\n",
+                result_of(answer, true), address);
+}
+
+enum cli_exit cli_address_explain(struct cli *cli)
+{
+    const char *address = cli->arguments[0];
+    const Pr__AddressExplainAnswer *answer =
+        fetch_explain(cli, address, cli->options[OPTION_FROM]);
+
+    if (answer == NULL)
+        return CLI_FAILED;
     json_t *made = json_object();
     json_t *steps = json_array();
     for (size_t i = 0; i < answer->n_steps; i++) {
@@ -201,7 +241,7 @@ enum cli_exit cli_address_explain(struct cli *cli)
         if (!cli_has(cli, OPTION_JSON))
             printf("%3zu  %s\n", i + 1, answer->steps[i]);
     }
-    output_add_address(made, "address", ask.address);
+    output_add_address(made, "address", address);
     output_add(made, "result", json_string(result_of(answer, false)));
     output_add(made, "text", json_string(result_of(answer, true)));
     output_add(made, "permanent", json_boolean(answer->resolved->permanent));

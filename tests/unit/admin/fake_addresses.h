@@ -238,7 +238,7 @@ static void answer_explain(const Pr__Request *request, Pr__Reply *reply, struct 
     pr__address_explain_answer__init(answer);
     answer->resolved = arena_alloc(arena, sizeof(*answer->resolved));
     pr__resolve_answer__init(answer->resolved);
-    answer->err = ERR_DENIED;
+    answer->err = strncmp(ask->address, "a@", 2) == 0 ? ERR_DENIED : ERR_OK;
     answer->resolved->domain_local = true;
     answer->resolved->trouble = PR__RESOLVE_ANSWER__TROUBLE__LIST_CLOSED;
     answer->n_steps = 2;

@@ -29,6 +29,11 @@ static void test_aliases(void **state)
         {P "alias add info@b.test x@b.test y@c.test", 0, "stands for 2 addresses", "",
          "alias_add info@b.test x@b.test y@c.test id=16;", NULL},
         {P "alias add info@b.test", 2, "", "needs ADDRESS TARGET...", "", NULL},
+        {P "alias add a@b.test x@b.test", 0, "stands for 2", "as it is now, mail is refused",
+         "explain a@b.test from= id=0;", NULL},
+        {P "alias add @b.test x@b.test", 2, "", "`postraft domain route b.test --catch-all", "",
+         NULL},
+        {P "alias add *@b.test x@b.test", 2, "", "a catch-all is not an alias", "", NULL},
         {P "alias change info@b.test", 2, "", "--add, --remove", "", NULL},
         {P "alias change info@b.test --disable --enable", 2, "", "exclude", "", NULL},
         {P "alias change info@b.test --add p@b.test --add q@b.test --remove x@b.test", 0,
@@ -46,6 +51,14 @@ static void test_aliases(void **state)
          "x@b.test, y@b\xc3\xbc"
          "cher.test",
          "", "alias_list b.test after= id=0;alias_list b.test after=a1@b.test id=0;", NULL},
+        {P "alias list --domain b.test", 0, NULL, "",
+         "domain_show b.test id=0;alias_list b.test", NULL},
+        {P "alias list b.test --domain b.test", 1, "", "name the domain once", "", NULL},
+        {P "alias list --to X@b.test", 0, "a1@b.test", "", NULL, NULL},
+        {P "alias list --to y@b\xc3\xbc"
+           "cher.test",
+         0, "a1@b.test", "", NULL, NULL},
+        {P "alias list --to z@b.test", 0, "no aliases", "", NULL, NULL},
         {P "alias list --json", 0, "\"y@xn--bcher-kva.test\"", "", NULL, NULL},
         {P "alias list --json", 0, "targets_unicode", "", NULL, NULL},
     };
@@ -70,14 +83,15 @@ static void test_lists(void **state)
         {P "list add l@b.test --owner o@b.test --file FOLDER/none", 1, "", "No such file", "",
          NULL},
         {P "list add-member l@b.test", 2, "", "name the members", "", NULL},
-        {P "list remove-member l@b.test x@b.test", 0, "has 2 members, and had 2", "",
+        {P "list remove-member l@b.test x@b.test", 0,
+         "has 2 members, as before: those were no members", "",
          "alias_change l@b.test -x@b.test id=16;", NULL},
         /* what is not named stays */
         {P "list change l@b.test --post members", 0, NULL, "",
          "alias_change l@b.test owner=who@b.test post=1 id=16;", NULL},
         {P "list change l@b.test", 2, "", "say what to change", "", NULL},
         {P "list show l@b.test", 0, "\n  x@b.test\n", "", NULL, NULL},
-        {P "alias show l@b.test", 1, "", "there is no alias", NULL, NULL},
+        {P "alias show l@b.test", 1, "", "l@b.test is a list: `postraft list`", NULL, NULL},
     };
 
     (void)state;
@@ -88,7 +102,8 @@ static void test_lists(void **state)
 static void test_accounts(void **state)
 {
     static const struct row rows[] = {
-        {P "forward set a@b.test x@c.test y@c.test --keep", 0, "and into its INBOX", "",
+        {P "forward set a@b.test x@c.test y@c.test --keep", 0, "and into its INBOX",
+         "as it is now, mail is refused",
          "alter a@b.test forward=x@c.test,y@c.test, keep id=16;", NULL},
         {P "forward set a@b.test", 2, "", "needs ADDRESS TARGET...", "", NULL},
         {P "forward clear a@b.test", 0, "goes into its INBOX", "",
