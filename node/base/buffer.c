@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node/base/check.h"
 
@@ -110,5 +111,24 @@ void buffer_clear(struct buffer *buffer)
 
 void buffer_release(struct buffer *buffer)
 {
+    buffer_fini(buffer);
+}
+
+void buffer_add_secret(struct buffer *buffer, struct bytes bytes)
+{
+    if (buffer->size - buffer->end < bytes.len) {
+        struct buffer grown = BUFFER_EMPTY;
+        buffer_reserve(&grown, 2 * (buffer_len(buffer) + bytes.len));
+        buffer_add(&grown, buffer_bytes(buffer));
+        buffer_wipe(buffer);
+        *buffer = grown;
+    }
+    buffer_add(buffer, bytes);
+}
+
+void buffer_wipe(struct buffer *buffer)
+{
+    if (buffer->memory != NULL)
+        explicit_bzero(buffer->memory, buffer->size);
     buffer_fini(buffer);
 }

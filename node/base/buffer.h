@@ -57,4 +57,8 @@ void buffer_clear(struct buffer *buffer);
 /* Empty, and all memory given back. */
 void buffer_release(struct buffer *buffer);
 
+/* Of secrets: as add() and fini(), but no copy stays in memory that is given back. */
+void buffer_add_secret(struct buffer *buffer, struct bytes bytes);
+void buffer_wipe(struct buffer *buffer);
+
 #endif

@@ -71,7 +71,7 @@ static void on_uv_closed(uv_handle_t *handle)
     metric_sub(METRIC_CONNECTIONS_OPEN, 1);
     SSL_free(conn->ssl);
     buffer_fini(&conn->cipher);
-    buffer_fini(&conn->input);
+    buffer_wipe(&conn->input);
     buffer_fini(&conn->plain);
     buffer_fini(&conn->output);
     free(conn->tls_text);
@@ -235,7 +235,7 @@ void conn_close(struct conn *conn)
     conn->closing = true;
     buffer_release(&conn->cipher);
     if (!conn->feeding)
-        buffer_release(&conn->input);
+        buffer_wipe(&conn->input);
     conn_wheel_set(conn, conn_now_ms(conn) + conn->listener->limits.close_ms);
     conn_mark(conn);
 }

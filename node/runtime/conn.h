@@ -96,6 +96,10 @@ enum conn_binding {
 bool conn_channel_binding(const struct conn *conn, enum conn_binding kind,
                           struct buffer *bytes);
 
+/* Passwords may come in, within TLS: until this is called with false, what came is wiped from
+ * memory as soon as the session has taken it. */
+void conn_hold_secrets(struct conn *conn, bool secret);
+
 /*
  * The client, who may stand behind a proxy that told of him (conn_listener_expect_proxy()).
  * Numeric, without port: "192.0.2.7", "2001:db8::1"; "" and 0 for a program of this machine

@@ -42,25 +42,47 @@ static void begin_asked_tls(struct conn *conn)
     conn_end(conn);
 }
 
+void conn_hold_secrets(struct conn *conn, bool secret)
+{
+    conn->secret = secret;
+    if (conn->ssl == NULL)
+        return;
+    if (secret)
+        SSL_set_options(conn->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    else
+        SSL_clear_options(conn->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
+static void keep(struct conn *conn, struct bytes bytes)
+{
+    if (conn->secret)
+        buffer_add_secret(&conn->input, bytes);
+    else
+        buffer_add(&conn->input, bytes);
+}
+
 void conn_received(struct conn *conn, struct bytes bytes)
 {
     if (buffer_len(&conn->input) > 0) {
-        buffer_add(&conn->input, bytes);
+        keep(conn, bytes);
         conn_offer(conn);
         return;
     }
     bytes = bytes_skip(bytes, feed(conn, bytes));
     if (!conn->closing && !conn->ended)
-        buffer_add(&conn->input, bytes);
+        keep(conn, bytes);
     begin_asked_tls(conn);
 }
 
 void conn_offer(struct conn *conn)
 {
+    bool secret = conn->secret; /* also of what ends that */
     size_t used = feed(conn, buffer_bytes(&conn->input));
 
+    if (secret && used > 0)
+        explicit_bzero(conn->input.memory + conn->input.start, used);
     if (conn->closing || conn->ended) {
-        buffer_release(&conn->input);
+        buffer_wipe(&conn->input);
         return;
     }
     buffer_drop(&conn->input, used);

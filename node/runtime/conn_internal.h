@@ -119,6 +119,7 @@ struct conn {
     bool tls_ended; /* close_notify is sent */
     bool shut;
     bool ended;
+    bool secret; /* conn_hold_secrets() */
 };
 
 /* conn.c */

@@ -72,6 +72,7 @@ void conn_tls_begin(struct conn *conn)
     BIO_set_data(bio, conn);
     SSL_set_bio(conn->ssl, bio, bio);
     SSL_set_accept_state(conn->ssl);
+    conn_hold_secrets(conn, conn->secret);
     conn->handshaking = true;
     conn_wheel_set(conn, conn_now_ms(conn) + conn->listener->limits.tls_handshake_ms);
 }
@@ -132,7 +133,10 @@ static void decrypt(struct conn *conn)
         ERR_clear_error();
         int result = SSL_read(conn->ssl, shared->plain, sizeof(shared->plain));
         if (result > 0) {
+            bool secret = conn->secret; /* also of what ends that */
             conn_received(conn, bytes_from(shared->plain, (size_t)result));
+            if (secret)
+                explicit_bzero(shared->plain, (size_t)result);
             continue;
         }
         int error = SSL_get_error(conn->ssl, result);

@@ -93,6 +93,9 @@ typedef void rpc_done(void *context, enum err err, struct bytes reply);
  * Returns a ticket, never 0. ERR_TOOBIG comes through the callback too. */
 uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
                   rpc_done *done, void *context);
+/* The same of a body with secrets: its copies are wiped from memory when they are of no use. */
+uint64_t rpc_call_secret(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
+                         rpc_done *done, void *context);
 /* The callback will not come. An unknown ticket is ignored. */
 void rpc_cancel(struct rpc_client *client, uint64_t ticket);
 bool rpc_client_connected(const struct rpc_client *client);

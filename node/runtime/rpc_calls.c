@@ -112,6 +112,8 @@ void rpc_calls_drop(struct rpc_calls *calls, struct rpc_pending *call)
     heap_remove(calls, call);
     calls->table[call->index] = NULL;
     calls->free_places[calls->free_count++] = call->index;
+    if (call->secret)
+        explicit_bzero(call + 1, call->body.len);
     free(call);
 }
 

@@ -19,6 +19,7 @@ struct rpc_pending {
     bool waiting;
     enum err refused;  /* what its deadline brings instead of ERR_TIMEOUT, or ERR_OK */
     bool sent;         /* over the connection that there is now */
+    bool secret;       /* `body` is wiped when it is dropped */
     struct bytes body; /* its own copy; kept for sending it again */
     rpc_done *done;
     void *context;

@@ -55,6 +55,8 @@ static void start_waiting(struct rpc_client *client)
         call->started_ms = clock_monotonic_ms();
         client->running++;
         rpc_link_write(client->link, rpc_calls_ticket(call), call->body);
+        if (call->secret)
+            rpc_link_wipe_sent(client->link);
     }
 }
 
@@ -296,8 +298,8 @@ void rpc_client_free(struct rpc_client **pointer)
         rpc_hub_free(client->hub, free_rest);
 }
 
-uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
-                  rpc_done *done, void *context)
+static uint64_t begin_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
+                           rpc_done *done, void *context, bool secret)
 {
     bool refused = body.len > RPC_MESSAGE_SIZE_MAX;
     uint64_t now_ms = clock_monotonic_ms();
@@ -308,6 +310,7 @@ uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadlin
                                    : rpc_calls_add(&client->calls, now_ms + deadline_ms, body);
     call->done = done;
     call->context = context;
+    call->secret = secret;
     metric_add(METRIC_RPC_CALLS, 1);
     uint64_t ticket = rpc_calls_ticket(call);
     if (refused) {
@@ -319,6 +322,18 @@ uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadlin
     if (!client->calling_back)
         arm(client);
     return ticket;
+}
+
+uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
+                  rpc_done *done, void *context)
+{
+    return begin_call(client, body, deadline_ms, done, context, false);
+}
+
+uint64_t rpc_call_secret(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
+                         rpc_done *done, void *context)
+{
+    return begin_call(client, body, deadline_ms, done, context, true);
 }
 
 void rpc_cancel(struct rpc_client *client, uint64_t ticket)

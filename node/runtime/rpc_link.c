@@ -38,6 +38,7 @@ struct rpc_link {
     struct rpc_peer peer;
     uint64_t born_ms;
     struct buffer input, output, sent;
+    bool secret; /* something in `output` or `sent` is */
 };
 
 struct rpc_hub {
@@ -111,8 +112,8 @@ static void link_free(struct rpc_link *link)
 {
     stream_free(&link->stream);
     buffer_fini(&link->input);
-    buffer_fini(&link->output);
-    buffer_fini(&link->sent);
+    buffer_wipe(&link->output);
+    buffer_wipe(&link->sent);
     free(link);
 }
 
@@ -123,6 +124,14 @@ void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body)
     CHECK(body.len <= RPC_MESSAGE_SIZE_MAX);
     if (link->closing)
         return;
+    if (link->secret) {
+        uint8_t bytes[STREAM_HEADER_SIZE];
+        stream_header_write(bytes, (uint32_t)body.len, number);
+        buffer_add_secret(&link->output, bytes_from(bytes, sizeof(bytes)));
+        buffer_add_secret(&link->output, body);
+        loop_wake(link->hub->loop);
+        return;
+    }
     header = buffer_reserve(&link->output, STREAM_HEADER_SIZE + body.len);
     stream_header_write(header, (uint32_t)body.len, number);
     if (body.len > 0)
@@ -131,13 +140,27 @@ void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body)
     loop_wake(link->hub->loop);
 }
 
+void rpc_link_wipe_sent(struct rpc_link *link)
+{
+    link->secret = true;
+}
+
+/* Those that were sent. While there is more to be sent, that may be secret too. */
+static void drop_sent(struct rpc_link *link)
+{
+    if (link->secret)
+        buffer_wipe(&link->sent);
+    buffer_release(&link->sent);
+    link->secret = link->secret && buffer_len(&link->output) > 0;
+}
+
 static void flush(struct rpc_link *link)
 {
     struct bytes all = buffer_bytes(&link->output);
 
     if (stream_sending(link->stream) || link->closing || all.len == 0)
         return;
-    buffer_fini(&link->sent);
+    buffer_wipe(&link->sent);
     link->sent = link->output;
     buffer_init(&link->output);
     stream_send(link->stream, &all, 1);
@@ -259,7 +282,7 @@ static void on_sent(void *context)
 {
     struct rpc_link *link = context;
 
-    buffer_release(&link->sent);
+    drop_sent(link);
     link->hub->resume = true; /* room for more replies */
 }
 

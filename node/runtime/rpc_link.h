@@ -46,6 +46,8 @@ struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *nng);
 /* NULL when the connection has gone. */
 struct rpc_link *rpc_link_find(struct rpc_hub *hub, uint32_t connection);
 void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body);
+/* What was written last is secret: it is wiped from memory when it is sent. */
+void rpc_link_wipe_sent(struct rpc_link *link);
 /* closed() is called, soon. */
 void rpc_link_close(struct rpc_link *link);
 /* Known completely from opened() on. */

@@ -57,7 +57,7 @@ void smtp_auth_end(struct smtp_session *session, const struct smtp_verdict *verd
 {
     bool refused = verdict->line.len == 0 && verdict->reply == SMTP_REPLY_AUTH_REFUSED;
 
-    smtp_secret_fini(&session->auth.response);
+    buffer_wipe(&session->auth.response);
     session->auth = (struct smtp_auth){.failures = session->auth.failures + refused};
     smtp_session_move(session, SMTP_STATE_READY);
     smtp_session_say(session, verdict);
@@ -99,7 +99,7 @@ static enum smtp_reply begin(struct smtp_session *session, struct bytes args)
     session->auth.has_response = args.len > 0;
     if (bytes_equal(args, BYTES("=")) || decode(session, args))
         return SMTP_REPLY_OK;
-    smtp_secret_fini(&session->auth.response);
+    buffer_wipe(&session->auth.response);
     return SMTP_REPLY_AUTH_SYNTAX;
 }
 
@@ -183,12 +183,12 @@ void smtp_session_authenticated(struct smtp_session *session, uint64_t ticket,
     } else {
         end_with(session, reply_of(answer->result));
     }
-    smtp_secret_fini(&response);
+    buffer_wipe(&response);
 }
 
 void smtp_auth_forget(struct smtp_session *session)
 {
-    smtp_secret_fini(&session->auth.response);
+    buffer_wipe(&session->auth.response);
     session->auth = (struct smtp_auth){.failures = session->auth.failures};
     session->authenticated = false;
     session->account_id = 0;

@@ -32,8 +32,8 @@ static void take_line(struct smtp_session *session, struct bytes line, enum smtp
         session->held = true;
         session->held_refusal = refusal;
         session->held_early = early;
-        smtp_secret_fini(&session->line);
-        smtp_secret_add(&session->line, line);
+        buffer_wipe(&session->line);
+        buffer_add_secret(&session->line, line);
     } else if (session->state == SMTP_STATE_AUTH) {
         take_auth_line(session, line, refusal);
     } else if (refusal != SMTP_REPLY_OK) {
@@ -52,7 +52,7 @@ void smtp_session_run_held(struct smtp_session *session)
     session->held = false;
     buffer_init(&session->line);
     take_line(session, buffer_bytes(&line), session->held_refusal, session->held_early);
-    smtp_secret_fini(&line);
+    buffer_wipe(&line);
 }
 
 /* Reads a line that is too long up to its end, keeping nothing. */
@@ -108,7 +108,7 @@ static size_t begin_discard(struct smtp_session *session, struct bytes input)
     }
     session->discarded = kept.len;
     session->discarded_cr = kept.len > 0 && kept.at[kept.len - 1] == '\r';
-    smtp_secret_fini(&session->line);
+    buffer_wipe(&session->line);
     return discard_line(session, input);
 }
 
@@ -121,7 +121,7 @@ static size_t feed_line(struct smtp_session *session, struct bytes input)
     if (before + len + 1 > line_size_max(session, input))
         return begin_discard(session, input);
     if (len == input.len) {
-        smtp_secret_add(&session->line, input);
+        buffer_add_secret(&session->line, input);
         return len;
     }
     bool early = input.len > len + 1;
@@ -131,9 +131,9 @@ static size_t feed_line(struct smtp_session *session, struct bytes input)
     }
     struct buffer line = session->line;
     buffer_init(&session->line);
-    smtp_secret_add(&line, bytes_from(input.at, len));
+    buffer_add_secret(&line, bytes_from(input.at, len));
     take_line(session, buffer_bytes(&line), SMTP_REPLY_OK, early);
-    smtp_secret_fini(&line);
+    buffer_wipe(&line);
     return len + 1;
 }
 

@@ -62,7 +62,7 @@ void smtp_session_ask(struct smtp_session *session, enum smtp_state state)
 /* Behind what was written so far. */
 static void end_session(struct smtp_session *session)
 {
-    smtp_secret_fini(&session->auth.response);
+    buffer_wipe(&session->auth.response);
     session->ticket = 0;
     session->ticket_pending = false;
     session->lookup_count = 0;
@@ -328,7 +328,7 @@ void smtp_session_free(struct smtp_session **session)
 {
     if (*session == NULL)
         return;
-    smtp_secret_fini(&(*session)->line);
+    buffer_wipe(&(*session)->line);
     smtp_auth_forget(*session);
     buffer_fini(&(*session)->output);
     buffer_fini(&(*session)->body_piece);

@@ -186,10 +186,6 @@ bool smtp_session_takes_answer(struct smtp_session *session, enum smtp_state sta
 struct smtp_verdict smtp_refusal_verdict(const struct smtp_refusal *refusal, const char *trace,
                                          struct buffer *line);
 
-/* secret.c: as the functions of a buffer, but nothing stays in memory that is freed. */
-void smtp_secret_add(struct buffer *buffer, struct bytes bytes);
-void smtp_secret_fini(struct buffer *buffer);
-
 /* auth.c */
 /* The mechanisms, with spaces between them; "" where there are none. */
 const char *smtp_auth_offered(const struct smtp_session *session);

@@ -201,7 +201,10 @@ static const char *login_peer(void *context)
 
 static void on_login_answered(void *context)
 {
-    visitor_continue(context);
+    struct visitor *visitor = context;
+
+    conn_hold_secrets(visitor->conn, login_session(visitor->login) == 0);
+    visitor_continue(visitor);
 }
 
 static void on_login_delayed(void *context)
@@ -257,6 +260,7 @@ static void login_open(struct visitor *visitor)
     };
 
     visitor->login = login_new(&config);
+    conn_hold_secrets(visitor->conn, true);
 }
 
 static bool comes_from(const struct conn *conn, const struct config_prefixes *networks)
@@ -368,6 +372,7 @@ static void visitor_tls_started(void *context)
     struct visitor *visitor = context;
 
     smtp_session_tls_started(visitor->session);
+    conn_hold_secrets(visitor->conn, visitor->login != NULL);
     visitor->phase_ms = clock_monotonic_ms();
     visitor_continue(visitor);
 }

@@ -110,6 +110,13 @@ static void on_reply(void *context, enum err err, struct bytes bytes)
     free(call);
 }
 
+/* Carries what a client logs in with. */
+static bool is_secret(const Pr__Request *request)
+{
+    return request->call_case == PR__REQUEST__CALL_AUTH_STEP ||
+           request->call_case == PR__REQUEST__CALL_LOGIN;
+}
+
 uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned deadline_ms,
                     store_done *done, void *context)
 {
@@ -130,8 +137,14 @@ uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned 
 
     request->deadline_ms = deadline_ms;
     message_pack(&request->base, &packed);
-    call->ticket = rpc_call(client->rpc, buffer_bytes(&packed),
-                            (uint64_t)deadline_ms + ANSWER_GRACE_MS, on_reply, call);
+    uint64_t answer_ms = (uint64_t)deadline_ms + ANSWER_GRACE_MS;
+    if (is_secret(request))
+        call->ticket =
+            rpc_call_secret(client->rpc, buffer_bytes(&packed), answer_ms, on_reply, call);
+    else
+        call->ticket = rpc_call(client->rpc, buffer_bytes(&packed), answer_ms, on_reply, call);
+    if (is_secret(request))
+        buffer_wipe(&packed);
     buffer_fini(&packed);
     return call->ticket;
 }
