@@ -9,6 +9,12 @@
 #define GUESSED "too many failed log-ins from your network, try again later"
 #define BANNED "refused because of earlier abuse from your network"
 
+/*
+ * What a process bans for, the cluster bans for, and at no more: a moment later the ban is in
+ * the directory, where it can be seen and taken back, holds at every node, and grows when it
+ * was not enough. That of the process is over when the cluster's shortest is. Only floods of
+ * connections have other limits, since nodes have different numbers of processes.
+ */
 const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
     [FIREWALL_ADDRESS_OPEN] = {.name = "address-open",
                                .keyed = FIREWALL_BY_ADDRESS,
@@ -144,7 +150,7 @@ const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
                                   .limit = 50,
                                   .window_s = HOUR,
                                   .share_percent = 60,
-                                  .ban_s = HOUR,
+                                  .ban_s = 10 * MINUTE,
                                   .scope = FIREWALL_SMTP,
                                   .reply = BANNED,
                                   .help =
@@ -253,7 +259,7 @@ const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
                                 .action = FIREWALL_BAN,
                                 .limit = 5,
                                 .window_s = HOUR,
-                                .ban_s = HOUR,
+                                .ban_s = 10 * MINUTE,
                                 .scope = FIREWALL_SMTP,
                                 .reply = BANNED,
                                 .help =
@@ -293,7 +299,7 @@ const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
          .counted = FIREWALL_GUESSES,
          .action = FIREWALL_BAN,
          .limit = 60,
-         .limit_v6 = 20,
+         .limit_v6 = 15,
          .window_s = DAY,
          .scope = FIREWALL_LOGINS,
          .help = "different secrets tried by one /24 or /64; addresses "
@@ -344,7 +350,7 @@ const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
                                   .keyed = FIREWALL_BY_ADDRESS,
                                   .counted = FIREWALL_UNKNOWNS,
                                   .action = FIREWALL_BAN,
-                                  .limit = 80,
+                                  .limit = 50,
                                   .window_s = HOUR,
                                   .share_percent = 60,
                                   .scope = FIREWALL_SMTP,
@@ -375,8 +381,8 @@ const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
                                 .keyed = FIREWALL_BY_ADDRESS,
                                 .counted = FIREWALL_EARLY,
                                 .action = FIREWALL_BAN,
-                                .limit = 10,
-                                .window_s = DAY,
+                                .limit = 5,
+                                .window_s = HOUR,
                                 .scope = FIREWALL_SMTP,
                                 .help =
                                     "connections of one address that spoke before their turn"},
@@ -384,7 +390,7 @@ const struct firewall_rule firewall_rules[FIREWALL_RULE_COUNT] = {
                                  .keyed = FIREWALL_BY_ADDRESS,
                                  .counted = FIREWALL_ERRORS,
                                  .action = FIREWALL_BAN,
-                                 .limit = 300,
+                                 .limit = 200,
                                  .window_s = HOUR,
                                  .scope = FIREWALL_ALL_SERVICES,
                                  .help =

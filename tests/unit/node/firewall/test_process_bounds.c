@@ -30,7 +30,7 @@ static void clocks_may_stand_or_jump(void **state)
     assert_int_equal(open_at(&conns[1], v4(1), FIREWALL_SMTP), FIREWALL_REFUSE);
     now.ms -= 3600 * 1000;
     assert_int_equal(open_at(&conns[1], v4(1), FIREWALL_SMTP), FIREWALL_REFUSE);
-    pass_time(3599);
+    pass_time(599);
     assert_int_equal(open_at(&conns[1], v4(1), FIREWALL_SMTP), FIREWALL_REFUSE);
     pass_time(2);
     assert_int_equal(open_at(&conns[1], v4(1), FIREWALL_SMTP), FIREWALL_PASS);
