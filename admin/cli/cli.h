@@ -259,7 +259,8 @@ enum cli_exit cli_firewall_list(struct cli *cli), cli_firewall_allow(struct cli 
 enum cli_exit cli_sender_list(struct cli *cli), cli_sender_set(struct cli *cli);
 /* settings.c, queue.c */
 enum cli_exit cli_setting_list(struct cli *cli), cli_setting_set(struct cli *cli),
-    cli_setting_unset(struct cli *cli), cli_setting_help(struct cli *cli);
+    cli_setting_unset(struct cli *cli), cli_setting_show(struct cli *cli),
+    cli_setting_help(struct cli *cli);
 enum cli_exit cli_queue_list(struct cli *cli), cli_queue_show(struct cli *cli),
     cli_queue_hold(struct cli *cli), cli_queue_release(struct cli *cli),
     cli_queue_retry(struct cli *cli), cli_queue_drop(struct cli *cli);

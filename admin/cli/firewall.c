@@ -19,7 +19,8 @@ static const struct output_column rule_columns[] = {
     {"counts", "COUNTS", OUTPUT_TEXT},
     {"by", "BY", OUTPUT_TEXT},
     {"limit", "LIMIT", OUTPUT_NUMBER},
-    {"window_s", "IN S", OUTPUT_NUMBER},
+    {"window_s", "SECONDS", OUTPUT_NUMBER},
+    {"set", "SET TO", OUTPUT_TEXT},
     {"action", "THEN", OUTPUT_TEXT},
     {"help", "WHAT IT IS FOR", OUTPUT_TEXT},
 };
@@ -87,6 +88,63 @@ enum cli_exit cli_firewall_list(struct cli *cli)
     return output_list(cli, "entries", rows, columns, OUTPUT_COUNT(columns));
 }
 
+/* Shorter ones hold more than any one network has. */
+enum { WIDE_IPV4_BITS = 8, WIDE_IPV6_BITS = 19 };
+
+static bool is_wide(const char *net)
+{
+    const char *slash = strchr(net, '/');
+    uint64_t bits = 0;
+    bool ipv6 = strchr(net, ':') != NULL;
+
+    return slash != NULL && bytes_to_u64(bytes_of(slash + 1), &bits) &&
+           bits < (ipv6 ? WIDE_IPV6_BITS : WIDE_IPV4_BITS);
+}
+
+/* A slip in a net's length can shut out, or let in, most of the world. */
+static bool confirm_wide(struct cli *cli, Pr__FirewallAction action)
+{
+    for (unsigned i = 0; i < cli->argument_count; i++)
+        if (is_wide(cli->arguments[i]) &&
+            !cli_confirm(cli,
+                         arena_printf(&cli->arena, "%s is a large part of the Internet: %s it?",
+                                      cli->arguments[i], action_text(action))))
+            return false;
+    return true;
+}
+
+static void remark_loopback(const char *net)
+{
+    if (strncmp(net, "127.", 4) == 0 || strcmp(net, "::1") == 0)
+        fputs("postraft: programs of this machine (loopback addresses) are let in whatever is "
+              "said of them\n",
+              stderr);
+}
+
+/* "192.0.2.7 is banned until 2026-11-22 12:00:00, on every node within a second" */
+static enum cli_exit put_done(struct cli *cli, Pr__FirewallAction action, const char *done,
+                              uint64_t until_ms)
+{
+    json_t *made = json_object();
+    json_t *nets = json_array();
+    unsigned count = cli->argument_count;
+    const char *until = until_ms != 0 ? output_time(&cli->arena, until_ms) : NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        CHECK(json_array_append_new(nets, json_of_text(cli->arguments[i])) == 0);
+        remark_loopback(cli->arguments[i]);
+    }
+    output_add(made, "nets", nets);
+    output_add(made, "action", json_of_text(action_text(action)));
+    output_add(made, "until_ms",
+               until_ms != 0 ? json_integer((json_int_t)until_ms) : json_null());
+    const char *who =
+        count == 1 ? cli->arguments[0] : arena_printf(&cli->arena, "%u nets", count);
+    return output_done(cli, made, "%s %s %s%s%s, on every node within a second", who,
+                       count == 1 ? "is" : "are", done, until != NULL ? " until " : "",
+                       until != NULL ? until : " for good");
+}
+
 static enum cli_exit put(struct cli *cli, Pr__FirewallAction action, const char *done)
 {
     size_t count = cli->argument_count;
@@ -103,6 +161,8 @@ static enum cli_exit put(struct cli *cli, Pr__FirewallAction action, const char 
                    CLI_USAGE;
         until_ms = clock_wall_ms() + (uint64_t)during_ms;
     }
+    if (!confirm_wide(cli, action))
+        return CLI_FAILED;
     call.entries = arena_alloc(&cli->arena, count * sizeof(*call.entries));
     call.n_entries = count;
     for (size_t i = 0; i < count; i++) {
@@ -119,11 +179,7 @@ static enum cli_exit put(struct cli *cli, Pr__FirewallAction action, const char 
     request.firewall_put = &call;
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
         return CLI_FAILED;
-    json_t *made = json_object();
-    output_add(made, "nets", json_integer((json_int_t)count));
-    output_add(made, "action", json_of_text(action_text(action)));
-    return output_done(cli, made, "%zu %s %s, on every node within a second", count,
-                       count == 1 ? "net is" : "nets are", done);
+    return put_done(cli, action, done, until_ms);
 }
 
 enum cli_exit cli_firewall_allow(struct cli *cli)
@@ -154,7 +210,10 @@ enum cli_exit cli_firewall_remove(struct cli *cli)
         return CLI_FAILED;
     json_t *made = json_object();
     output_add(made, "nets", json_integer((json_int_t)cli->argument_count));
-    return output_done(cli, made, "taken back");
+    return output_done(
+        cli, made, "taken back what was said of %s, on every node within a second",
+        cli->argument_count == 1 ? cli->arguments[0]
+                                 : arena_printf(&cli->arena, "%u nets", cli->argument_count));
 }
 
 enum cli_exit cli_firewall_explain(struct cli *cli)
@@ -182,13 +241,30 @@ enum cli_exit cli_firewall_explain(struct cli *cli)
     buffer_fini(&text);
     json_t *made = json_object();
     output_add(made, "text", json_of_text(said));
+    remark_loopback(call.address);
     return output_done(cli, made, "%s", said);
+}
+
+/* What an operator has set instead of a rule's limit; NULL: nothing. */
+static const char *set_value(struct cli *cli, const Pr__SettingListAnswer *set,
+                             const char *rule)
+{
+    const char *name = arena_printf(&cli->arena, "firewall.%s", rule);
+
+    for (size_t i = 0; i < set->n_settings; i++)
+        if (strcmp(set->settings[i]->name, name) == 0)
+            return set->settings[i]->value;
+    return NULL;
 }
 
 enum cli_exit cli_firewall_rules(struct cli *cli)
 {
-    json_t *rows = json_array();
+    const Pr__SettingListAnswer *set =
+        cli_settings_fetch(cli, PR__SETTING_SCOPE__SETTING_CLUSTER, NULL);
 
+    if (set == NULL)
+        return CLI_FAILED;
+    json_t *rows = json_array();
     for (unsigned id = 1; id < FIREWALL_RULE_COUNT; id++) {
         if (!firewall_rule_exists((enum firewall_rule_id)id))
             continue;
@@ -199,6 +275,8 @@ enum cli_exit cli_firewall_rules(struct cli *cli)
         output_add(row, "by", json_of_text(firewall_keyed_name(rule->keyed)));
         output_add(row, "limit", json_integer(rule->limit));
         output_add(row, "window_s", json_integer(rule->window_s));
+        const char *value = set_value(cli, set, rule->name);
+        output_add(row, "set", value != NULL ? json_of_text(value) : json_null());
         output_add(row, "action", json_of_text(firewall_action_name(rule->action)));
         output_add(row, "help", json_of_text(rule->help));
         CHECK(json_array_append_new(rows, row) == 0);

@@ -81,6 +81,16 @@ static void show_states(struct buffer *text, const json_t *states)
         buffer_add_string(text, "whole");
 }
 
+char *output_time(struct arena *arena, uint64_t time_ms)
+{
+    struct buffer text = BUFFER_EMPTY;
+
+    show_time(&text, (json_int_t)time_ms);
+    char *made = arena_string(arena, buffer_bytes(&text));
+    buffer_fini(&text);
+    return made;
+}
+
 static void show_address(struct buffer *text, const json_t *value)
 {
     struct arena arena;

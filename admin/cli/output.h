@@ -73,6 +73,13 @@ void output_shares(const struct cli *cli, const json_t *row);
 const Pr__AccountShowAnswer *cli_account_fetch(struct cli *cli, const char *address);
 /* A domain; NULL after a message. routes.c */
 const Pr__DomainRecord *cli_domain_fetch(struct cli *cli, const char *name);
+/* "2026-11-22 10:00:00", by the clock of this machine. */
+char *output_time(struct arena *arena, uint64_t time_ms);
+/* What is set there; NULL after a message. */
+const Pr__SettingListAnswer *cli_settings_fetch(struct cli *cli, Pr__SettingScope scope,
+                                                const char *name);
+/* "tenant acme" */
+const char *cli_scope_text(struct cli *cli, Pr__SettingScope scope, const char *name);
 /* A line on standard error if mail for an address would be refused: for what changes where mail
  * goes, which is no fault by itself (targets may come later). */
 void cli_refused_remark(struct cli *cli, const char *address);

@@ -5,6 +5,7 @@
 
 #include "admin/cli/output.h"
 #include "node/base/check.h"
+#include "node/firewall/rules.h"
 
 static const struct output_column columns[] = {
     {"name", "SETTING", OUTPUT_TEXT},
@@ -51,30 +52,50 @@ static bool read_scope(struct cli *cli, Pr__SettingScope *scope, char **name)
     return given <= 1;
 }
 
-static const char *scope_text(struct cli *cli, Pr__SettingScope scope, const char *name)
+static const char *const scope_names[] = {"cluster", "tenant", "domain", "account"};
+
+const char *cli_scope_text(struct cli *cli, Pr__SettingScope scope, const char *name)
 {
-    return scope == PR__SETTING_SCOPE__SETTING_CLUSTER ? "the cluster"
-                                                       : output_unicode(&cli->arena, name);
+    if (scope == PR__SETTING_SCOPE__SETTING_CLUSTER || (unsigned)scope >= SETTINGS_SCOPES)
+        return "the cluster";
+    return arena_printf(&cli->arena, "%s %s", scope_names[scope],
+                        output_unicode(&cli->arena, name));
 }
 
-enum cli_exit cli_setting_list(struct cli *cli)
+const Pr__SettingListAnswer *cli_settings_fetch(struct cli *cli, Pr__SettingScope scope,
+                                                const char *name)
 {
     Pr__Request request = PR__REQUEST__INIT;
     Pr__SettingList ask = PR__SETTING_LIST__INIT;
 
-    if (!read_scope(cli, &ask.scope, &ask.scope_name))
-        return CLI_USAGE;
+    ask.scope = scope;
+    ask.scope_name = arena_string(&cli->arena, bytes_of(name));
     request.call_case = PR__REQUEST__CALL_SETTING_LIST;
     request.setting_list = &ask;
     const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
     if (reply == NULL)
-        return CLI_FAILED;
-    if (reply->answer_case != PR__REPLY__ANSWER_SETTING_LIST)
-        return cli_fail("the store gave another answer");
+        return NULL;
+    if (reply->answer_case != PR__REPLY__ANSWER_SETTING_LIST) {
+        cli_fail("the store gave another answer");
+        return NULL;
+    }
     cli_remark(reply);
+    return reply->setting_list;
+}
+
+enum cli_exit cli_setting_list(struct cli *cli)
+{
+    Pr__SettingScope scope;
+    char *name = NULL;
+
+    if (!read_scope(cli, &scope, &name))
+        return CLI_USAGE;
+    const Pr__SettingListAnswer *answer = cli_settings_fetch(cli, scope, name);
+    if (answer == NULL)
+        return CLI_FAILED;
     json_t *rows = json_array();
-    for (size_t i = 0; i < reply->setting_list->n_settings; i++) {
-        const Pr__Setting *setting = reply->setting_list->settings[i];
+    for (size_t i = 0; i < answer->n_settings; i++) {
+        const Pr__Setting *setting = answer->settings[i];
         const struct setting *known = settings_find(bytes_of(setting->name));
         json_t *row = json_object();
         output_add(row, "name", json_of_text(setting->name));
@@ -83,6 +104,21 @@ enum cli_exit cli_setting_list(struct cli *cli)
         CHECK(json_array_append_new(rows, row) == 0);
     }
     return output_list(cli, "settings", rows, columns, OUTPUT_COUNT(columns));
+}
+
+/* Of the family of the firewall there is what there are rules; what is set for another can be
+ * taken back all the same. */
+static bool has_no_rule(const Pr__Setting *setting)
+{
+    static const char family[] = "firewall.";
+
+    if (strncmp(setting->name, family, strlen(family)) != 0 || setting->value[0] == '\0')
+        return false;
+    for (unsigned id = 1; id < FIREWALL_RULE_COUNT; id++)
+        if (firewall_rule_exists(id) && strcmp(firewall_rule((enum firewall_rule_id)id)->name,
+                                               setting->name + strlen(family)) == 0)
+            return false;
+    return true;
 }
 
 static enum cli_exit put(struct cli *cli, Pr__Setting *setting)
@@ -94,6 +130,9 @@ static enum cli_exit put(struct cli *cli, Pr__Setting *setting)
     if (known == NULL)
         return cli_fail("there is no setting %s; `postraft setting help` shows those there are",
                         setting->name);
+    if (has_no_rule(setting))
+        return cli_fail("there is no setting %s; `postraft firewall rules` shows the rules",
+                        setting->name);
     if (!read_scope(cli, &call.scope, &call.scope_name))
         return CLI_USAGE;
     call.setting = setting;
@@ -102,11 +141,16 @@ static enum cli_exit put(struct cli *cli, Pr__Setting *setting)
     if (cli_call(cli, &request, CLI_CALL_MS) == NULL)
         return CLI_FAILED;
     json_t *made = json_object();
-    const char *where = scope_text(cli, call.scope, call.scope_name);
+    const char *where = cli_scope_text(cli, call.scope, call.scope_name);
     output_add(made, "name", json_of_text(setting->name));
     output_add(made, "for", json_of_text(where));
     if (setting->value[0] == '\0') {
         output_add(made, "value", json_null());
+        if (call.scope != PR__SETTING_SCOPE__SETTING_CLUSTER)
+            return output_done(cli, made,
+                               "%s is not set for %s any more; `postraft setting show %s` "
+                               "tells what counts there",
+                               setting->name, where, setting->name);
         return output_done(cli, made, "%s is not set for %s any more; its default is %s",
                            setting->name, where,
                            known->fallback[0] != '\0' ? known->fallback : "empty");
@@ -137,14 +181,13 @@ enum cli_exit cli_setting_unset(struct cli *cli)
 
 static json_t *json_of_row(struct cli *cli, const struct setting *row)
 {
-    static const char *const names[] = {"cluster", "tenant", "domain", "account"};
     json_t *made = json_object();
     const char *scopes = "";
 
     for (unsigned i = 0; i < SETTINGS_SCOPES; i++)
         if ((row->scopes & 1u << i) != 0)
             scopes = arena_printf(&cli->arena, "%s%s%s", scopes, scopes[0] != '\0' ? ", " : "",
-                                  names[i]);
+                                  scope_names[i]);
     output_add(made, "name", json_string(row->name));
     output_add(made, "range", json_of_text(settings_range(row, &cli->arena)));
     output_add(made, "default", json_string(row->fallback));

@@ -34,7 +34,7 @@ static void test_usage(void **state)
         {P "acount list", 2, "",
          "there are: cluster node group tenant domain account alias list forward address "
          "setting "
-         "firewall sender queue storage metrics",
+         "firewall sender sending queue storage metrics",
          "", NULL},
         {P "account lst", 2, "", "\"account list\"", "", NULL},
         {P "account", 2, "", "\"account show\"", "", NULL},
@@ -45,6 +45,9 @@ static void test_usage(void **state)
         {P "cluster token --valid 5", 2, "", "--valid takes a number from 60", "", NULL},
         {P "tenant list --bogus", 2, "", "`postraft --help` shows", "", NULL},
         {P "firewall ban 192.0.2.7 --bogus", 2, "", "--bogus", "", NULL},
+        {P "firewall ban 192.0.2.7 0.0.0.0/0", 1, "", "0.0.0.0/0 is a large part", "", NULL},
+        {P "firewall allow 2001::/16", 1, "", "allow it? Nobody is there to be asked", "",
+         NULL},
         {P "account add", 2, "", "needs ADDRESS or --file", "", NULL},
         {"postraft --run FOLDER/nowhere tenant list", 1, "", "is postraftd running", "", NULL},
         {"postraft --config FOLDER/nowhere tenant list", 1, "", "--config FILE or --run DIR",
