@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Policy before content on port 25, with name servers that the test plays: listed clients, greylist, new domains of
-senders, settings of a domain, dry run, lists that list the world, and a resolver that nobody answers."""
+senders, names that look like others, lists of domains, settings of a domain, dry run, lists that list the world, a resolver
+that nobody answers, and a node that has none; and the list of passwords that were stolen elsewhere."""
+import hashlib
+import pathlib
+import shutil
 import smtplib
 import socket
 import struct
+import tempfile
 import threading
 import time
 
@@ -14,6 +19,11 @@ TYPES = {"A": 1, "NS": 2, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
 EXTRA = """
 dns {{ servers = {{ "127.0.0.1:{port}" }} trust_anchor = "" timeout_ms = 1000 }}
 xclient {{ networks = {{ "127.0.0.0/8" }} }}
+passwords {{ breached = "{list}" }}
+"""
+NO_DNS = """
+dns { enabled = false }
+xclient { networks = { "127.0.0.0/8" } }
 """
 
 
@@ -105,6 +115,14 @@ def until(what, node, want, words, *args, seconds=30):
     lab.wait_for(what, is_so, seconds, 0.3)
 
 
+def good_domain(names, domain):
+    names.add(domain, "SOA", domain)
+    names.add(domain, "NS", "ns." + domain)
+    names.add(domain, "MX", "mx." + domain)
+    names.add(domain, "TXT", "v=spf1 -all")
+    names.add("mx." + domain, "A", "203.0.113.50")
+
+
 def zones(names):
     names.add("5.113.0.203.bl.lists.example", "A", "127.0.0.2")
     names.add("*.dead.lists.example", "A", "127.0.0.2")
@@ -149,6 +167,59 @@ def new_domains(node, user):
     expect(node, 450, "New sending domain", "203.0.113.8", "a@nowhere.example", user)
     until("the check", node, 550, "does not exist", "203.0.113.8", "a@nowhere.example", user)
     expect(node, 250, "", "203.0.113.8", "", user)
+
+
+def look_alikes(node, names, user):
+    """Names made to be taken for others; lists of domains; what a domain of ours makes of it."""
+    for domain in ("vvestbank.example", "exarnple.example", "listed.example", "deaf.example"):
+        good_domain(names, domain)
+    names.add("listed.example.dbl.lists.example", "A", "127.0.1.2")
+    names.add("deaf.example.deaf.lists.example", "A", "127.0.0.2")
+    names.add("invalid.deaf.lists.example", "A", "127.0.0.2")
+    node.cli("setting", "set", "newdomain.protected", "westbank.example")
+    node.cli("setting", "set", "newdomain.zones", "dbl.lists.example=20:127.0.1.2 deaf.lists.example=20")
+    for domain, other in (("vvestbank.example", "westbank.example"), ("exarnple.example", "example.test")):
+        expect(node, 450, "New sending domain", "203.0.117.8", f"a@{domain}", user)
+        until("a look-alike is suspect", node, 450, "Greylisted", "203.0.117.8", f"a@{domain}", user)
+        until("the second time", node, 250, "", "203.0.117.8", f"a@{domain}", user)
+        row, = node.cli("sender", "list", domain)["sender_domains"]
+        lab.check(row["verdict"] == "suspect" and f"looks like {other}" in row["reason"], f"{row}")
+    node.cli("setting", "set", "judge.domain_similar.weight", "10", "--domain", "example.test")
+    until("the domain's weight", node, 550, "looks like westbank.example", "203.0.117.8", "a@vvestbank.example", user)
+    node.cli("setting", "unset", "judge.domain_similar.weight", "--domain", "example.test")
+    node.cli("sender", "set", "vvestbank.example", "good")
+    expect(node, 450, "New sending domain", "203.0.117.8", "a@listed.example", user)
+    until("a listed domain", node, 550, "listed by dbl.lists.example", "203.0.117.8", "a@listed.example", user)
+    expect(node, 450, "New sending domain", "203.0.117.8", "a@deaf.example", user)
+    until("a list of everybody does not count", node, 250, "", "203.0.117.8", "a@deaf.example", user)
+
+
+def stolen_passwords(node, path):
+    """Refused from the moment on that the file is there, under the sandbox too."""
+    password = "lantern orbit gravel tuesday"
+    node.cli("account", "add", "first@example.test", text=password + "\n")
+    fresh = path.with_suffix(".new")
+    fresh.write_text(hashlib.sha1(password.encode()).hexdigest().upper() + ":3\n")
+    fresh.chmod(0o644)
+    fresh.rename(path)
+    try:
+        node.cli("account", "add", "second@example.test", text=password + "\n")
+        raise lab.Failed("a stolen password was taken")
+    except lab.Failed as refusal:
+        lab.check("stolen elsewhere" in str(refusal), f"{refusal}")
+    node.cli("account", "add", "second@example.test", text="copper meadow bicycle thunder\n")
+
+
+def without_dns():
+    """A node in a network without name servers: nothing is asked, and nobody suffers for it."""
+    with lab.Cluster(1, network=68, extra=NO_DNS) as cluster:
+        node = cluster.node(1)
+        user, = cluster.add_accounts(["ann"])
+        node.cli("setting", "set", "dnsbl.zones", "bl.lists.example=20")
+        expect(node, 250, "", "203.0.113.5", "a@nowhere.example", user, token="dark")
+        node.cli("setting", "set", "policy.grey_score", "0")
+        until("the greylist needs no names", node, 450, "Greylisted", "203.0.119.5", "a@nowhere.example", user)
+        lab.check("(not asked)" in (node.folder / "log").read_text(), "the log says what is not known")
 
 
 def dry_run(node, user):
@@ -216,7 +287,9 @@ def impatient(node, names, user):
 def test():
     names = NameServer()
     zones(names)
-    with lab.Cluster(1, network=67, extra=EXTRA.format(port=names.port)) as cluster:
+    stolen = pathlib.Path(tempfile.mkdtemp(prefix="postraft-policy-"))
+    stolen.chmod(0o755)
+    with lab.Cluster(1, network=67, extra=EXTRA.format(port=names.port, list=stolen / "list")) as cluster:
         node = cluster.node(1)
         user, = cluster.add_accounts(["ann"])
 
@@ -231,11 +304,15 @@ def test():
         listed(node, user)
         grey(node, user)
         new_domains(node, user)
+        look_alikes(node, names, user)
+        stolen_passwords(node, stolen / "list")
         dry_run(node, user)
         impatient(node, names, user)
         outage(node, names, user)
         tokens = sorted(token for _, token in lab.mailbox_tokens(node, user))
         lab.check(tokens == ["fresh", "good", "grey", "local", "outage"], f"{tokens}")
+    shutil.rmtree(stolen)
+    without_dns()
 
 
 lab.main(test)
