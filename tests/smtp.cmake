@@ -36,6 +36,11 @@ add_library(smtp_submit_client OBJECT unit/smtp/submit_client.c)
 target_link_libraries(smtp_submit_client PUBLIC smtp_server PkgConfig::OPENSSL)
 unit_test(smtp submit USES smtp_submit_client smtp_server)
 unit_test(smtp leaving USES smtp_submit_client smtp_server)
+unit_test(smtp wiped USES smtp_submit_client smtp_server)
+target_link_options(test_smtp_wiped PRIVATE -Wl,--wrap=free)
+unit_test(smtp room USES smtp_server)
+unit_test(smtp auth_scram USES smtp_play pr_auth PkgConfig::GSASL PkgConfig::SODIUM PkgConfig::OPENSSL
+          SOURCES tests/unit/storage/auth/auth_lab.c tests/unit/storage/auth/scram_client.c)
 add_executable(smtp_fake_server unit/smtp/fake_server.c)
 target_link_libraries(smtp_fake_server PRIVATE smtp_server)
 set_target_properties(smtp_fake_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY

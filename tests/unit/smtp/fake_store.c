@@ -60,7 +60,7 @@ struct store_client *fake_store_open(struct loop *loop)
 
 static void call_free(struct call *call)
 {
-    arena_fini(&call->call_arena);
+    arena_wipe(&call->call_arena);
     free(call);
 }
 
@@ -394,7 +394,7 @@ uint64_t store_call(struct store_client *client, Pr__Request *request, unsigned 
     call->request =
         pr__request__unpack(&allocator, buffer_len(&packed), buffer_bytes(&packed).at);
     CHECK(call->request != NULL);
-    buffer_fini(&packed);
+    buffer_wipe(&packed);
     call->late = request->session != 0 && fake_store.logouts == fake_store.logins;
     if (request->call_case == PR__REQUEST__CALL_LOGOUT)
         fake_store.logouts++; /* asked for is enough: nobody waits for the answer */

@@ -65,6 +65,7 @@ void server_start(struct server *server, unsigned messages_max)
         .recipients_max = 100,
         .submission_recipients_max = 100,
         .auth_failures_max = 3,
+        .memory = server->memory,
         .connections_max = 50,
         .connections_address_max = 50,
         .messages_max = messages_max,

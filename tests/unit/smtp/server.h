@@ -24,6 +24,7 @@ struct server {
     enum smtp_service service; /* MX; a test may change it before server_start() */
     bool implicit;             /* TLS from the start; likewise */
     struct tls_context *tls;
+    struct memory_budget *memory; /* NULL: none; a test may set it before server_start() */
     bool stopped;
 };
 

@@ -47,6 +47,19 @@ static void test_conversations(void **state)
          HELLO MAIL_OK RCPT_OK RCPT_OK RCPT_OK GO
          "<body 6:A: b\r\n>" ACCEPTED "550 5.7.1 Not you id=T1\r\n"
          "452 4.2.2 Mailbox of a recipient is full, try again id=T1\r\n" OK},
+        {"each has one, in chunks",
+         "LHLO a\r\nMAIL FROM:<each@a.test>\r\nRCPT TO:<u3@here.test>\r\nRCPT "
+         "TO:<u2@here.test>\r\nRCPT TO:<no@here.test>\r\nRCPT TO:<u1@here.test>\r\n"
+         "BDAT 2\r\nA:BDAT 4 LAST\r\n b\r\nNOOP\r\n",
+         HELLO MAIL_OK RCPT_OK RCPT_OK NO_USER RCPT_OK
+         "250 2.0.0 Chunk OK\r\n<body 6:A: b\r\n>"
+         "452 4.2.2 Mailbox of a recipient is full, try again id=T1\r\n"
+         "550 5.7.1 Not you id=T1\r\n" ACCEPTED OK},
+        {"a last chunk of no bytes",
+         "LHLO a\r\nMAIL FROM:<each@a.test>\r\nRCPT TO:<u2@here.test>\r\nRCPT "
+         "TO:<u1@here.test>\r\nBDAT 6\r\nA: b\r\nBDAT 0 LAST\r\nNOOP\r\n",
+         HELLO MAIL_OK RCPT_OK RCPT_OK "250 2.0.0 Chunk OK\r\n<body 6:A: b\r\n>"
+                                       "550 5.7.1 Not you id=T1\r\n" ACCEPTED OK},
         {"what nobody knows is not said",
          "LHLO a\r\nMAIL FROM:<each@a.test>\r\nRCPT TO:<u1@here.test>\r\nRCPT "
          "TO:<u4@here.test>\r\nRCPT TO:<u1@here.test>\r\nDATA\r\nA: b\r\n.\r\nNOOP\r\n",
