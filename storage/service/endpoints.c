@@ -13,6 +13,7 @@
 #include "storage/schema/search_depth.h"
 #include "storage/service/calls.h"
 #include "storage/service/login.h"
+#include "storage/service/promises.h"
 #include "storage/service/sessions.h"
 #include "storage/service/watch.h"
 
@@ -137,7 +138,11 @@ static bool admit(struct service_call *call, const struct call_row *row)
         return false;
     }
     call->session_id = call->request->session;
-    call->session = session_find(service->sessions, call->connection, call->session_id);
+    /* One that has ended can be logged out of. */
+    call->session =
+        row->call == PR__REQUEST__CALL_LOGOUT
+            ? session_find_any(service->sessions, call->connection, call->session_id)
+            : session_find(service->sessions, call->connection, call->session_id);
     if (call->session == NULL && (row->needs_session || call->session_id != 0)) {
         call_fail(call, ERR_NOSESSION, NULL);
         return false;
@@ -207,6 +212,7 @@ static void on_disconnected(void *context, uint32_t number)
     logins_connection_closed(endpoint->service->logins, connection);
     watch_connection_closed(endpoint->service, connection);
     sessions_connection_closed(endpoint->service->sessions, connection);
+    promises_connection_closed(endpoint->service->promises, connection);
 }
 
 /* The role's uid; our own when the configuration names no user. */

@@ -180,8 +180,13 @@ static void let_in(struct login *login)
         fail(login, ERR_CLOSED);
         return;
     }
+    if (login_is_outdated(service, account, auth_exchange_result(login->exchange))) {
+        fail(login, ERR_UNAVAILABLE); /* tried again, it is decided by what is true now */
+        return;
+    }
     struct session *session = session_open(service->sessions, call->connection, account->id,
                                            account->group, account->address);
+    session->unwatched = call->role == ROLE_SMTP;
     log_info(NULL, "login",
              LOG_FIELDS(LOG_TEXT("user", account->address), LOG_TEXT("peer", login->peer)));
     verifiers_seen(service, account, auth_exchange_result(login->exchange)->secret,

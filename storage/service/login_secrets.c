@@ -105,6 +105,34 @@ struct bytes login_fold(struct bytes claimed, struct arena *arena)
         arena_printf(arena, "%.*s@%.*s", BYTES_ARG(folded.local), BYTES_ARG(folded.domain)));
 }
 
+static bool has_app_password(const Pr__AccountRecord *account, uint64_t id)
+{
+    const Pr__Credentials *credentials = account->credentials;
+
+    for (size_t i = 0; credentials != NULL && i < credentials->n_app_passwords; i++)
+        if (credentials->app_passwords[i]->id == id)
+            return true;
+    return false;
+}
+
+bool login_is_outdated(struct service *service, const Pr__AccountRecord *then,
+                       const struct auth_result *result)
+{
+    struct db_txn *txn = service_directory_begin(service);
+    struct arena arena;
+
+    arena_init(&arena);
+    const Pr__AccountRecord *now = directory_account(txn, bytes_of(then->address), &arena);
+    db_abort(&txn);
+    bool good = now != NULL && now->id == then->id && !(now->bars & PR__ACCOUNT_BAR__BAR_LOGIN);
+    if (good && result->secret == AUTH_SECRET_PASSWORD)
+        good = strcmp(now->password_hash, then->password_hash) == 0;
+    if (good && result->secret == AUTH_SECRET_APP_PASSWORD)
+        good = has_app_password(now, result->app_password);
+    arena_fini(&arena);
+    return !good;
+}
+
 bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE])
 {
     struct db_txn *txn = service_directory_begin(service);

@@ -20,6 +20,13 @@ unsigned login_offered(const Pr__AuthStep *step);
 /* A name as it is looked up, in `arena`; as it was claimed, when it is no address. */
 struct bytes login_fold(struct bytes claimed, struct arena *arena);
 
+/*
+ * Whether what let a client in has been taken away since the account was read: who has an old
+ * password must not have a session behind the event that ended those of others.
+ */
+bool login_is_outdated(struct service *service, const Pr__AccountRecord *then,
+                       const struct auth_result *result);
+
 /* The cluster's secret of salts; false, with `key` as it was, as long as there is none. */
 bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE]);
 

@@ -19,6 +19,7 @@
 #include "storage/service/members.h"
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
+#include "storage/service/promises.h"
 #include "storage/service/route.h"
 #include "storage/service/scopes.h"
 #include "storage/service/scrubs.h"
@@ -279,6 +280,7 @@ enum err service_init(struct service *service, struct process *process)
         .loop = process->loop,
         .config = &process->config,
         .sessions = sessions_new(),
+        .promises = promises_new(),
         .watches = watches_new(),
     };
     arena_init(&service->identity_arena);
@@ -343,6 +345,7 @@ void service_close(struct service *service)
     logins_free(&service->logins);
     watches_free(&service->watches);
     sessions_free(&service->sessions);
+    promises_free(&service->promises);
     for (unsigned i = 0; i < service->node_count; i++)
         node_free(service->nodes[i]);
     free(service->nodes);

@@ -83,6 +83,7 @@ struct service {
     struct rpc_server *peer_server;
     struct rpc_server *join_server;
     struct sessions *sessions;
+    struct promises *promises;
     struct watches *watches;
     struct writes *writes;
     struct routes *routes;

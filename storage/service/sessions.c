@@ -60,13 +60,19 @@ struct session *session_open(struct sessions *sessions, uint32_t connection,
     return session;
 }
 
-struct session *session_find(const struct sessions *sessions, uint32_t connection, uint64_t id)
+struct session *session_find_any(const struct sessions *sessions, uint32_t connection,
+                                 uint64_t id)
 {
     struct session *session = map_get(&sessions->by_id, id);
 
-    if (session == NULL || session->connection != connection || session->ended)
-        return NULL;
-    return session;
+    return session != NULL && session->connection == connection ? session : NULL;
+}
+
+struct session *session_find(const struct sessions *sessions, uint32_t connection, uint64_t id)
+{
+    struct session *session = session_find_any(sessions, connection, id);
+
+    return session != NULL && !session->ended ? session : NULL;
 }
 
 void session_close(struct sessions *sessions, struct session *session)

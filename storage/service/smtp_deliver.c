@@ -11,6 +11,7 @@
 #include "storage/service/sending.h"
 #include "storage/service/sessions.h"
 #include "storage/service/smtp_calls.h"
+#include "storage/service/smtp_rights.h"
 
 /* Recipients of one part of a delivery, by group. */
 struct placed {
@@ -40,11 +41,13 @@ static void add_handover(struct arena *arena, struct placed *placed, uint32_t gr
     handover->recipients[handover->n_recipients++] = recipient;
 }
 
-static bool is_promised(const Pr__DeliverCall *asked, uint64_t account_id)
+static bool is_promised(struct service_call *call, uint64_t account_id)
 {
+    const Pr__DeliverCall *asked = call->request->deliver;
+
     for (size_t i = 0; i < asked->n_promised_ids; i++)
         if (asked->promised_ids[i] == account_id)
-            return true;
+            return smtp_rights_has_room(call, account_id);
     return false;
 }
 
@@ -68,7 +71,7 @@ static bool place(struct service_call *call, struct db_txn *txn, uint32_t home,
         if (!directory_account_by_id(txn, account_ids[i], arena, &address, &group))
             return false;
         if (group == home) {
-            if (!is_promised(call->request->deliver, account_ids[i])) {
+            if (!is_promised(call, account_ids[i])) {
                 recipient->quota = limits_quota_by_id(txn, account_ids[i], arena);
                 recipient->scopes =
                     scopes_of_command(call->service, txn, home, account_ids[i], arena);
@@ -145,7 +148,7 @@ static size_t count_recipients(const Pr__DeliverCall *asked, uint64_t *first_acc
     return queued && asked->envelope == NULL ? 0 : count;
 }
 
-/* A forward's account as it is said, else who submits. */
+/* A forward's account as it is said, and known to be (smtp_rights.h), else who submits. */
 static uint64_t queue_account(const struct service_call *call, uint64_t forward_account_id)
 {
     if (forward_account_id != 0 || call->session == NULL)
@@ -211,6 +214,11 @@ void smtp_deliver(struct service_call *call)
     bool addresses = service_format(call->service, DIRECTORY_GROUP) >= FORMAT_ADDRESSES;
     if (needs_format(asked) && !addresses) {
         call_fail(call, ERR_UNSUPPORTED, NULL);
+        return;
+    }
+    enum err err = smtp_rights_check(call);
+    if (err != ERR_OK) {
+        call_fail(call, err, NULL);
         return;
     }
     pr__command__init(command);

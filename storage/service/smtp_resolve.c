@@ -10,6 +10,7 @@
 #include "storage/schema/entry.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/sessions.h"
+#include "storage/service/smtp_rights.h"
 
 /* A recipient being resolved. */
 struct recipient {
@@ -27,8 +28,10 @@ static enum err leave(struct recipient *recipient, struct db_txn *txn)
     struct service_call *call = recipient->call;
     struct arena *arena = &call->call_arena;
     Pr__ResolveAnswer *answer = &recipient->answer.message;
+    const struct session *session = /* it may have ended while the directory was asked */
+        session_find(call->service->sessions, call->connection, call->session_id);
     const Pr__AccountRecord *account =
-        directory_account(txn, bytes_of(call->session->address), arena);
+        session != NULL ? directory_account(txn, bytes_of(session->address), arena) : NULL;
 
     if (account == NULL)
         return ERR_NOSESSION;
@@ -83,7 +86,7 @@ static enum err look_up(struct recipient *recipient)
         if (recipient->quota != NULL)
             recipient->permanent = addresses_full_permanent(txn, account, arena);
     }
-    if (err == ERR_NOTFOUND && !recipient->answer.message.domain_local && call->session != NULL)
+    if (err == ERR_NOTFOUND && !recipient->answer.message.domain_local && call->session_id != 0)
         err = leave(recipient, txn);
     db_abort(&txn);
     return err;
@@ -93,6 +96,8 @@ static void resolved(struct recipient *recipient, enum err err)
 {
     Pr__Reply reply = PR__REPLY__INIT;
 
+    if (err == ERR_OK)
+        smtp_rights_promise(recipient->call, &recipient->answer.message);
     reply.err = err;
     reply.answer_case = PR__REPLY__ANSWER_RESOLVE;
     reply.resolve = &recipient->answer.message;

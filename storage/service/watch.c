@@ -161,8 +161,14 @@ void watch_events(struct service *service, const struct machine_events *events)
     for (unsigned i = 0; i < events->ended_count; i++) {
         struct session *session =
             sessions_of_account(service->sessions, events->accounts_ended[i]);
-        for (; session != NULL; session = session->account_next) {
+        for (struct session *next; session != NULL; session = next) {
+            next = session->account_next;
             session->ended = true;
+            if (session->unwatched) {
+                watch_session_closing(service, session);
+                session_close(service->sessions, session);
+                continue;
+            }
             tell(service, session);
             some = true;
         }

@@ -216,6 +216,37 @@ static void test_plain(void **state)
     assert_int_equal(sessions(), 1);
 }
 
+/* What it was let in by is taken away while it is compared: the sessions that there are end
+ * now, and none may begin behind that. */
+static void test_outdated(void **state)
+{
+    char hash[crypto_pwhash_STRBYTES];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        plain(ANN, "ann@acme.example", "right");
+        world_step(world.now_ms); /* the directory has been read */
+        if (i == 0) {
+            CHECK(crypto_pwhash_str(hash, "other", 5, crypto_pwhash_OPSLIMIT_MIN,
+                                    crypto_pwhash_MEMLIMIT_MIN) == 0);
+            WANT(OK, RUN(AccountPassword, account_password, ACCOUNT_PASSWORD,
+                         .address = TEXT("ann@acme.example"), .password_hash = hash));
+        } else if (i == 1) {
+            plain(OTHER, "ann@acme.example", "other");
+            world_step(world.now_ms);
+            WANT(OK, RUN(AccountAlter, account_alter, ACCOUNT_ALTER,
+                         .address = TEXT("ann@acme.example"),
+                         .bars_set = PR__ACCOUNT_BAR__BAR_LOGIN));
+        } else {
+            WANT(OK, RUN(AccountRemove, account_remove, ACCOUNT_REMOVE,
+                         .address = TEXT("ann@acme.example")));
+        }
+        work();
+        assert_int_equal(answer.good, 0);
+        assert_int_equal(sessions(), 0);
+    }
+}
+
 /* An exchange belongs to its connection, and to a minute. */
 static void test_exchange(void **state)
 {
@@ -367,8 +398,13 @@ static void test_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain),      TEST(test_exchange),      TEST(test_connection_closes),
-        TEST(test_many_begin), TEST(test_one_time_code), TEST(test_code_without_majority),
+        TEST(test_outdated),
+        TEST(test_plain),
+        TEST(test_exchange),
+        TEST(test_connection_closes),
+        TEST(test_many_begin),
+        TEST(test_one_time_code),
+        TEST(test_code_without_majority),
         TEST(test_end),
     };
 

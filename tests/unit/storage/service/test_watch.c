@@ -199,6 +199,39 @@ static void test_an_account_that_ends_takes_its_sessions_along(void **state)
     assert_int_equal(sessions_count(service.sessions), 1);
 }
 
+/* The front end of SMTP asks for no events; whoever wants to know is told by the next call. */
+static void test_a_session_that_nobody_watches_ends_at_once(void **state)
+{
+    (void)state;
+    uint64_t account_id = 100;
+    struct machine_events events = {.accounts_ended = &account_id, .ended_count = 1};
+    opened(6, 100, 0)->unwatched = true;
+    opened(6, 100, 0)->unwatched = true;
+    opened(7, 100, 1);
+    watch_events(&service, &events);
+    assert_int_equal(sessions_count(service.sessions), 1);
+}
+
+/* An end that its front end has not heard of yet does not keep it from logging out. */
+static void test_a_session_that_has_ended_can_be_logged_out_of(void **state)
+{
+    (void)state;
+    uint64_t account_id = 100;
+    struct machine_events events = {.accounts_ended = &account_id, .ended_count = 1};
+    uint64_t id = opened(7, 100, 1)->id;
+    watch_events(&service, &events);
+    assert_null(session_find(service.sessions, 7, id));
+    assert_null(session_find_any(service.sessions, 8, id));
+    struct session *session = session_find_any(service.sessions, 7, id);
+    assert_non_null(session);
+    watch_session_closing(&service, session);
+    session_close(service.sessions, session);
+    assert_int_equal(sessions_count(service.sessions), 0);
+    watch(7);
+    assert_int_equal(heard.answers, 0);
+    watch_connection_closed(&service, 7);
+}
+
 static void test_a_session_that_closes_is_not_told_of(void **state)
 {
     (void)state;
@@ -225,6 +258,8 @@ int main(void)
         TEST(test_a_call_ends_at_its_deadline_and_a_newer_one_replaces_it),
         TEST(test_sessions_are_found_on_their_own_connection_only),
         TEST(test_an_account_that_ends_takes_its_sessions_along),
+        TEST(test_a_session_that_nobody_watches_ends_at_once),
+        TEST(test_a_session_that_has_ended_can_be_logged_out_of),
         TEST(test_a_session_that_closes_is_not_told_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

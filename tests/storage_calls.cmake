@@ -1,0 +1,11 @@
+# Calls of front ends and operators, as they come; commands of accounts find their groups.
+set(calls_world SOURCES tests/unit/storage/service/service_world.c
+    tests/unit/storage/service/calls_world.c tests/unit/storage/directory_lab.c
+    tests/unit/storage/lab.c tests/unit/storage/invariants.c storage/service/sessions.c)
+set(calls_uses USES pr_storage_query pr_storage_machine pr_runtime PkgConfig::SODIUM)
+foreach(name smtp_deliver smtp_rights)
+  unit_test(storage/service ${name} ${calls_world} tests/unit/storage/service/smtp_lab.c
+            storage/service/smtp_deliver.c storage/service/smtp_resolve.c
+            storage/service/smtp_rights.c storage/service/promises.c ${calls_uses})
+endforeach()
+unit_test(storage/service promises SOURCES storage/service/promises.c USES pr_base PkgConfig::SODIUM)
