@@ -30,12 +30,11 @@ enum cli_exit {
     X(DATA_CENTER, "data-center", "NAME", "data center that this node stands in")              \
     X(GROUPS, "groups", "COUNT", "mail groups to begin with, 1 to 64 (4)")                     \
     X(VALID, "valid", "SECONDS", "how long the token can be used (3600)")                      \
-    X(TENANT, "tenant", "NAME", "the tenant that owns it")                                     \
-    X(DOMAIN, "domain", "DOMAIN", "only accounts of this domain")                              \
+    X(TENANT, "tenant", "NAME", "of this tenant")                                              \
+    X(DOMAIN, "domain", "DOMAIN", "of this domain")                                            \
     X(PASSWORD_FILE, "password-file", "FILE", "first line is the password; - is the input")    \
     X(GENERATE, "generate", NULL, "make a password up, and print it")                          \
-    X(FILE, "file", "FILE",                                                                    \
-      "many: lines of address, TAB, password, or of a list's members; - is the input")         \
+    X(FILE, "file", "FILE", "lines of it; - is the input")                                     \
     X(WEAK, "weak", NULL, "take the password even if the rule says that it is too weak")       \
     X(WITNESS, "witness", NULL, "it votes and keeps the log, but no mail: for a third place")  \
     X(TOKEN_FILE, "token-file", "FILE", "first line is the token; - is the input")             \
@@ -54,7 +53,7 @@ enum cli_exit {
     X(CHECK, "check", NULL, "only look, change nothing")                                       \
     X(SINCE, "since", "TIME", "expunged since: 2026-11-22, 2026-11-22T10:00, 3h, 2d")          \
     X(MAILBOX, "mailbox", "NAME", "only what was in this mailbox")                             \
-    X(TO, "to", "NAME", "mailbox: into this one, made if it has to be; domain: only to this")  \
+    X(TO, "to", "NAME", "only to this")                                                        \
     X(LIST, "list", NULL, "only show what there is")                                           \
     X(BYTES, "bytes", "SIZE", "how much an account may hold: 500M, 2G; none: no limit")        \
     X(MESSAGES, "messages", "COUNT", "how many messages; none: no limit")                      \
@@ -143,9 +142,12 @@ int cli_main(int argc, char **argv);
 
 /* options.c: fills options, command and arguments. False: the program ends with *status. */
 bool cli_parse(struct cli *cli, int argc, char **argv, int *status);
-/* help.c */
+/* help.c: of the command; or of all of the group, and of a verb's first word, if these are not
+ * NULL. */
 void cli_help(const struct cli *cli, const char *group, const char *verb);
 void cli_unknown(const char *group, const char *verb);
+/* Whether there are commands of the group, and such whose verb has that first of two words. */
+bool cli_has_verbs(const char *group, const char *word);
 
 static inline bool cli_has(const struct cli *cli, enum cli_option option)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "admin/cli/cli.h"
 
@@ -14,33 +16,92 @@ static const struct {
 
 #define FOR_ALL (WITH(CONFIG) | WITH(RUN) | WITH(JSON) | WITH(HELP))
 
+/* What an option means to one command, where that is more than its row says. */
+static const struct {
+    const char *group;
+    const char *verb;
+    enum cli_option option;
+    const char *argument;
+    const char *help;
+} meanings[] = {
+    {"domain", "add", OPTION_TENANT, "NAME", "the tenant that owns it"},
+    {"account", "add", OPTION_FILE, "FILE", "lines of address, TAB, password; - is the input"},
+    {"list", "add", OPTION_FILE, "FILE", "lines with a member each; - is the input"},
+    {"list", "add-member", OPTION_FILE, "FILE", "lines with a member each; - is the input"},
+    {"list", "remove-member", OPTION_FILE, "FILE", "lines with a member each; - is the input"},
+    {"account", "undelete", OPTION_TO, "NAME", "into this mailbox, made if it has to be"},
+    {"queue", "list", OPTION_TO, "DOMAIN", "only mail to this domain"},
+    {"queue", "list", OPTION_FROM, "ADDRESS", "only of this sender; <> is the null sender"},
+    {"alias", "list", OPTION_TO, "ADDRESS", "only those that name this address"},
+    {"list", "list", OPTION_TO, "ADDRESS", "only those with this member"},
+};
+
+enum { LEFT_WIDTH = 24, TEXT_LEAST = 30 };
+
+/* Columns of the terminal; 0: it is none, and lines may be long. */
+static unsigned terminal_width(void)
+{
+    struct winsize size;
+
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+        return 0;
+    return size.ws_col;
+}
+
+/* At blanks, with the next lines below the first. The text is ASCII. */
+static void print_wrapped(const char *text)
+{
+    unsigned width = terminal_width();
+    size_t room = width > LEFT_WIDTH + 3 + TEXT_LEAST ? width - LEFT_WIDTH - 3 : SIZE_MAX;
+
+    while (strlen(text) > room) {
+        size_t cut = room;
+        while (cut > 0 && text[cut] != ' ')
+            cut--;
+        if (cut == 0)
+            break;
+        printf("%.*s\n  %*s ", (int)cut, text, LEFT_WIDTH, "");
+        text += cut + 1;
+    }
+    printf("%s\n", text);
+}
+
 /* A name, and behind it, or below it when it is long, what it is. */
 static void print_row(const char *left, const char *text)
 {
-    if (strlen(left) > 24)
-        printf("  %s\n  %-24s %s\n", left, "", text);
+    if (strlen(left) > LEFT_WIDTH)
+        printf("  %s\n  %*s ", left, LEFT_WIDTH, "");
     else
-        printf("  %-24s %s\n", left, text);
+        printf("  %-*s ", LEFT_WIDTH, left);
+    print_wrapped(text);
 }
 
-static void print_option(enum cli_option option)
+static void print_option(const struct cli_command *command, enum cli_option option)
 {
+    const char *argument = options[option].argument;
+    const char *help = options[option].help;
     char left[64];
 
-    snprintf(left, sizeof(left), "--%s%s%s", options[option].name,
-             options[option].argument != NULL ? " " : "",
-             options[option].argument != NULL ? options[option].argument : "");
-    print_row(left, options[option].help);
+    for (size_t i = 0; command != NULL && i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+        if (meanings[i].option != option || strcmp(meanings[i].group, command->group) != 0 ||
+            strcmp(meanings[i].verb, command->verb) != 0)
+            continue;
+        argument = meanings[i].argument;
+        help = meanings[i].help;
+    }
+    snprintf(left, sizeof(left), "--%s%s%s", options[option].name, argument != NULL ? " " : "",
+             argument != NULL ? argument : "");
+    print_row(left, help);
 }
 
-static void print_options(const char *title, cli_options set)
+static void print_options(const struct cli_command *command, const char *title, cli_options set)
 {
     if (set == 0)
         return;
     printf("\n%s:\n", title);
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         if ((set & CLI_OPTION_BIT(i)) != 0)
-            print_option((enum cli_option)i);
+            print_option(command, (enum cli_option)i);
 }
 
 static void print_command(const struct cli_command *command)
@@ -101,45 +162,65 @@ static void help_command(const struct cli_command *command)
     printf(" [options]\n\n%c%s.\n",
            command->summary[0] >= 'a' ? command->summary[0] - ('a' - 'A') : command->summary[0],
            command->summary + 1);
-    print_options("needed", command->required);
-    print_options("options", command->allowed);
-    print_options("with every command", FOR_ALL);
+    print_options(command, "needed", command->required);
+    print_options(command, "options", command->allowed);
+    print_options(command, "with every command", FOR_ALL);
     print_examples(command);
+}
+
+/* Whether it is one of the group, and of those whose verb begins with that word. */
+static bool is_within(const struct cli_command *command, const char *group, const char *word)
+{
+    size_t len = word != NULL ? strlen(word) : 0;
+
+    return strcmp(group, command->group) == 0 &&
+           (word == NULL ||
+            (strncmp(word, command->verb, len) == 0 && command->verb[len] == ' '));
+}
+
+bool cli_has_verbs(const char *group, const char *word)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < cli_command_count; i++)
+        found = found || is_within(&cli_commands[i], group, word);
+    return found;
 }
 
 void cli_help(const struct cli *cli, const char *group, const char *verb)
 {
-    if (cli->command != NULL && verb != NULL) {
+    if (cli->command != NULL) {
         help_command(cli->command);
         return;
     }
-    printf("usage: postraft %s [options]\n\ncommands:\n",
-           group != NULL ? group : "COMMAND ...");
+    printf("usage: postraft %s%s%s VERB ... [options]\n\ncommands:\n",
+           group != NULL ? group : "GROUP", verb != NULL ? " " : "", verb != NULL ? verb : "");
     for (size_t i = 0; i < cli_command_count; i++)
-        if (group == NULL || strcmp(group, cli_commands[i].group) == 0)
+        if (group == NULL || is_within(&cli_commands[i], group, verb))
             print_command(&cli_commands[i]);
-    print_options("with every command", FOR_ALL | (group == NULL ? WITH(VERSION) : 0));
-    printf("\n`postraft %s --help` tells more of one.\n",
-           group != NULL ? group : "COMMAND VERB");
+    print_options(NULL, "with every command", FOR_ALL | (group == NULL ? WITH(VERSION) : 0));
+    printf("\n`postraft %s%s%s VERB --help` tells more of one.\n",
+           group != NULL ? group : "GROUP", verb != NULL ? " " : "", verb != NULL ? verb : "");
 }
 
 /* Says which there are: of the group, if there is one of that name. */
 void cli_unknown(const char *group, const char *verb)
 {
-    bool known = false;
+    bool known = cli_has_verbs(group, NULL);
+    bool half = verb != NULL && cli_has_verbs(group, verb);
     const char *last = "";
 
-    for (size_t i = 0; i < cli_command_count; i++)
-        known = known || strcmp(group, cli_commands[i].group) == 0;
     if (!known)
         fprintf(stderr, "postraft: there is no command \"%s\"; there are:", group);
+    else if (half)
+        fprintf(stderr, "postraft: \"%s %s\" wants a word more; there are:", group, verb);
     else if (verb != NULL)
         fprintf(stderr, "postraft: there is no command \"%s %s\"; there are:", group, verb);
     else
         fprintf(stderr, "postraft: \"%s\" alone is no command; there are:", group);
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *command = &cli_commands[i];
-        if (known && strcmp(group, command->group) == 0)
+        if (known && is_within(command, group, half ? verb : NULL))
             fprintf(stderr, " \"%s %s\"", group, command->verb);
         else if (!known && strcmp(last, command->group) != 0)
             fprintf(stderr, " %s", command->group);

@@ -154,14 +154,14 @@ bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
     const char *verb = cli->argument_count > 1 ? cli->arguments[1] : NULL;
     unsigned words = 0;
     cli->command = find_command(cli->arguments, cli->argument_count, &words);
-    if (cli->command == NULL && group != NULL && (verb != NULL || !cli_has(cli, OPTION_HELP))) {
-        cli_unknown(group, verb);
+    bool begun = group != NULL && cli_has_verbs(group, verb); /* a command, half of its name */
+    if (cli_has(cli, OPTION_HELP) && (cli->command != NULL || group == NULL || begun)) {
+        cli_help(cli, group, verb);
+        *status = CLI_OK;
         return false;
     }
-    if (cli_has(cli, OPTION_HELP)) {
-        const char *named = cli->command != NULL ? cli->command->verb : NULL;
-        cli_help(cli, group, named);
-        *status = CLI_OK;
+    if (cli->command == NULL && group != NULL) {
+        cli_unknown(group, verb);
         return false;
     }
     if (cli->command == NULL) {

@@ -28,6 +28,13 @@ static void test_usage(void **state)
     static const struct row rows[] = {
         {P "--help", 0, "cluster init", "", "", NULL},
         {P "account --help", 0, "account password ADDRESS", "", "", NULL},
+        {P "account --help", 0, "`postraft account VERB --help`", "", "", NULL},
+        {P "acount --help", 2, "", "there is no command \"acount\"", "", NULL},
+        {P "account totp --help", 0, "account totp off ADDRESS", "", "", NULL},
+        {P "account totp", 2, "", "a word more; there are: \"account totp on\"", "", NULL},
+        {P "metrics --help", 0, "usage: postraft metrics [options]", "", "", NULL},
+        {P "account undelete --help", 0, "into this mailbox", "", "", NULL},
+        {P "queue list --help", 0, "--to DOMAIN", "", "", NULL},
         {P "cluster join --help", 0, "--data-center NAME", "", "", NULL},
         {P "--version", 0, "postraft " POSTRAFT_VERSION, "", "", NULL},
         {P "", 2, "", "which command?", "", NULL},
