@@ -2,6 +2,7 @@ add_library(smtp_play STATIC unit/smtp/play.c unit/smtp/play_auth.c)
 target_link_libraries(smtp_play PUBLIC pr_smtp PkgConfig::CMOCKA)
 target_include_directories(smtp_play PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 
+unit_test(smtp sent_too_much USES pr_smtp_submit)
 unit_test(smtp session USES smtp_play)
 unit_test(smtp attacks USES smtp_play)
 unit_test(smtp attacks_message USES smtp_play)

@@ -60,6 +60,7 @@ static struct {
     enum err err;
     uint32_t outcome_err;
     uint64_t outcome_id;
+    Pr__ScopeKind share_kind; /* of the outcome's */
     uint32_t group;
 } seen;
 
@@ -217,6 +218,8 @@ static inline void on_done(void *context, enum err err, const Pr__Outcome *outco
     seen.err = err;
     seen.outcome_err = outcome != NULL ? outcome->err : 0;
     seen.outcome_id = outcome != NULL ? outcome->id : 0;
+    seen.share_kind = outcome != NULL && outcome->share != NULL ? outcome->share->kind
+                                                                : PR__SCOPE_KIND__SCOPE_NONE;
     seen.group = group;
 }
 
@@ -281,6 +284,8 @@ static inline void answer(enum err err, enum err outcome_err, uint64_t id)
 }
 
 /* Refused for the group's part of a limit. */
+enum { FREE_MS = 777 }; /* when the group would have room by itself */
+
 static inline void answer_grant(uint64_t need_bytes)
 {
     Pr__Outcome outcome = PR__OUTCOME__INIT;
@@ -289,6 +294,7 @@ static inline void answer_grant(uint64_t need_bytes)
 
     world.done = NULL;
     share.need_bytes = need_bytes;
+    share.free_ms = FREE_MS;
     outcome.err = ERR_GRANT;
     outcome.share = &share;
     done(world.context, ERR_OK, &outcome, 9);

@@ -25,6 +25,7 @@ enum { GROUP = 3, SCOPE = 9, LIMIT = 5, WRITES_MAX = 400 };
 static struct service service;
 static struct {
     uint64_t now_ms;
+    Pr__ScopeKind kind;
     Pr__Command__CallCase call; /* under way; one at a time */
     uint32_t group;
     Pr__ScopeAsk ask;
@@ -40,6 +41,7 @@ static struct {
 static struct {
     unsigned content;
     unsigned refused;
+    unsigned held; /* that may not send more now */
     unsigned conflict;
     unsigned unavailable;
     char text[128];
@@ -72,7 +74,7 @@ Pr__ScopeRecord *scopes_record(struct db_txn *txn, struct scopes_place scope,
 
     (void)txn;
     (void)arena;
-    assert_int_equal(scope.kind, PR__SCOPE_KIND__SCOPE_DOMAIN);
+    assert_int_equal(scope.kind, world.kind);
     assert_int_equal(scope.id, SCOPE);
     pr__scope_record__init(&record);
     pr__account_quota__init(&total);
@@ -197,6 +199,7 @@ static void on_done(void *context, enum err err, const char *text)
     (void)context;
     heard.content += err == ERR_OK;
     heard.refused += err == ERR_QUOTA;
+    heard.held += err == ERR_LIMIT;
     heard.conflict += err == ERR_CONFLICT;
     heard.unavailable += err == ERR_UNAVAILABLE;
     if (text != NULL)
@@ -208,7 +211,7 @@ static void refused_write(uint64_t used, uint64_t need, uint64_t deadline_ms)
 {
     Pr__ScopeShare share = PR__SCOPE_SHARE__INIT;
 
-    share.kind = PR__SCOPE_KIND__SCOPE_DOMAIN;
+    share.kind = world.kind;
     share.scope_id = SCOPE;
     share.limit = LIMIT;
     share.version = 4;
@@ -272,6 +275,7 @@ static int set_up(void **state)
     memset(&world, 0, sizeof(world));
     memset(&heard, 0, sizeof(heard));
     world.now_ms = 1000;
+    world.kind = PR__SCOPE_KIND__SCOPE_DOMAIN;
     service.scopes = scopes_new(&service);
     return 0;
 }
@@ -444,6 +448,57 @@ static void who_waits_at_the_end_is_told(void **state)
     assert_null(service.scopes);
 }
 
+/* Whoever has sent all it may, and goes on trying, is not asked for each time. */
+static void who_may_not_send_is_refused_unasked_for_a_while(void **state)
+{
+    unsigned asks;
+
+    (void)state;
+    world.kind = PR__SCOPE_KIND__SCOPE_SENDING;
+    refused_write(100, 20, 20000);
+    timer_fires();
+    assert_int_equal(world.ask.total->bytes, 1000);
+    while (heard.held == 0) {
+        asked();
+        answer(ERR_OK, ERR_QUOTA, 0, 100);
+        if (heard.held == 0)
+            timer_fires();
+    }
+    assert_int_equal(heard.refused, 0);
+    asks = world.asks;
+    for (unsigned i = 0; i < 5; i++) {
+        heard.text[0] = '\0';
+        refused_write(100, 20 + i, world.now_ms + 20000);
+        assert_int_equal(heard.held, 1 + i); /* never from within */
+        assert_int_equal(world.timer_ms, 0);
+        timer_fires();
+        assert_int_equal(heard.held, 2 + i);
+        assert_string_equal(heard.text, "domain example.test lacks 7 bytes");
+    }
+    assert_int_equal(world.asks, asks);
+    refused_write(100, 19, world.now_ms + 20000); /* there may be as much */
+    timer_fires();
+    asked();
+    granted(100, 119);
+    assert_int_equal(heard.content, 1);
+    assert_null(world.fired);
+
+    refused_write(100, 20, world.now_ms + 50);
+    timer_fires();
+    answer(ERR_OK, ERR_QUOTA, 0, 100);
+    timer_fires();
+    answer(ERR_OK, ERR_QUOTA, 0, 100);
+    assert_int_equal(heard.held, 7);
+    assert_int_equal(world.timer_ms, SCOPES_CLOSED_MS);
+    timer_fires(); /* it is over */
+    assert_null(world.fired);
+    refused_write(100, 20, world.now_ms + 20000);
+    timer_fires();
+    asked();
+    granted(100, 120);
+    assert_int_equal(heard.content, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +514,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_majority_nobody_is_over_a_limit, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(who_waits_at_the_end_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_may_not_send_is_refused_unasked_for_a_while, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,6 +249,41 @@ static void more_is_asked_for_before_it_is_needed(void **state)
     assert_int_equal(duty(), SCOPES_DUTY_NONE);
 }
 
+/* What is sent frees itself with time: a group keeps what it has, until somebody wants it. */
+static void what_may_be_sent_is_kept_until_it_is_wanted(void **state)
+{
+    struct scopes_step step;
+
+    (void)state;
+    record.kind = PR__SCOPE_KIND__SCOPE_SENDING;
+    total.bytes = 20000;
+    total.messages = 2000;
+    parts[0].granted_bytes = parts[0].granted_messages = 500;
+    parts[1].granted_bytes = parts[1].granted_messages = 100;
+    row.granted_bytes = row.granted_messages = 500;
+    row.used_bytes = row.used_messages = 1;
+    assert_int_equal(scopes_plan_chunk(&record, 4).messages, 2000 / SCOPES_CHUNK_PARTS);
+    assert_int_equal(scopes_plan_chunk(&record, 4).bytes, 20000 / SCOPES_CHUNK_PARTS);
+    total.messages = 620;
+    assert_int_equal(scopes_plan_chunk(&record, 4).messages, 2); /* of 20 that are left */
+    total.messages = 2000;
+    total.bytes = 100000000;
+    assert_int_equal(scopes_plan_chunk(&record, 4).bytes, SCOPES_CHUNK_SENDING_MAX);
+    total.bytes = 20000;
+    assert_int_equal(duty(), SCOPES_DUTY_NONE);
+    look.wanted = true;
+    record.wanted_messages = 4;
+    step = scopes_plan_duty(&look);
+    assert_int_equal(step.duty, SCOPES_DUTY_RETURN);
+    assert_int_equal(step.amount.messages, 0);
+    assert_int_equal(step.amount.bytes, 499); /* of a day nothing is wanted */
+    look.wanted = false;
+    row.used_messages = 500 - 2000 / SCOPES_CHUNK_PARTS / 4;
+    assert_int_equal(duty(), SCOPES_DUTY_NONE);
+    row.used_messages++;
+    assert_int_equal(duty(), SCOPES_DUTY_ASK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup(more_than_two_chunks_are_too_much, set_up),
         cmocka_unit_test_setup(who_wants_room_gets_what_is_not_used, set_up),
         cmocka_unit_test_setup(more_is_asked_for_before_it_is_needed, set_up),
+        cmocka_unit_test_setup(what_may_be_sent_is_kept_until_it_is_wanted, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/query/scopes.h"
+#include "storage/query/settings.h"
 #include "storage/service/sending.h"
+#include "storage/service/sending_tenants.h"
 #include "storage/service/sessions.h"
 #include "tests/unit/storage/directory_lab.h"
 #include "tests/unit/storage/service/service_world.h"
@@ -128,6 +131,146 @@ static void test_classes(void **state)
     assert_null(sending_limits(&world.service, ann + 100, &none, &lab->arena));
 }
 
+/* Who is written to in a message. */
+static struct {
+    Pr__DeliverCall call;
+    Pr__DeliverCallPart part;
+    Pr__DeliverCallPart *parts[1];
+    Pr__QueueRecipient out[64];
+    Pr__QueueRecipient *queue[64];
+    uint64_t accounts[8];
+} message;
+
+static void message_begin(void)
+{
+    memset(&message, 0, sizeof(message));
+    pr__deliver_call__init(&message.call);
+    pr__deliver_call_part__init(&message.part);
+    message.call.queue = message.queue;
+    message.call.account_ids = message.accounts;
+    message.parts[0] = &message.part;
+    message.call.parts = message.parts;
+}
+
+/* The next so many on other hosts, which it leaves for with that sender. */
+static void message_out(unsigned count, const char *sender)
+{
+    for (unsigned i = 0; i < count; i++) {
+        Pr__QueueRecipient *recipient = &message.out[message.call.n_queue];
+        pr__queue_recipient__init(recipient);
+        recipient->sender = arena_string(&lab->arena, bytes_of(sender));
+        message.queue[message.call.n_queue++] = recipient;
+    }
+}
+
+static void message_to(const char *address)
+{
+    message.accounts[message.call.n_account_ids++] = directory_lab_account_of(lab, address)->id;
+}
+
+static void want_counted(uint32_t account, uint32_t tenant)
+{
+    const Pr__SendingLimits *limits =
+        sending_limits(&world.service, ann, &message.call, &lab->arena);
+
+    assert_int_equal(limits->recipients, account);
+    assert_int_equal(limits->tenant_recipients, tenant);
+}
+
+static void test_what_counts(void **state)
+{
+    (void)state;
+    WANT(OK, directory_lab_account(lab, "cid@bar.example"));
+    WANT(OK, directory_lab_list(lab, "news@acme.example", "x@far.example", "ann@acme.example"));
+    WANT(OK, directory_lab_list(lab, "more@bar.example", "x@far.example", "cid@bar.example"));
+    WANT(OK, directory_lab_alias(lab, "team@acme.example", "x@far.example"));
+    message_begin();
+    want_counted(0, 0);
+    message_to("bob@acme.example"); /* of the same tenant */
+    want_counted(0, 0);
+    message_to("cid@bar.example");
+    want_counted(1, 1);
+    message_out(2, ""); /* named by the sender, or by an alias of its own */
+    want_counted(3, 3);
+    message_out(3, "SRS0=abcd=ef=acme.example=ann@bar.example"); /* a forward */
+    want_counted(6, 6);
+    message_out(20, "news-bounces@acme.example");
+    want_counted(7, 26);
+    message_out(10, "more-bounces@bar.example");
+    want_counted(8, 36);
+    message_out(2, "team-bounces@acme.example"); /* no list */
+    message_out(2, "none-bounces@acme.example");
+    message_out(1, "-bounces@acme.example");
+    want_counted(13, 41);
+    /* The members of a list that is reached twice, in other words. */
+    message.part.queue = message.queue + 6;
+    message.part.n_queue = 4;
+    message.part.account_ids = message.accounts;
+    message.part.n_account_ids = 2;
+    message.call.n_parts = 1;
+    want_counted(14, 46);
+}
+
+static uint64_t tenant_limit(void)
+{
+    return sending_limits(&world.service, ann, &none, &lab->arena)->tenant_limit;
+}
+
+static Pr__AccountQuota *total_of(uint64_t tenant_id)
+{
+    struct db_txn *txn = db_read_begin(lab->db);
+    Pr__AccountQuota *total = sending_tenant_total(txn, tenant_id, &lab->arena);
+
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    return total;
+}
+
+/* What the directory hears of the settings. */
+static void test_tenants(void **state)
+{
+    Pr__ScopeAsk ask = PR__SCOPE_ASK__INIT;
+    Pr__ScopeShare share = PR__SCOPE_SHARE__INIT;
+    uint64_t tenant_id;
+    struct db_txn *txn;
+
+    (void)state;
+    tenant_id = sending_limits(&world.service, ann, &none, &lab->arena)->tenant_id;
+    assert_int_equal(tenant_limit(), 1); /* not known yet */
+    assert_int_equal(total_of(tenant_id)->messages, 2000);
+    assert_int_equal(total_of(tenant_id)->bytes, 20000);
+    set(PR__SETTING_SCOPE__SETTING_TENANT, "acme", "sending.tenant_hour", "0");
+    assert_int_equal(tenant_limit(), 1);
+    set(PR__SETTING_SCOPE__SETTING_CLUSTER, "", "sending.tenant_day", "0");
+    assert_int_equal(tenant_limit(), 0);
+    set(PR__SETTING_SCOPE__SETTING_TENANT, "acme", "sending.tenant_hour", "7");
+    assert_int_equal(total_of(tenant_id)->messages, 7);
+    assert_int_equal(total_of(tenant_id + 1)->messages, 2000); /* another's */
+
+    share.kind = PR__SCOPE_KIND__SCOPE_SENDING;
+    share.scope_id = tenant_id;
+    share.limit = share.group = 1;
+    ask.share = &share;
+    ask.want_messages = 3;
+    txn = db_read_begin(lab->db);
+    sending_tenant_ask(txn, &ask, &lab->arena);
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    assert_string_equal(ask.name, "acme");
+    assert_int_equal(ask.total->messages, 7);
+    WANT(OK, lab_apply(lab, 0, LAB_COMMAND(scope_ask, SCOPE_ASK, &ask)));
+    assert_int_equal(tenant_limit(), 1);
+    txn = db_read_begin(lab->db);
+    const struct scopes_place place = {PR__SCOPE_KIND__SCOPE_SENDING, tenant_id};
+    Pr__ScopeRecord *record = scopes_record(txn, place, &lab->arena);
+    assert_int_equal(record->settings_version, settings_version(txn));
+    assert_false(sending_tenant_changed(txn, record, ask.total));
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    set(PR__SETTING_SCOPE__SETTING_TENANT, "acme", "sending.tenant_hour", "9");
+    txn = db_read_begin(lab->db);
+    assert_true(
+        sending_tenant_changed(txn, record, sending_tenant_total(txn, tenant_id, &lab->arena)));
+    assert_int_equal(db_commit(&txn), ERR_OK);
+}
+
 static void test_rights(void **state)
 {
     static const char *const addresses[] = {"ann@acme.example", "bob@acme.example",
@@ -159,6 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_classes, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_counts, begin, end),
+        cmocka_unit_test_setup_teardown(test_tenants, begin, end),
         cmocka_unit_test_setup_teardown(test_rights, begin, end),
     };
 
