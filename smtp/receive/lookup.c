@@ -3,6 +3,7 @@
 
 #include "node/base/check.h"
 #include "node/mail/idn.h"
+#include "smtp/receive/room.h"
 #include "smtp/receive/visitor.h"
 
 /* One recipient being looked up in the local store. */
@@ -202,8 +203,22 @@ static char *folded_sender(struct arena *arena, struct bytes sender)
     return arena_string(arena, mail_path_format(arena, &folded));
 }
 
+static bool has_no_room(struct visitor *visitor, uint64_t ticket)
+{
+    static const struct smtp_refusal no_room = {
+        452, "4.3.1", "No room for the message now, try again", false};
+
+    if (!room_is_over(visitor->receive))
+        return false;
+    smtp_session_refused(visitor->session, ticket, &no_room);
+    return true;
+}
+
 void lookup_start(struct visitor *visitor, const struct smtp_action *action)
 {
+    /* What recipients take stays until the transaction ends, whether a message comes or not. */
+    if (has_no_room(visitor, action->ticket))
+        return;
     struct lookup *lookup = calloc(1, sizeof(*lookup));
     const struct smtp_envelope *envelope = smtp_session_envelope(visitor->session);
     Pr__Resolve call;

@@ -6,9 +6,9 @@
 
 #include "node/base/check.h"
 
-/* By measurement (storage/README.md): levels above it cost time, in the front ends' only thread,
- * and give next to nothing back on blocks of this size. What cannot be compressed needs no
- * probe: the codec itself passes over it, at gigabytes a second. */
+/* By measurement (storage/README.md): levels above it cost time, in the front ends' only
+ * thread, and give next to nothing back on blocks of this size. What cannot be compressed needs
+ * no probe: the codec itself passes over it, at gigabytes a second. */
 #define LEVEL 2
 
 struct body_codec {

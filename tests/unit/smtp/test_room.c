@@ -49,10 +49,29 @@ static void test_accounts(void **state)
     room_leave(&receive, &one);
 }
 
+static void take_all(void *context)
+{
+    struct server *server = context;
+    server->receive->room_bytes += 200 * 1024;
+}
+
+static void give_back_some(void *context)
+{
+    struct server *server = context;
+    server->receive->room_bytes -= 200 * 1024;
+}
+
 static void give_back(void *context)
 {
     struct server *server = context;
     server->receive->room_bytes -= SHARE - 200 * 1024;
+}
+
+/* What comes behind the reply comes behind the change. */
+static void change(struct server *server, int fd, void (*how)(void *context))
+{
+    loop_post(server->loop, how, server);
+    client_say(fd, "NOOP\r\n", "250 ");
 }
 
 /* Others hold nearly all: what is small has room, what grows loses it, and is taken back. */
@@ -82,7 +101,13 @@ static void test_refused(void **state)
     client_say(fd, MESSAGE, "452 4.3.1");
     client_say(fd, ENVELOPE, "354 ");
     client_say(fd, MESSAGE, "250 2.0.0");
-    loop_post(server->loop, give_back, server);
+    /* Without any room nobody is looked up, and the transaction ends as usual. */
+    change(server, fd, take_all);
+    client_say(fd, "MAIL FROM:<x@a.test>\r\nRCPT TO:<y@here.test>\r\n", "452 4.3.1");
+    client_say(fd, "RCPT TO:<nobody@here.test>\r\nRCPT TO:<z@here.test>\r\n", "452 4.3.1");
+    change(server, fd, give_back_some);
+    client_say(fd, "RCPT TO:<z@here.test>\r\nRSET\r\n", "250 2.0.0");
+    change(server, fd, give_back);
     client_say(fd, ENVELOPE, "354 ");
     client_send(fd, buffer_bytes(&text));
     client_expect(fd, "250 2.0.0");
