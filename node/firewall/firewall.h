@@ -20,8 +20,9 @@
  *
  * Credit: an address that logged in during the last FIREWALL_CREDIT_S, as this process saw, or
  * that the list calls EXEMPT. Rules by net and network do not strike it, delays of log-ins at
- * an attacked account do not either, and its guesses weigh less: a tenth at the account that it
- * logged in to, a third elsewhere. Locks are per source; no rule locks an account.
+ * an attacked account do not either, it may have ten times as many connections, and its guesses
+ * weigh less: a tenth at the account that it logged in to, a third elsewhere. Locks are per
+ * source; no rule locks an account.
  */
 struct firewall;
 

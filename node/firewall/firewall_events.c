@@ -134,6 +134,10 @@ struct firewall_verdict firewall_standing(struct firewall *firewall, struct fire
     return verdict;
 }
 
+/* Mail clients stay connected: where somebody has logged in lately there may be a whole office
+ * behind one address. Its accounts have limits of their own. */
+enum { OPEN_WITH_CREDIT = 10 };
+
 static void check_open(struct firewall *firewall, struct firewall_conn *conn, bool has_credit,
                        struct firewall_verdict *verdict)
 {
@@ -144,7 +148,9 @@ static void check_open(struct firewall *firewall, struct firewall_conn *conn, bo
         if (keyed == FIREWALL_BY_ACCOUNT || (has_credit && keyed != FIREWALL_BY_ADDRESS))
             continue;
         const struct table_slot *slot = firewall_slot(firewall, conn, keyed);
-        uint32_t limit = counters_limit(&firewall->counters, *id, is_v6);
+        uint64_t limit = counters_limit(&firewall->counters, *id, is_v6);
+        if (has_credit)
+            limit *= OPEN_WITH_CREDIT;
         if (slot != NULL && limit > 0 && slot->open >= limit)
             firewall_harden(verdict, *id);
     }

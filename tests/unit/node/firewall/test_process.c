@@ -162,6 +162,19 @@ static void what_was_refused_is_not_counted(void **state)
     assert_int_equal(open_at(&conns[0], v4(1), FIREWALL_SMTP), FIREWALL_PASS);
 }
 
+/* Mail clients of many people, behind one address, stay connected. */
+static void an_office_stays_connected(void **state)
+{
+    uint32_t limit = firewall_rule(FIREWALL_ADDRESS_OPEN)->limit;
+
+    (void)state;
+    assert_int_equal(open_at(conns, v4(1), FIREWALL_IMAP), FIREWALL_PASS);
+    assert_int_equal(tell(conns, FIREWALL_LOGIN, 7, 0).action, FIREWALL_PASS);
+    for (uint32_t i = 1; i < 10 * limit; i++, pass_time(1))
+        assert_int_equal(open_at(&conns[i], v4(1), FIREWALL_IMAP), FIREWALL_PASS);
+    assert_int_equal(open_at(&conns[10 * limit], v4(1), FIREWALL_IMAP), FIREWALL_DEFER);
+}
+
 static void a_forgotten_password_bans_nobody(void **state)
 {
     (void)state;
@@ -359,6 +372,7 @@ int main(void)
         TEST(rules_are_sound),
         TEST(a_net_of_v6_has_its_own_limit),
         TEST(what_was_refused_is_not_counted),
+        TEST(an_office_stays_connected),
         TEST(a_forgotten_password_bans_nobody),
         TEST(neighbours_do_not_shut_out_who_logged_in),
         TEST(an_attacked_account_is_slow_for_strangers_alone),
