@@ -6,6 +6,7 @@
 #define PASSWORD_OPTIONS (WITH(PASSWORD_FILE) | WITH(GENERATE) | WITH(WEAK))
 #define LIST_OPTIONS (WITH(POST) | WITH(DESCRIPTION))
 #define ABILITY_OPTIONS (WITH(LOGIN) | WITH(SEND) | WITH(RECEIVE))
+#define CHOICE_OPTIONS (WITH(FROM) | WITH(TO))
 #define SCOPE_OPTIONS (WITH(TENANT) | WITH(DOMAIN) | WITH(ACCOUNT))
 
 const struct cli_command cli_commands[] = {
@@ -186,18 +187,18 @@ const struct cli_command cli_commands[] = {
      cli_sending_list},
     {"sending", "show", "TENANT", 1, 0, 0, "show what a tenant has sent, and from which groups",
      cli_sending_show},
-    {"queue", "list", "", 0, WITH(FROM) | WITH(TO), 0,
+    {"queue", "list", "", 0, CHOICE_OPTIONS, 0,
      "show mail for other hosts; it waits there: this release does not send it yet",
      cli_queue_list},
     {"queue", "show", "GROUP/ID", 1, 0, 0, "show a message in the queue and its recipients",
      cli_queue_show},
-    {"queue", "hold", "GROUP/ID...", 1, WITH(REASON), 0,
+    {"queue", "hold", "[GROUP/ID...]", 0, CHOICE_OPTIONS | WITH(REASON), 0,
      "keep messages in the queue until they are released", cli_queue_hold},
-    {"queue", "release", "GROUP/ID...", 1, 0, 0, "let messages that were held go on",
-     cli_queue_release},
-    {"queue", "retry", "GROUP/ID...", 1, 0, 0,
+    {"queue", "release", "[GROUP/ID...]", 0, CHOICE_OPTIONS, 0,
+     "let messages that were held go on", cli_queue_release},
+    {"queue", "retry", "[GROUP/ID...]", 0, CHOICE_OPTIONS, 0,
      "let messages be due at once (sending is not part of this release)", cli_queue_retry},
-    {"queue", "drop", "GROUP/ID...", 1, WITH(YES), 0,
+    {"queue", "drop", "[GROUP/ID...]", 0, CHOICE_OPTIONS | WITH(YES), 0,
      "forget messages; nobody is told that they were not delivered", cli_queue_drop},
     {"storage", "stat", "", 0, 0, 0, "show what lies on this node's disk", cli_storage_stat},
     {"storage", "compact", "", 0, WITH(YES), 0,

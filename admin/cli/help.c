@@ -32,6 +32,14 @@ static const struct {
     {"account", "undelete", OPTION_TO, "NAME", "into this mailbox, made if it has to be"},
     {"queue", "list", OPTION_TO, "DOMAIN", "only mail to this domain"},
     {"queue", "list", OPTION_FROM, "ADDRESS", "only of this sender; <> is the null sender"},
+    {"queue", "hold", OPTION_TO, "DOMAIN", "all with a recipient of this domain"},
+    {"queue", "hold", OPTION_FROM, "ADDRESS", "all of this sender; <> is the null sender"},
+    {"queue", "release", OPTION_TO, "DOMAIN", "all with a recipient of this domain"},
+    {"queue", "release", OPTION_FROM, "ADDRESS", "all of this sender; <> is the null sender"},
+    {"queue", "retry", OPTION_TO, "DOMAIN", "all with a recipient of this domain"},
+    {"queue", "retry", OPTION_FROM, "ADDRESS", "all of this sender; <> is the null sender"},
+    {"queue", "drop", OPTION_TO, "DOMAIN", "all with a recipient of this domain"},
+    {"queue", "drop", OPTION_FROM, "ADDRESS", "all of this sender; <> is the null sender"},
     {"alias", "list", OPTION_TO, "ADDRESS", "only those that name this address"},
     {"list", "list", OPTION_TO, "ADDRESS", "only those with this member"},
 };
@@ -136,6 +144,7 @@ static const struct {
     {"setting", "help", "setting help mail.separators"},
     {"address", "explain", "address explain info@example.net --from bob@other.test"},
     {"queue", "list", "queue list --to other.test"},
+    {"queue", "hold", "queue hold --from ann@example.net --reason \"her password was stolen\""},
     {"queue", "hold", "queue hold 2/17 --reason \"asked the customer\""},
 };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mail for other hosts. Sending it is not part of this release: it waits. */
+#include "admin/cli/queue.h"
+
 #include <stdio.h>
 
 #include "admin/cli/output.h"
@@ -72,7 +74,7 @@ static json_t *json_of_message(struct cli *cli, const Pr__QueueRecord *record, u
     return made;
 }
 
-static const Pr__QueueListAnswer *fetch_page(struct cli *cli, Pr__QueueList *ask)
+const Pr__QueueListAnswer *queue_fetch_page(struct cli *cli, Pr__QueueList *ask)
 {
     Pr__Request request = PR__REQUEST__INIT;
 
@@ -90,18 +92,21 @@ static const Pr__QueueListAnswer *fetch_page(struct cli *cli, Pr__QueueList *ask
     return reply->queue_list;
 }
 
+void queue_read_filter(struct cli *cli, Pr__QueueList *ask)
+{
+    ask->sender = arena_string(&cli->arena, bytes_of(cli->options[OPTION_FROM]));
+    ask->domain = arena_string(&cli->arena, bytes_of(cli->options[OPTION_TO]));
+}
+
 enum cli_exit cli_queue_list(struct cli *cli)
 {
     Pr__QueueList ask = PR__QUEUE_LIST__INIT;
     json_t *rows = json_array();
     bool more = true;
 
-    if (cli_has(cli, OPTION_FROM))
-        ask.sender = arena_string(&cli->arena, bytes_of(cli->options[OPTION_FROM]));
-    if (cli_has(cli, OPTION_TO))
-        ask.domain = arena_string(&cli->arena, bytes_of(cli->options[OPTION_TO]));
+    queue_read_filter(cli, &ask);
     while (more) {
-        const Pr__QueueListAnswer *answer = fetch_page(cli, &ask);
+        const Pr__QueueListAnswer *answer = queue_fetch_page(cli, &ask);
         if (answer == NULL) {
             json_decref(rows);
             return CLI_FAILED;
@@ -123,8 +128,7 @@ enum cli_exit cli_queue_list(struct cli *cli)
     return status;
 }
 
-/* "2/17"; false after a message. */
-static bool read_id(const char *typed, uint32_t *group, uint64_t *id)
+bool queue_read_id(const char *typed, uint32_t *group, uint64_t *id)
 {
     struct bytes text = bytes_of(typed);
     size_t slash = bytes_find(text, '/');
@@ -145,10 +149,10 @@ enum cli_exit cli_queue_show(struct cli *cli)
     Pr__QueueList ask = PR__QUEUE_LIST__INIT;
     uint32_t group = 0;
 
-    if (!read_id(cli->arguments[0], &group, &ask.id))
+    if (!queue_read_id(cli->arguments[0], &group, &ask.id))
         return CLI_USAGE;
     ask.after_group = group;
-    const Pr__QueueListAnswer *answer = fetch_page(cli, &ask);
+    const Pr__QueueListAnswer *answer = queue_fetch_page(cli, &ask);
     if (answer == NULL)
         return CLI_FAILED;
     if (answer->n_messages == 0)
@@ -163,86 +167,4 @@ enum cli_exit cli_queue_show(struct cli *cli)
     }
     json_decref(made);
     return status;
-}
-
-/* Those of one group, from the one at `first` on. False after a message. */
-static bool alter_group(struct cli *cli, Pr__QueueChange *change, unsigned first,
-                        uint32_t group, uint64_t *changed)
-{
-    Pr__Request request = PR__REQUEST__INIT;
-    Pr__QueueAlter alter = PR__QUEUE_ALTER__INIT;
-
-    change->n_ids = 0;
-    for (unsigned i = first; i < cli->argument_count; i++) {
-        uint32_t of = 0;
-        uint64_t id = 0;
-        if (!read_id(cli->arguments[i], &of, &id))
-            return false;
-        if (of == group)
-            change->ids[change->n_ids++] = id;
-    }
-    alter.group = group;
-    alter.change = change;
-    request.call_case = PR__REQUEST__CALL_QUEUE_ALTER;
-    request.queue_alter = &alter;
-    const Pr__Reply *reply = cli_call(cli, &request, CLI_CALL_MS);
-    if (reply == NULL)
-        return false;
-    if (reply->answer_case == PR__REPLY__ANSWER_QUEUE_ALTER)
-        *changed += reply->queue_alter->changed;
-    return true;
-}
-
-/* One call a group: messages of one are changed together. */
-static enum cli_exit alter_all(struct cli *cli, Pr__QueueChange__Action action,
-                               const char *done)
-{
-    Pr__QueueChange change = PR__QUEUE_CHANGE__INIT;
-    uint32_t *groups = arena_alloc(&cli->arena, cli->argument_count * sizeof(*groups));
-    uint64_t changed = 0;
-
-    change.ids = arena_alloc(&cli->arena, cli->argument_count * sizeof(*change.ids));
-    change.action = action;
-    if (cli_has(cli, OPTION_REASON))
-        change.reason = arena_string(&cli->arena, bytes_of(cli->options[OPTION_REASON]));
-    for (unsigned i = 0; i < cli->argument_count; i++) {
-        uint64_t id = 0;
-        if (!read_id(cli->arguments[i], &groups[i], &id))
-            return CLI_USAGE;
-    }
-    for (unsigned i = 0; i < cli->argument_count; i++) {
-        bool before = false;
-        for (unsigned j = 0; j < i; j++)
-            before = before || groups[j] == groups[i];
-        if (!before && !alter_group(cli, &change, i, groups[i], &changed))
-            return CLI_FAILED;
-    }
-    return output_done(
-        cli,
-        json_pack("{s:I, s:I}", "named", (json_int_t)cli->argument_count, "changed",
-                  (json_int_t)changed),
-        "%llu of %u messages %s%s", (unsigned long long)changed, cli->argument_count, done,
-        changed < cli->argument_count ? "; the others are gone, or were so already" : "");
-}
-
-enum cli_exit cli_queue_hold(struct cli *cli)
-{
-    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__HOLD, "held");
-}
-
-enum cli_exit cli_queue_release(struct cli *cli)
-{
-    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__RELEASE, "released");
-}
-
-enum cli_exit cli_queue_retry(struct cli *cli)
-{
-    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__RETRY, "due now");
-}
-
-enum cli_exit cli_queue_drop(struct cli *cli)
-{
-    if (!cli_confirm(cli, "Forget these messages, and tell nobody?"))
-        return CLI_FAILED;
-    return alter_all(cli, PR__QUEUE_CHANGE__ACTION__DROP, "dropped");
 }

@@ -331,7 +331,7 @@ static void answer_queue_alter(const Pr__Request *request, Pr__Reply *reply,
     reply->answer_case = PR__REPLY__ANSWER_QUEUE_ALTER;
     reply->queue_alter = arena_alloc(arena, sizeof(*reply->queue_alter));
     pr__queue_alter_answer__init(reply->queue_alter);
-    reply->queue_alter->changed = (uint32_t)change->n_ids;
+    reply->queue_alter->changed = change->ids[0] == 404 ? 0 : (uint32_t)change->n_ids;
 }
 
 /* ---- senders' domains: one, and none ---- */

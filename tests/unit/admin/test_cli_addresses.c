@@ -220,8 +220,16 @@ static void test_queue(void **state)
         {P "queue release 2/17 2/x", 2, "", "it is GROUP/ID", "", NULL},
         {P "queue release 2/17", 0, NULL, "", "queue_alter 2 17 action=1  id=16;", NULL},
         {P "queue retry 2/17", 0, NULL, "", "queue_alter 2 17 action=3  id=16;", NULL},
-        {P "queue drop 2/17", 1, "", "--yes", "", NULL},
-        {P "queue drop 2/17 --yes", 0, "1 of 1 messages dropped", "",
+        {P "queue drop 2/17", 1, "", "Forget 1 message, and tell nobody?", "", NULL},
+        {P "queue hold", 2, "", "or choose them by --from and --to", "", NULL},
+        {P "queue hold 2/17 --from a@b.test", 2, "", "or choose them by --from", "", NULL},
+        {P "queue drop --from a@b.test --to c.test", 1, "", "Forget 2 messages", NULL, NULL},
+        {P "queue drop --from a@b.test --yes", 0, "2 of 2 messages dropped", "",
+         "queue a@b.test  2/17 id=0;queue_alter 2 17 action=2  id=16;queue_alter 3 1 action=2  "
+         "id=16;",
+         NULL},
+        {P "queue hold 2/404", 1, "0 of 1 message held", "", NULL, NULL},
+        {P "queue drop 2/17 --yes", 0, "1 of 1 message dropped", "",
          "queue_alter 2 17 action=2  id=16;", NULL},
     };
 
