@@ -3,7 +3,7 @@
 #include "smtp/receive/visitor.h"
 
 const struct smtp_refusal visitor_log_in_again = {
-    451, "4.7.0", "Your log-in is no longer known here, connect and log in again", true};
+    421, "4.7.0", "Your log-in is no longer known here, connect and log in again", true};
 
 static const struct smtp_refusal barred = {550, "5.7.1", "This account may not send mail",
                                            false};

@@ -53,6 +53,7 @@ static void take_xclient(struct visitor *visitor, uint64_t ticket)
         guard_free(&visitor->guard);
         guard_open(visitor);
     }
+    conn_hold_secrets(visitor->conn, visitor->login != NULL);
     smtp_session_xclient_taken(visitor->session, ticket, 0, bytes_from(NULL, 0));
 }
 

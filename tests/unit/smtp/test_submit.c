@@ -238,7 +238,7 @@ static void test_session_lost(void **state)
         for (size_t i = 0; i < lost; i++)
             submit_say(&client, parts[i], wants[i]);
         loop_post(server->loop, lose_session, NULL);
-        submit_say(&client, parts[lost], "451 4.7.0");
+        submit_say(&client, parts[lost], "421 4.7.0");
         submit_expect(&client, "");
         submit_leave(&client);
         server_stop(server);
