@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What accounts may not do, and what they may send as. */
+#include <stdio.h>
+#include <string.h>
+
 #include "admin/cli/output.h"
 #include "node/base/check.h"
 
@@ -93,6 +96,23 @@ enum cli_exit cli_account_enable(struct cli *cli)
     return change_bars(cli, false);
 }
 
+/* A right that reaches out of the tenant may be meant, or a slip. */
+static void remark_right(struct cli *cli, const char *right, const char *tenant)
+{
+    const char *at = strrchr(right, '@');
+
+    if (at == NULL)
+        return;
+    if (!cli_domain_is_ours(cli, at + 1)) {
+        fprintf(stderr, "postraft: %s: the cluster has no domain %s\n", right, at + 1);
+        return;
+    }
+    const Pr__DomainRecord *domain = cli_domain_fetch(cli, at + 1);
+    if (domain != NULL && strcmp(domain->tenant, tenant) != 0)
+        fprintf(stderr, "postraft: %s: the domain belongs to tenant %s, the account to %s\n",
+                right, domain->tenant, tenant);
+}
+
 enum cli_exit cli_account_rights(struct cli *cli)
 {
     static const struct output_column columns[] = {
@@ -112,6 +132,8 @@ enum cli_exit cli_account_rights(struct cli *cli)
     const Pr__AccountShowAnswer *now = cli_account_fetch(cli, cli->arguments[0]);
     if (now == NULL)
         return CLI_FAILED;
+    for (size_t i = 0; i < added.n_texts; i++)
+        remark_right(cli, added.texts[i], now->account->tenant);
     json_t *made = json_object();
     output_add_address(made, "address", now->account->address);
     output_add_addresses(made, "send_as", now->account->send_as, now->account->n_send_as);

@@ -83,6 +83,8 @@ const char *cli_scope_text(struct cli *cli, Pr__SettingScope scope, const char *
 /* A line on standard error if mail for an address would be refused: for what changes where mail
  * goes, which is no fault by itself (targets may come later). */
 void cli_refused_remark(struct cli *cli, const char *address);
+/* Whether the cluster has it; asked of the way that mail for it would go. */
+bool cli_domain_is_ours(struct cli *cli, const char *domain);
 /* The domain that the first argument or --domain names, as the store has it; where none is
  * named *name stays. False after a message: there is no such domain. */
 bool cli_domain_named(struct cli *cli, char **name);

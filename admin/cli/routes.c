@@ -226,6 +226,14 @@ void cli_refused_remark(struct cli *cli, const char *address)
                 result_of(answer, true), address);
 }
 
+bool cli_domain_is_ours(struct cli *cli, const char *domain)
+{
+    const Pr__AddressExplainAnswer *answer =
+        fetch_explain(cli, arena_printf(&cli->arena, "postmaster@%s", domain), NULL);
+
+    return answer != NULL && answer->resolved->domain_local;
+}
+
 enum cli_exit cli_address_explain(struct cli *cli)
 {
     const char *address = cli->arguments[0];

@@ -91,6 +91,9 @@ enum cli_exit cli_sender_set(struct cli *cli)
         return CLI_FAILED;
     json_t *made = json_pack("{s:s}", "verdict", verdicts[i].word);
     output_add_address(made, "name", domain.name);
+    if (domain.verdict == PR__SENDER_DOMAIN_VERDICT__SENDER_DOMAIN_CHECKING)
+        return output_done(cli, made, "%s is looked at anew when mail from it comes",
+                           domain.name);
     return output_done(cli, made, "mail from %s is taken to be %s", domain.name,
                        verdicts[i].word);
 }

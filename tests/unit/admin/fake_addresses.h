@@ -194,6 +194,7 @@ static void answer_domain(const Pr__Request *request, Pr__Reply *reply, struct a
     pr__domain_routing__init(routing);
     pr__text_value__init(marks);
     domain->name = request->domain_show->name;
+    domain->tenant = text(arena, strcmp(domain->name, "t2.test") == 0 ? "t2" : "");
     domain->routing = routing;
     routing->n_catch_all = 1;
     routing->catch_all = arena_alloc(arena, sizeof(*routing->catch_all));
@@ -239,7 +240,7 @@ static void answer_explain(const Pr__Request *request, Pr__Reply *reply, struct 
     answer->resolved = arena_alloc(arena, sizeof(*answer->resolved));
     pr__resolve_answer__init(answer->resolved);
     answer->err = strncmp(ask->address, "a@", 2) == 0 ? ERR_DENIED : ERR_OK;
-    answer->resolved->domain_local = true;
+    answer->resolved->domain_local = strstr(ask->address, "@none.test") == NULL;
     answer->resolved->trouble = PR__RESOLVE_ANSWER__TROUBLE__LIST_CLOSED;
     answer->n_steps = 2;
     answer->steps = arena_alloc(arena, 2 * sizeof(*answer->steps));

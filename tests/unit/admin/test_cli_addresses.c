@@ -116,6 +116,10 @@ static void test_accounts(void **state)
          "alter a@b.test set=0 clear=4 id=16;", NULL},
         {P "account rights a@b.test --add @c.test --remove d@c.test", 0, "@c.test", "",
          "alter a@b.test +@c.test -d@c.test id=16;", NULL},
+        {P "account rights a@b.test --add x@none.test", 0, NULL, "no domain none.test", NULL,
+         NULL},
+        {P "account rights a@b.test --add @t2.test", 0, NULL, "belongs to tenant t2", NULL,
+         NULL},
         {P "account rights a@b.test", 0, "may also send as @c.test", "", "show a@b.test id=0;",
          NULL},
         {P "account app-password add a@b.test phone --for imap,submission", 0, "abcd-efgh", "",
@@ -247,6 +251,8 @@ static void test_senders(void **state)
         {P "sender list none.test", 0, "no domains", "", "senders none.test id=0;", NULL},
         {P "sender set c.test bad --reason why", 0, "is taken to be bad", "",
          "sender_put c.test 3 why id=16;", NULL},
+        {P "sender set c.test checking", 0, "is looked at anew", "",
+         "sender_put c.test 0  id=16;", NULL},
         {P "sender set c.test worse", 2, "", "good, suspect or bad", "", NULL},
     };
 
