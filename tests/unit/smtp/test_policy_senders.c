@@ -294,6 +294,16 @@ static void test_from_places(void **state)
     assert_int_equal(world->code, 250);
     assert_int_equal(from(world, "a@bad.example"), 250);
     lab_set(2, 9, "newdomain.from", "on");
+    lab_set(2, 9, "judge.domain_published.enabled", "off");
+    know(2, "odd.example", 2, KIND(UNPUBLISHED));
+    unsigned asks = lab_store.greylist_asks;
+    connect_from(world, "198.51.100.5"); /* never familiar */
+    policy_client_mail(world->client);
+    assert_int_equal(verdict(world, "a@good.example"), 250);
+    try_other(world, "a@good.example", 9);
+    run_until(world->loop, is_answered, world);
+    assert_int_equal(from(world, "a@odd.example"), 250);
+    assert_int_equal(lab_store.greylist_asks, asks); /* it is taken for one of them anyway */
     policy_client_mail(world->client);
     assert_int_equal(verdict(world, "a@good.example"), 250);
     try_other(world, "a@good.example", 9);

@@ -309,6 +309,50 @@ static void test_races(void **state)
     assert_int_equal(heard.verdict, VERDICT(BAD));
 }
 
+/* Another node puts down the last one of the day meanwhile: ours is not, and is told so. */
+static enum world_fate full(struct service_world *of, uint32_t group,
+                            const Pr__Command *command)
+{
+    Pr__SenderDomain *domains[] = {CALL(SenderDomain, sender_domain,
+                                        .name = TEXT("last.example"), .seen_ms = lab->now_ms,
+                                        .first_ms = lab->now_ms)};
+
+    (void)group;
+    (void)command;
+    of->fate = NULL;
+    WANT(OK, RUN(SenderDomainPut, sender_domain_put, SENDER_DOMAIN_PUT, .n_domains = 1,
+                 .domains = domains));
+    return WORLD_APPLIED;
+}
+
+static void test_the_last_of_the_day(void **state)
+{
+    (void)state;
+    world.fate = full;
+    ask("late.example", true, 1);
+    assert_int_equal(world.writes, 1);
+    assert_int_equal(heard.err, ERR_LIMIT);
+    assert_null(row_of("late.example"));
+}
+
+/* However long ago it was said. */
+static void test_settled_for_good(void **state)
+{
+    Pr__SenderDomain *domains[] = {CALL(SenderDomain, sender_domain,
+                                        .name = TEXT("old.example"), .verdict = VERDICT(BAD),
+                                        .settled = true, .seen_ms = clock_wall_ms(),
+                                        .judged_ms = clock_wall_ms() - 60 * DAY_MS)};
+
+    (void)state;
+    WANT(OK, RUN(SenderDomainPut, sender_domain_put, SENDER_DOMAIN_PUT, .n_domains = 1,
+                 .domains = domains));
+    ask("old.example", true, 10);
+    assert_int_equal(heard.verdict, VERDICT(BAD));
+    assert_false(heard.first);
+    tell("old.example", 0, clock_wall_ms());
+    assert_int_equal(row_of("old.example")->verdict, VERDICT(BAD));
+}
+
 static void operator_puts(const char *name, Pr__SenderDomainVerdict verdict)
 {
     struct service_call *call = call_new();
@@ -468,6 +512,8 @@ static void test_similar(void **state)
     assert_string_equal(similar("westbank.example"), "");
     assert_string_equal(similar("musterhaus.example"), "");
     assert_string_equal(similar("fine.example"), "");
+    WANT(OK, directory_lab_domain(lab, "mail.rnusterhaus.example", "acme"));
+    assert_string_equal(similar("rnusterhaus.example"), ""); /* ours, whatever it looks like */
     /* All of it: a front end's check, and the store's own part of it. */
     ask("rnusterhaus.net", true, 10);
     tell("rnusterhaus.net", 0, clock_wall_ms());
@@ -486,8 +532,16 @@ static void test_similar(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_asking),    TEST(test_verdicts),    TEST(test_the_day),  TEST(test_races),
-        TEST(test_operators), TEST(test_old_formats), TEST(test_likeness), TEST(test_similar),
+        TEST(test_the_last_of_the_day),
+        TEST(test_settled_for_good),
+        TEST(test_asking),
+        TEST(test_verdicts),
+        TEST(test_the_day),
+        TEST(test_races),
+        TEST(test_operators),
+        TEST(test_old_formats),
+        TEST(test_likeness),
+        TEST(test_similar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
