@@ -96,6 +96,17 @@ def held_together(cluster, one, two):
     lab.check(len(shown["shares"]) == 2, f"from two groups: {shown}")
 
 
+def a_move_frees_nothing(cluster, one, two):
+    """What an account has sent counts for its tenant where it was sent from."""
+    cli = cluster.node(1).cli
+    group = cli("account", "show", two)["group"]
+    cli("account", "move", one, "--group", str(group), "--no-wait")
+    lab.wait_for("the move", lambda: cli("account", "show", one)["group"] == group)
+    rejected(Client(cluster, cluster.node(1), one), ["moved@far.test"])
+    shown = sent(cluster)
+    lab.check(shown["hour"] == HOUR and len(shown["shares"]) == 2, f"shown: {shown}")
+
+
 def another_goes_on(cluster, user):
     client = Client(cluster, cluster.node(1), user)
     for number in range(10):
@@ -161,7 +172,7 @@ def test():
         probe = Client(cluster, cluster.node(1), "cid@other.test")
         lab.wait_for("mail for other hosts to be taken", lambda: not fails(probe), 30)
         cli("queue", "list")
-        for part, arguments in ((held_together, (one, two)), (another_goes_on, ("cid@other.test",)),
+        for part, arguments in ((held_together, (one, two)), (a_move_frees_nothing, (one, two)), (another_goes_on, ("cid@other.test",)),
                                 (what_lists_lead_to, ("cid@other.test",)), (a_leader_dies, (one, two))):
             part(cluster, *arguments)
             print(f"ok {part.__name__}", flush=True)

@@ -269,6 +269,19 @@ static void asked(void)
     assert_int_equal(world.group, DIRECTORY_GROUP);
 }
 
+static void refused_and_asked(void)
+{
+    refused_write(100, 20, 20000);
+    timer_fires();
+}
+
+static void none_is_left(void)
+{
+    timer_fires();
+    asked();
+    answer(ERR_OK, ERR_QUOTA, 0, 100);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -306,16 +319,14 @@ static void one_question_serves_all_who_wait(void **state)
     assert_null(world.fired);
     granted(100, 210);
     assert_int_equal(heard.content, 4);
-    assert_int_equal(world.asks, 1);
-    assert_int_equal(world.grants, 1);
+    assert_true(world.asks == 1 && world.grants == 1);
     assert_null(world.fired);
 }
 
 static void who_does_not_fit_asks_again(void **state)
 {
     (void)state;
-    refused_write(100, 20, 20000);
-    timer_fires();
+    refused_and_asked();
     granted(165, 170); /* as much as was wanted, but others have used it meanwhile */
     assert_int_equal(heard.content, 0);
     assert_int_equal(world.timer_ms, 0); /* that is no shortage */
@@ -346,8 +357,7 @@ static void what_others_give_back_is_waited_for(void **state)
 {
     (void)state;
     refused_write(100, 20, 20000);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
+    none_is_left();
     assert_int_equal(heard.refused, 0);
     assert_int_equal(world.timer_ms, SCOPES_AGAIN_MS);
     timer_fires();
@@ -358,17 +368,12 @@ static void what_others_give_back_is_waited_for(void **state)
 
 static void no_room_is_said_after_a_while(void **state)
 {
-    uint64_t begun_ms;
+    uint64_t begun_ms = world.now_ms;
 
     (void)state;
     refused_write(100, 20, 20000);
-    timer_fires();
-    begun_ms = world.now_ms;
     while (heard.refused == 0) {
-        asked();
-        answer(ERR_OK, ERR_QUOTA, 0, 100);
-        if (heard.refused == 0)
-            timer_fires();
+        none_is_left();
         assert_true(world.now_ms <= begun_ms + SCOPES_WAIT_MS + SCOPES_AGAIN_MS);
     }
     assert_true(world.now_ms >= begun_ms + SCOPES_WAIT_MS);
@@ -376,10 +381,8 @@ static void no_room_is_said_after_a_while(void **state)
     assert_null(world.fired);
     memset(&heard, 0, sizeof(heard));
     refused_write(100, 20, world.now_ms + 50); /* no longer than the request may take */
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
+    none_is_left();
+    none_is_left();
     assert_int_equal(heard.refused, 1);
 }
 
@@ -398,8 +401,7 @@ static void a_small_one_gets_what_a_large_one_cannot(void **state)
         assert_int_equal(world.ask.need_bytes, 600);
         answer(ERR_OK, ERR_QUOTA, 0, 115);
     }
-    assert_int_equal(heard.refused, 1);
-    assert_int_equal(heard.content, 1);
+    assert_true(heard.refused == 1 && heard.content == 1);
 }
 
 static void not_all_may_wait(void **state)
@@ -409,8 +411,7 @@ static void not_all_may_wait(void **state)
     for (unsigned round = 1; round < 2 * SCOPES_SHORT_TOTAL_MAX / SCOPES_SHORT_MAX; round++) {
         for (unsigned i = 0; i < SCOPES_SHORT_MAX + 10; i++)
             refused_write(100, 20, world.now_ms + 20000);
-        timer_fires();
-        answer(ERR_OK, ERR_QUOTA, 0, 100);
+        none_is_left();
         assert_int_equal(heard.refused, 10 * round);
         timer_fires();
         granted(100, 100 + 20 * SCOPES_SHORT_MAX);
@@ -421,17 +422,14 @@ static void not_all_may_wait(void **state)
 static void without_a_majority_nobody_is_over_a_limit(void **state)
 {
     (void)state;
-    refused_write(100, 20, 20000);
-    timer_fires();
+    refused_and_asked();
     answer(ERR_UNAVAILABLE, ERR_OK, 0, 0);
     assert_int_equal(heard.unavailable, 1);
-    refused_write(100, 20, 20000);
-    timer_fires();
+    refused_and_asked();
     answer(ERR_OK, ERR_OK, 0, 170);
     answer(ERR_UNAVAILABLE, ERR_OK, 0, 0); /* of the group */
     assert_int_equal(heard.unavailable, 2);
-    refused_write(100, 20, 20000);
-    timer_fires();
+    refused_and_asked();
     answer(ERR_OK, ERR_CONFLICT, 0, 0);
     assert_int_equal(heard.conflict, 1);
     assert_null(world.fired);
@@ -441,11 +439,9 @@ static void who_waits_at_the_end_is_told(void **state)
 {
     (void)state;
     refused_write(100, 20, 20000);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
+    none_is_left();
     scopes_free(&service.scopes);
-    assert_int_equal(heard.unavailable, 1);
-    assert_null(service.scopes);
+    assert_true(heard.unavailable == 1 && service.scopes == NULL);
 }
 
 /* Whoever has sent all it may, and goes on trying, is not asked for each time. */
@@ -456,66 +452,47 @@ static void who_may_not_send_is_refused_unasked_for_a_while(void **state)
     (void)state;
     world.kind = PR__SCOPE_KIND__SCOPE_SENDING;
     refused_write(100, 20, 20000);
-    timer_fires();
+    while (heard.held == 0)
+        none_is_left();
     assert_int_equal(world.ask.total->bytes, 1000);
-    while (heard.held == 0) {
-        asked();
-        answer(ERR_OK, ERR_QUOTA, 0, 100);
-        if (heard.held == 0)
-            timer_fires();
-    }
     assert_int_equal(heard.refused, 0);
     asks = world.asks;
     for (unsigned i = 0; i < 5; i++) {
-        heard.text[0] = '\0';
         refused_write(100, 20 + i, world.now_ms + 20000);
         assert_int_equal(heard.held, 1 + i); /* never from within */
-        assert_int_equal(world.timer_ms, 0);
         timer_fires();
         assert_int_equal(heard.held, 2 + i);
-        assert_string_equal(heard.text, "domain example.test lacks 7 bytes");
     }
+    assert_string_equal(heard.text, "domain example.test lacks 7 bytes");
     assert_int_equal(world.asks, asks);
     refused_write(100, 19, world.now_ms + 20000); /* there may be as much */
     timer_fires();
-    asked();
     granted(100, 119);
     assert_int_equal(heard.content, 1);
     assert_null(world.fired);
-
     refused_write(100, 20, world.now_ms + 50);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
-    timer_fires();
-    answer(ERR_OK, ERR_QUOTA, 0, 100);
-    assert_int_equal(heard.held, 7);
+    none_is_left();
+    none_is_left();
     assert_int_equal(world.timer_ms, SCOPES_CLOSED_MS);
-    timer_fires(); /* it is over */
+    timer_fires(); /* it is over, and nobody waits */
     assert_null(world.fired);
-    refused_write(100, 20, world.now_ms + 20000);
-    timer_fires();
-    asked();
-    granted(100, 120);
-    assert_int_equal(heard.content, 2);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(one_question_serves_all_who_wait, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_does_not_fit_asks_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_used_is_not_less_than_was_refused, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_others_give_back_is_waited_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(no_room_is_said_after_a_while, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_small_one_gets_what_a_large_one_cannot, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(not_all_may_wait, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(without_a_majority_nobody_is_over_a_limit, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(who_waits_at_the_end_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_may_not_send_is_refused_unasked_for_a_while, set_up,
-                                        tear_down),
+        TEST(one_question_serves_all_who_wait),
+        TEST(who_does_not_fit_asks_again),
+        TEST(what_is_used_is_not_less_than_was_refused),
+        TEST(what_others_give_back_is_waited_for),
+        TEST(no_room_is_said_after_a_while),
+        TEST(a_small_one_gets_what_a_large_one_cannot),
+        TEST(not_all_may_wait),
+        TEST(without_a_majority_nobody_is_over_a_limit),
+        TEST(who_waits_at_the_end_is_told),
+        TEST(who_may_not_send_is_refused_unasked_for_a_while),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
