@@ -315,8 +315,9 @@ static void answer_all(void *context)
         }
         *at = call->next;
         Pr__Reply reply;
-        Pr__ResolveAnswer answer = PR__RESOLVE_ANSWER__INIT;
+        Pr__ResolveAnswer answer;
         pr__reply__init(&reply);
+        pr__resolve_answer__init(&answer);
         enum err err = answer_call(client, call, &reply, &answer);
         call->done(call->context, err, err == ERR_OK ? &reply : NULL);
         call_free(call);
