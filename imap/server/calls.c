@@ -101,7 +101,8 @@ void imap_call_start(struct imap_connection *connection, const struct imap_actio
     connection->call = call;
     call->store_ticket = store_call(connection->server->client, action->request,
                                     action->deadline_ms, answered, call);
-    if (call->is_login) /* packed: what may be a password is needed no more */
+    /* Packed: what may be a password is needed no more. */
+    if (call->is_login && action->request->auth_step->message.len > 0)
         explicit_bzero(action->request->auth_step->message.data,
                        action->request->auth_step->message.len);
     buffer_fini(&binding.exporter);

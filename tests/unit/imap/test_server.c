@@ -40,6 +40,25 @@ static void test_implicit_tls(void **state)
     assert_int_equal(lab.logouts, 1);
 }
 
+/* The store is asked before the client has said anything. */
+static void test_server_speaks_first(void **state)
+{
+    struct lab lab;
+    struct client client;
+
+    (void)state;
+    lab_start(&lab);
+    client_open(&client, &lab, LAB_IMPLICIT);
+    client_say(&client, "a AUTHENTICATE LOGIN\r\n");
+    client_expect(&client, "+ VXNlcm5hbWU6");
+    client_say(&client, "YW5uQGV4YW1wbGUub3Jn\r\n");
+    client_expect(&client, "+ UGFzc3dvcmQ6");
+    client_say(&client, "c2VjcmV0\r\n");
+    client_expect(&client, "a OK ");
+    client_close(&client);
+    lab_end(&lab);
+}
+
 static void test_starttls(void **state)
 {
     struct lab lab;
@@ -288,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_implicit_tls),
+        cmocka_unit_test(test_server_speaks_first),
         cmocka_unit_test(test_starttls),
         cmocka_unit_test(test_large_message_there_and_back),
         cmocka_unit_test(test_idle_is_told),
