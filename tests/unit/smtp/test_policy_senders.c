@@ -338,8 +338,11 @@ static void test_from_left(void **state)
         assert_non_null(asked);
         if (i > 0)
             run_until(world->loop, store_is_asked, NULL);
-        if (i == 1)
+        unsigned open = lab_store.open;
+        if (i == 1) {
             policy_from_cancel(&asked);
+            assert_int_equal(lab_store.open, open - 1);
+        }
         policy_client_free(&world->client);
         close_world(world);
         assert_int_equal(world->answers, 0);
