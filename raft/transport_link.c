@@ -9,7 +9,6 @@
 
 #include "node/base/check.h"
 #include "node/runtime/loop.h"
-#include "node/runtime/nng_tls.h"
 #include "raft/frame.h"
 
 enum {
@@ -208,7 +207,7 @@ static bool find_hello(struct transport_link *link)
     }
     link->dialect = dialect;
     link->input_start += STREAM_HELLO_SIZE;
-    uint64_t node_id = nng_tls_stream_node(stream_nng(link->stream));
+    uint64_t node_id = stream_peer(link->stream).node_id;
     if (!link->calls->opened(link->context, link, node_id)) {
         end(link, "its certificate names another node");
         return false;
@@ -300,7 +299,7 @@ static void on_lost(void *context)
 
 static const struct stream_calls stream_calls = {on_received, on_sent, on_lost};
 
-struct transport_link *transport_link_new(struct stream_queue *queue, nng_stream *nng,
+struct transport_link *transport_link_new(struct stream *stream,
                                           const struct link_dialect *dialect,
                                           const struct transport_link_calls *calls,
                                           void *context)
@@ -308,7 +307,8 @@ struct transport_link *transport_link_new(struct stream_queue *queue, nng_stream
     struct transport_link *link = calloc(1, sizeof(*link));
 
     CHECK(link != NULL);
-    link->stream = stream_new(queue, nng, &stream_calls, link);
+    link->stream = stream;
+    stream_start(stream, &stream_calls, link);
     link->dialed = dialect != NULL;
     link->dialect = dialect;
     link->calls = calls;

@@ -35,9 +35,9 @@ struct transport_link_calls {
     void (*ended)(void *context, struct transport_link *link, const char *why);
 };
 
-/* Takes over `nng`; the rest is borrowed. `dialect`: what the dialer speaks; NULL: it was
+/* Takes over `stream`; the rest is borrowed. `dialect`: what the dialer speaks; NULL: it was
  * accepted, and answers as it is spoken to. */
-struct transport_link *transport_link_new(struct stream_queue *queue, nng_stream *nng,
+struct transport_link *transport_link_new(struct stream *stream,
                                           const struct link_dialect *dialect,
                                           const struct transport_link_calls *calls,
                                           void *context);

@@ -185,26 +185,25 @@ static void incoming_ended(void *context, struct transport_link *link, const cha
 
 static const struct transport_link_calls incoming_calls = {incoming_opened, incoming_ended};
 
-static void accepted(void *context, nng_stream *nng, int result)
+static void accepted(void *context, struct stream *stream, int result)
 {
     struct transport_nng *transport = context;
 
-    if (nng != NULL && transport->incoming_count < INCOMING_MAX) {
+    bool came = stream != NULL;
+    if (came && transport->incoming_count < INCOMING_MAX) {
         struct incoming *incoming = calloc(1, sizeof(*incoming));
         CHECK(incoming != NULL);
         incoming->transport = transport;
         incoming->next = transport->incoming;
         transport->incoming = incoming;
         transport->incoming_count++;
-        incoming->link =
-            transport_link_new(&transport->queue, nng, NULL, &incoming_calls, incoming);
-    } else if (nng != NULL) {
-        nng_stream_close(nng);
-        nng_stream_free(nng);
+        incoming->link = transport_link_new(stream, NULL, &incoming_calls, incoming);
+    } else if (came) {
+        stream_free(&stream);
     } else {
         link_ended(0, "in", false, nng_strerror(result));
     }
-    stream_opener_go(transport->listener, nng != NULL ? 0 : ACCEPT_PAUSE_MS);
+    stream_opener_go(transport->listener, came ? 0 : ACCEPT_PAUSE_MS);
 }
 
 /* ---- what this node dials ---- */
@@ -254,16 +253,15 @@ static void outgoing_ended(void *context, struct transport_link *link, const cha
 
 static const struct transport_link_calls outgoing_calls = {outgoing_opened, outgoing_ended};
 
-static void dialed(void *context, nng_stream *nng, int result)
+static void dialed(void *context, struct stream *stream, int result)
 {
     struct other *other = context;
 
     (void)result;
-    if (nng == NULL)
+    if (stream == NULL)
         dial_later(other);
     else
-        other->outgoing = transport_link_new(&other->transport->queue, nng, other->dialect,
-                                             &outgoing_calls, other);
+        other->outgoing = transport_link_new(stream, other->dialect, &outgoing_calls, other);
 }
 
 static enum err peer_dial(struct other *other)

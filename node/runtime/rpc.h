@@ -8,9 +8,9 @@
 #include "node/runtime/tls.h"
 
 /*
- * Requests and replies over nng: "ipc:///path" between the processes of a node,
- * "tls+tcp://host:port" between nodes (mutual TLS 1.3 from the cluster's authority). What the
- * bytes mean is the caller's.
+ * Requests and replies: "ipc:///path" between the processes of a node, by a socket in the file
+ * system; "tls+tcp://host:port" between nodes, by nng (mutual TLS 1.3 from the cluster's
+ * authority). What the bytes mean is the caller's.
  *
  * Every call has a deadline and its callback is called exactly once, in the loop's thread: with
  * the reply, ERR_TIMEOUT, or ERR_CLOSED when the client is freed. A request may arrive twice

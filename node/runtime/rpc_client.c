@@ -147,15 +147,15 @@ static void dial_later(struct rpc_client *client)
         client->redial_ms * 2 < DIAL_MAX_MS ? client->redial_ms * 2 : DIAL_MAX_MS;
 }
 
-static void on_dialed(void *context, nng_stream *nng, int result)
+static void on_dialed(void *context, struct stream *stream, int result)
 {
     struct rpc_client *client = context;
 
     (void)result;
-    if (nng == NULL)
+    if (stream == NULL)
         dial_later(client);
     else
-        client->link = rpc_link_new(client->hub, nng);
+        client->link = rpc_link_new(client->hub, stream);
 }
 
 static bool on_opened(void *context, struct rpc_link *link)

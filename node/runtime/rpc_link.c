@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "node/runtime/rpc_link.h"
 
-#include <nng/transport/ipc/ipc.h>
 #include <stdlib.h>
 
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "node/runtime/log_pause.h"
-#include "node/runtime/nng_tls.h"
 #include "node/runtime/stream.h"
 #include "node/runtime/stream_frame.h"
 
@@ -26,8 +24,10 @@ static const struct stream_format format = {
 /*
  * Invariants:
  * 1. `input` is touched only while nothing is received, `sent` only while nothing is sent.
- * 2. A link is in hub->links until it is freed, which is when it is `closing` and nng has let
- *    go of both operations.
+ * 2. A link is in hub->links until it is freed, which is when it is `closing` and the end of
+ *    both operations was told.
+ * 3. Nothing of the hub is freed while `depth` counts a call from the streams, the queue or the
+ *    loop, of which the hub's own calls are part.
  */
 struct rpc_link {
     struct rpc_hub *hub;
@@ -163,7 +163,11 @@ static void flush(struct rpc_link *link)
     buffer_wipe(&link->sent);
     link->sent = link->output;
     buffer_init(&link->output);
-    stream_send(link->stream, &all, 1);
+    if (!stream_send(link->stream, &all, 1))
+        return;
+    drop_sent(link);
+    if (all.len > OUTPUT_HIGH)
+        rpc_hub_resume(link->hub);
 }
 
 /* How much is missing of the message that the input begins with; 0: nothing, or it is bad. */
@@ -215,7 +219,7 @@ static void greet(struct rpc_link *link)
     if (found != STREAM_FOUND_IT)
         return;
     buffer_drop(&link->input, STREAM_HELLO_SIZE);
-    link->peer.node_id = nng_tls_stream_node(stream_nng(link->stream));
+    link->peer.node_id = stream_peer(link->stream).node_id;
     bool welcome = hub->calls->opened(hub->context, link);
     if (hub->freed)
         return;
@@ -263,36 +267,6 @@ static void read_on(struct rpc_link *link)
         begin_receive(link, least);
 }
 
-static void on_received(void *context, size_t len)
-{
-    struct rpc_link *link = context;
-
-    buffer_added(&link->input, len);
-    if (link->closing)
-        return;
-    if (!link->greeted)
-        greet(link);
-    if (link->greeted)
-        while (take_message(link))
-            continue;
-    read_on(link);
-}
-
-static void on_sent(void *context)
-{
-    struct rpc_link *link = context;
-
-    drop_sent(link);
-    link->hub->resume = true; /* room for more replies */
-}
-
-static void on_lost(void *context)
-{
-    rpc_link_close(context);
-}
-
-static const struct stream_calls stream_calls = {on_received, on_sent, on_lost};
-
 static void leave(struct rpc_hub *hub)
 {
     if (--hub->depth > 0 || !hub->freed)
@@ -305,6 +279,44 @@ static void leave(struct rpc_hub *hub)
     free(hub);
     released(context);
 }
+
+static void take_input(struct rpc_link *link)
+{
+    if (link->closing)
+        return;
+    if (!link->greeted)
+        greet(link);
+    if (link->greeted)
+        while (take_message(link))
+            continue;
+    read_on(link);
+}
+
+static void on_received(void *context, size_t len)
+{
+    struct rpc_link *link = context;
+    struct rpc_hub *hub = link->hub;
+
+    hub->depth++;
+    buffer_added(&link->input, len);
+    take_input(link);
+    leave(hub);
+}
+
+static void on_sent(void *context)
+{
+    struct rpc_link *link = context;
+
+    drop_sent(link);
+    rpc_hub_resume(link->hub); /* room for more replies */
+}
+
+static void on_lost(void *context)
+{
+    rpc_link_close(context);
+}
+
+static const struct stream_calls stream_calls = {on_received, on_sent, on_lost};
 
 static void on_events(void *context)
 {
@@ -393,27 +405,18 @@ static void on_check(void *context)
         loop_timer_stop(&hub->timer);
 }
 
-static struct rpc_peer peer_of(nng_stream *stream, uint32_t connection)
-{
-    struct rpc_peer peer = {.connection = connection, .uid = UINT32_MAX};
-    uint64_t number;
-
-    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &number) == 0)
-        peer.uid = (uint32_t)number;
-    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_PID, &number) == 0)
-        peer.pid = (uint32_t)number;
-    return peer;
-}
-
-struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *nng)
+struct rpc_link *rpc_link_new(struct rpc_hub *hub, struct stream *stream)
 {
     struct rpc_link *link = calloc(1, sizeof(*link));
+    struct stream_peer peer = stream_peer(stream);
 
     CHECK(link != NULL && hub->last_connection < UINT32_MAX);
     link->hub = hub;
-    link->stream = stream_new(&hub->queue, nng, &stream_calls, link);
+    link->stream = stream;
+    stream_start(stream, &stream_calls, link);
     link->born_ms = clock_monotonic_ms();
-    link->peer = peer_of(nng, ++hub->last_connection);
+    link->peer = (struct rpc_peer){
+        .connection = ++hub->last_connection, .uid = peer.uid, .pid = peer.pid};
     if (hub->count == hub->size) {
         hub->size = hub->size > 0 ? hub->size * 2 : 8;
         hub->links = reallocarray(hub->links, hub->size, sizeof(struct rpc_link *));
@@ -441,7 +444,6 @@ struct rpc_hub *rpc_hub_new(struct loop *loop, const struct rpc_hub_calls *calls
     struct rpc_hub *hub = calloc(1, sizeof(*hub));
 
     CHECK(hub != NULL);
-    nng_tls_engine_use();
     hub->loop = loop;
     hub->calls = calls;
     hub->context = context;
@@ -449,6 +451,7 @@ struct rpc_hub *rpc_hub_new(struct loop *loop, const struct rpc_hub_calls *calls
     hub->hook = loop_on_turn(loop, on_turn, hub);
     hub->bell = loop_bell_new(loop, on_events, hub);
     stream_queue_init(&hub->queue, on_ring, hub);
+    stream_queue_use_loop(&hub->queue, loop);
     return hub;
 }
 

@@ -2,8 +2,6 @@
 #ifndef NODE_RUNTIME_RPC_LINK_H
 #define NODE_RUNTIME_RPC_LINK_H
 
-#include <nng/nng.h>
-
 #include "node/base/buffer.h"
 #include "node/runtime/loop_uv.h"
 #include "node/runtime/rpc.h"
@@ -16,6 +14,7 @@
  */
 struct rpc_hub;
 struct rpc_link;
+struct stream;
 
 struct rpc_hub_calls {
     /* The peer's hello has come. False refuses it. */
@@ -42,7 +41,7 @@ struct stream_queue *rpc_hub_queue(struct rpc_hub *hub);
 size_t rpc_hub_links(const struct rpc_hub *hub);
 
 /* Takes over the stream. */
-struct rpc_link *rpc_link_new(struct rpc_hub *hub, nng_stream *nng);
+struct rpc_link *rpc_link_new(struct rpc_hub *hub, struct stream *stream);
 /* NULL when the connection has gone. */
 struct rpc_link *rpc_link_find(struct rpc_hub *hub, uint32_t connection);
 void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body);

@@ -7,6 +7,7 @@
 #include "node/runtime/log_pause.h"
 #include "node/runtime/nng_tls.h"
 #include "node/runtime/rpc_link.h"
+#include "node/runtime/stream.h"
 #include "node/runtime/stream_opener.h"
 
 enum {
@@ -98,20 +99,19 @@ static void on_closed(void *context, struct rpc_link *link, bool opened)
         server->disconnected(server->context, rpc_link_peer(link)->connection);
 }
 
-static void on_accepted(void *context, nng_stream *nng, int result)
+static void on_accepted(void *context, struct stream *stream, int result)
 {
     static _Atomic uint64_t logged_ms;
     struct rpc_server *server = context;
 
-    if (nng != NULL && rpc_hub_links(server->hub) < LINKS_MAX) {
-        rpc_link_new(server->hub, nng);
-    } else if (nng != NULL) {
-        nng_stream_close(nng);
-        nng_stream_free(nng);
-    } else if (log_pause_over(&logged_ms)) {
+    bool came = stream != NULL;
+    if (came && rpc_hub_links(server->hub) < LINKS_MAX)
+        rpc_link_new(server->hub, stream);
+    else if (came)
+        stream_free(&stream);
+    else if (log_pause_over(&logged_ms))
         log_error(NULL, "cannot accept", LOG_FIELDS(LOG_TEXT("reason", nng_strerror(result))));
-    }
-    stream_opener_go(server->listener, nng != NULL ? 0 : ACCEPT_PAUSE_MS);
+    stream_opener_go(server->listener, came ? 0 : ACCEPT_PAUSE_MS);
 }
 
 static const struct rpc_hub_calls calls = {on_opened, on_ready, on_message, on_closed};

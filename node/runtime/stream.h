@@ -2,29 +2,26 @@
 #ifndef NODE_RUNTIME_STREAM_H
 #define NODE_RUNTIME_STREAM_H
 
-#include <nng/nng.h>
-
 #include "node/base/bytes.h"
 #include "node/runtime/stream_queue.h"
 
 /*
- * One byte stream of nng (ipc, TCP with TLS), owned by one thread, with the rules that nng
- * 1.5.2 asks for kept here:
+ * One byte stream, owned by one thread. Openers (stream_opener.h) make them, of two kinds:
+ * those to other nodes are nng's (stream_nng.c), those within a node are sockets on the owner's
+ * loop (stream_local.c). The owner sees no difference:
  *
- * 1. nng's threads go on with an operation that the owner has begun, or put its end into the
- *    owner's queue. They do nothing else.
- * 2. No operation is begun once the stream was closed: nng never ends such an operation. What
- *    is under way is ended by closing.
- * 3. Of each kind one operation at a time. Its memory is nng's until its end was told.
- * 4. A stream is freed when it is closed and nng has let go of both operations.
+ * 1. Of receiving and of sending one operation at a time. Its memory is the stream's until its
+ *    end was told.
+ * 2. No operation begins once the stream was closed. What is under way then is lost.
+ * 3. Nothing is told from inside a call to the stream.
  *
  * A peer that goes away is told as lost() only while an operation is under way; one that is
- * begun later may find nothing out for ever (nng again). An owner that does not receive all the
+ * begun later over nng may find nothing out for ever. An owner that does not receive all the
  * time must look for silence itself.
  */
 struct stream;
 
-/* In the owner's thread, from stream_queue_run(). */
+/* In the owner's thread: from stream_queue_run(), or from the loop. */
 struct stream_calls {
     /* `len` bytes are where stream_receive() was told to put them, at least what it asked for.
      */
@@ -35,23 +32,28 @@ struct stream_calls {
     void (*lost)(void *context);
 };
 
+/* Who is at the other end. */
+struct stream_peer {
+    uint32_t uid;     /* of the process, within a node; else UINT32_MAX */
+    uint32_t pid;     /* likewise; else 0 */
+    uint64_t node_id; /* from the certificate, once something was received; else 0 */
+};
+
 enum { STREAM_PIECES_MAX = 64 };
 
-/* Takes over `nng`. The queue and `calls` are borrowed until stream_free(). */
-struct stream *stream_new(struct stream_queue *queue, nng_stream *nng,
-                          const struct stream_calls *calls, void *context);
-/* For asking who the peer is. */
-nng_stream *stream_nng(const struct stream *stream);
+/* Before anything else. `calls` are borrowed until stream_free(). */
+void stream_start(struct stream *stream, const struct stream_calls *calls, void *context);
+struct stream_peer stream_peer(const struct stream *stream);
 
 /* Up to `room` bytes, at least `least` (1 to `room`), to `at`. Nothing must be being received;
  * does nothing when the stream is closed. */
 void stream_receive(struct stream *stream, uint8_t *at, size_t room, size_t least);
 /*
- * 1 to STREAM_PIECES_MAX pieces, none empty, which stay where they are until sent() or lost().
- * Small ones leave together. Nothing must be being sent; does nothing when the stream is
- * closed.
+ * 1 to STREAM_PIECES_MAX pieces, none empty. Small ones leave together. Nothing must be being
+ * sent; does nothing when the stream is closed. True: all were taken at once, which nng never
+ * says, and sent() is not called. False: they stay where they are until sent() or lost().
  */
-void stream_send(struct stream *stream, const struct bytes *pieces, unsigned count);
+bool stream_send(struct stream *stream, const struct bytes *pieces, unsigned count);
 bool stream_receiving(const struct stream *stream);
 bool stream_sending(const struct stream *stream);
 

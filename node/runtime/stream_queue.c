@@ -15,6 +15,7 @@ void stream_queue_init(struct stream_queue *queue, void (*ring)(void *context), 
     queue->count = 0;
     queue->ring = ring;
     queue->context = context;
+    queue->loop = NULL;
     queue->timers = NULL;
     queue->clock_runs = queue->ending = false;
     pthread_condattr_t attributes;
@@ -22,6 +23,11 @@ void stream_queue_init(struct stream_queue *queue, void (*ring)(void *context), 
           pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
           pthread_cond_init(&queue->changed, &attributes) == 0 &&
           pthread_condattr_destroy(&attributes) == 0);
+}
+
+void stream_queue_use_loop(struct stream_queue *queue, struct loop *loop)
+{
+    queue->loop = loop;
 }
 
 void stream_queue_fini(struct stream_queue *queue)
@@ -166,12 +172,24 @@ static void *clock_run(void *argument)
     return NULL;
 }
 
+static void loop_timer_passed(void *about)
+{
+    struct stream_timer *timer = about;
+
+    timer->on_loop = NULL; /* it fires once */
+    timer_passed(timer);
+}
+
 void stream_timer_start(struct stream_timer *timer, uint64_t delay_ms)
 {
     struct stream_queue *queue = timer->queue;
 
     CHECK(!timer->running && delay_ms <= INT32_MAX);
     timer->running = true;
+    if (queue->loop != NULL) {
+        timer->on_loop = loop_timer_start(queue->loop, delay_ms, 0, loop_timer_passed, timer);
+        return;
+    }
     timer->due_ms = clock_monotonic_ms() + delay_ms;
     pthread_mutex_lock(&queue->lock);
     timer->waits = true;
@@ -190,6 +208,7 @@ void stream_timer_stop(struct stream_timer *timer)
 
     if (!timer->running)
         return;
+    loop_timer_stop(&timer->on_loop);
     pthread_mutex_lock(&queue->lock);
     if (timer->waits) {
         struct stream_timer **at = &queue->timers;

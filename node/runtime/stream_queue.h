@@ -6,9 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct loop;
+struct loop_timer;
+
 /*
- * The way from nng's threads to the one thread that owns streams. An event is a part of what it
- * is about, which stays until the event was run, or was taken back.
+ * The way from nng's threads to the one thread that owns streams, and, rarely, from that thread
+ * to itself, later. An event is a part of what it is about, which stays until the event was
+ * run, or was taken back.
  */
 struct stream_event {
     struct stream_event *next;
@@ -24,7 +28,8 @@ struct stream_queue {
     unsigned count;
     void (*ring)(void *context);
     void *context;
-    /* Of the timers. The thread begins with the first that is started. */
+    struct loop *loop; /* of the owner's thread, or NULL: it has none */
+    /* Of the timers, without a loop. The thread begins with the first that is started. */
     pthread_t clock;
     pthread_cond_t changed;
     struct stream_timer *timers; /* running */
@@ -34,6 +39,9 @@ struct stream_queue {
 
 /* `ring` is called from any thread when there is something to run. */
 void stream_queue_init(struct stream_queue *queue, void (*ring)(void *context), void *context);
+/* Right after that: the owner's thread runs this loop. Streams within the node need it, timers
+ * use it. */
+void stream_queue_use_loop(struct stream_queue *queue, struct loop *loop);
 /* Nobody puts any more. */
 void stream_queue_fini(struct stream_queue *queue);
 /* From any thread; order is kept. */
@@ -45,14 +53,16 @@ void stream_queue_remove(struct stream_queue *queue, struct stream_event *event)
 void stream_queue_run(struct stream_queue *queue, const bool *ended);
 
 /*
- * A time that one can wait for without a loop, by the monotonic clock: nng's own timers, also
- * those of its operations, go by the time of day, and wait for hours when that is set back.
+ * A time that one can wait for with or without a loop, by the monotonic clock: nng's own
+ * timers, also those of its operations, go by the time of day, and wait for hours when that is
+ * set back.
  */
 struct stream_timer {
     struct stream_queue *queue;
     struct stream_timer *next; /* of the queue's timers, while it waits */
     uint64_t due_ms;
     bool waits;
+    struct loop_timer *on_loop; /* instead of all these */
     struct stream_event passed;
     void (*fired)(void *context);
     void *context;
