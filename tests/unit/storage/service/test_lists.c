@@ -15,6 +15,7 @@
 #include "storage/service/listing.h"
 #include "storage/service/operator.h"
 #include "storage/service/scopes_usage.h"
+#include "storage/service/sending_tenants.h"
 
 /*
  * Lists of tenants and domains, and what these hold: two groups, of which the second may be
@@ -134,15 +135,27 @@ bool directory_domains(struct db_txn *txn, struct bytes tenant, struct bytes aft
     return limit < TOTAL;
 }
 
+Pr__AccountQuota *sending_tenant_total(struct db_txn *txn, uint64_t tenant_id,
+                                       struct arena *arena)
+{
+    Pr__AccountQuota *total = arena_alloc(arena, sizeof(*total));
+
+    (void)txn;
+    pr__account_quota__init(total);
+    total->messages = 7 * tenant_id;
+    return total;
+}
+
 void scopes_usage_start(struct service_call *asked, Pr__ScopeKind kind, uint64_t *ids,
                         size_t count, scopes_usage_done *done)
 {
     static uint32_t silent_groups[] = {2};
     Pr__ScopeUsage **usages = arena_alloc(&asked->call_arena, count * sizeof(*usages));
 
-    assert_int_equal(kind, request.call_case == PR__REQUEST__CALL_TENANT_LIST
-                               ? PR__SCOPE_KIND__SCOPE_TENANT
-                               : PR__SCOPE_KIND__SCOPE_DOMAIN);
+    assert_int_equal(kind, request.call_case != PR__REQUEST__CALL_TENANT_LIST
+                               ? PR__SCOPE_KIND__SCOPE_DOMAIN
+                           : request.tenant_list->with_sending ? PR__SCOPE_KIND__SCOPE_SENDING
+                                                               : PR__SCOPE_KIND__SCOPE_TENANT);
     for (size_t i = 0; i < count; i++) {
         usages[i] = arena_alloc(&asked->call_arena, sizeof(**usages));
         pr__scope_usage__init(usages[i]);
@@ -256,12 +269,34 @@ static void below_the_format_nobody_is_asked(void **state)
     assert_int_equal(usage_count, 0);
 }
 
+/* What tenants send, and may: from the format on that counts it. */
+static void sendings_come_with_their_limits(void **state)
+{
+    Pr__TenantList list = PR__TENANT_LIST__INIT;
+
+    (void)state;
+    list.with_sending = list.with_usage = true;
+    request.call_case = PR__REQUEST__CALL_TENANT_LIST;
+    request.tenant_list = &list;
+    tenant_list_call(&call);
+    assert_int_equal(heard->tenant_list->n_tenants, SCOPES_USAGE_PAGE);
+    assert_int_equal(heard->tenant_list->n_usages, SCOPES_USAGE_PAGE);
+    assert_int_equal(heard->tenant_list->n_sendings, SCOPES_USAGE_PAGE);
+    assert_int_equal(heard->tenant_list->usages[2]->bytes, 300);
+    assert_int_equal(heard->tenant_list->sendings[2]->messages, 21);
+    format = FORMAT_SCOPES;
+    heard = NULL;
+    tenant_list_call(&call);
+    assert_int_equal(heard->tenant_list->n_usages, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_list_says_when_it_may_be_old, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_held_comes_side_by_side, set_up, tear_down),
         cmocka_unit_test_setup_teardown(below_the_format_nobody_is_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sendings_come_with_their_limits, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
