@@ -185,6 +185,17 @@ void scopes_usage_start(struct service_call *call, Pr__ScopeKind kind, uint64_t 
     done(call, NULL, NULL, 0);
 }
 
+Pr__AccountQuota *sending_tenant_total(struct db_txn *txn, uint64_t tenant_id,
+                                       struct arena *total_arena)
+{
+    Pr__AccountQuota *total = arena_alloc(total_arena, sizeof(*total));
+
+    (void)txn;
+    (void)tenant_id;
+    pr__account_quota__init(total);
+    return total;
+}
+
 Pr__MailPolicy *limits_policy(struct db_txn *txn, struct arena *policy_arena)
 {
     Pr__MailPolicy *policy = arena_alloc(policy_arena, sizeof(*policy));
