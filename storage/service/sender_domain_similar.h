@@ -5,7 +5,7 @@
 #include "storage/db/db.h"
 #include "storage/schema/settings.h"
 
-/* Hosted domains that one name is compared with: a third of a second of a pool thread. */
+/* Hosted domains that one name is compared with: a second of a pool thread. */
 enum { SENDER_SIMILAR_LOOKS_MAX = 500000 };
 
 /*
