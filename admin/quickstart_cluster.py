@@ -60,7 +60,7 @@ def nodes_of(state, build):
 
 
 def write_environment(state, nodes):
-    lines = ["# Made by admin/quickstart; for shells to source. Nothing listens at PR_SUBMIT_n yet: reserved."]
+    lines = ["# Made by admin/quickstart; for shells to source."]
     for node in nodes:
         lines += node.environment()
     for number, (user, password) in enumerate(state.accounts, 1):

@@ -15,8 +15,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BASE = ROOT / "build" / "quickstart"
 SOCKET_PATH_MAX = 107
-PORTS = {"smtp": 2525, "imap": 2143, "imaps": 2993, "raft": 7101, "rpc": 7102, "join": 7103}
-SUBMIT_PORT = 2587
+PORTS = {"smtp": 2525, "submission": 2587, "submissions": 2465, "imap": 2143, "imaps": 2993, "raft": 7101, "rpc": 7102,
+         "join": 7103}
 CONFIG = """\
 # Made by admin/quickstart.
 folder = "{folder}/data"
@@ -24,6 +24,8 @@ run = "{run}"
 hostname = "node{number}.{domain}"
 cluster {{ raft = "{ip}:7101" rpc = "{ip}:7102" join = "{ip}:7103" }}
 listen "smtp" {{ address = {{ "{ip}:2525" }} }}
+listen "submission" {{ address = {{ "{ip}:2587" }} }}
+listen "submissions" {{ address = {{ "{ip}:2465" }} }}
 listen "imap" {{ address = {{ "{ip}:2143" }} }}
 listen "imaps" {{ address = {{ "{ip}:2993" }} }}
 {users}"""
@@ -162,7 +164,8 @@ class Node:
         return json.loads(run.stdout)
 
     def environment(self):
-        at = {"SMTP": PORTS["smtp"], "SUBMIT": SUBMIT_PORT, "IMAP": PORTS["imap"], "IMAPS": PORTS["imaps"]}
+        at = {"SMTP": PORTS["smtp"], "SUBMIT": PORTS["submission"], "SUBMITS": PORTS["submissions"],
+              "IMAP": PORTS["imap"], "IMAPS": PORTS["imaps"]}
         lines = [f"PR_{name}_{self.number}={self.ip}:{port}" for name, port in at.items()]
         return lines + [f"PR_PIDS_{self.number}={self.pid() or ''}"]
 
