@@ -27,8 +27,8 @@
 #include "storage/service/queue_calls.h"
 #include "storage/service/recover.h"
 #include "storage/service/scopes_usage.h"
-#include "storage/service/sending_tenants.h"
 #include "storage/service/sender_domain_calls.h"
+#include "storage/service/sending_tenants.h"
 #include "storage/service/settings_calls.h"
 #include "storage/service/status.h"
 
