@@ -111,6 +111,9 @@ unit_test(storage/service login ${service_world} storage/service/login.c storage
 unit_test(storage/service sending ${service_world} storage/service/sending.c
           storage/service/sending_tenants.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
+unit_test(storage/service greylist_calls ${service_world} storage/service/greylist_calls.c
+          tests/unit/storage/directory_lab.c
+          USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 unit_test(storage/service sender_likeness SOURCES storage/service/sender_domain_likeness.c
           USES pr_mail pr_base PkgConfig::PSL PkgConfig::ICU)
 unit_test(storage/service sender_domains ${service_world} storage/service/sender_domains.c
