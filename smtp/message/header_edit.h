@@ -38,6 +38,9 @@ struct smtp_header_edit_config {
      * name cannot be read goes too. */
     const struct bytes *authserv_ids;
     size_t authserv_id_count;
+    /* And every name at or below this one, for the nodes whose names are not known here; empty:
+     * none. */
+    struct bytes authserv_domain;
     struct bytes prepend; /* whole fields (smtp_fields_valid(), CHECKed), above all others */
     struct bytes append;  /* likewise, at the end of the header */
     /* Values of the fields that are appended when the message has none (RFC 6409 section 8);
@@ -56,8 +59,9 @@ enum {
     SMTP_EDIT_VALUE_SIZE_MAX = 4 * 1024,   /* of a value that is kept; the rest is cut off */
     SMTP_EDIT_RESULTS_SIZE_MAX = 4 * 1024, /* of an Authentication-Results, up to its name */
     SMTP_EDIT_DELIVERED_TO_MAX = 64,
-    SMTP_EDIT_FROM_COUNT_MAX = 100, /* addresses in From: each is looked up for a submission */
-    SMTP_EDIT_LINE_SIZE_MAX = 998,  /* without CRLF; longer ones pass, with a fault */
+    SMTP_EDIT_FROM_COUNT_MAX =
+        100, /* addresses in From, in Sender: a submission's are looked up */
+    SMTP_EDIT_LINE_SIZE_MAX = 998, /* without CRLF; longer ones pass, with a fault */
 };
 
 /* What is wrong with a header. The editor refuses nothing itself; what to refuse depends on
@@ -66,8 +70,9 @@ enum smtp_header_fault_bit {
     SMTP_FAULT_TOO_LARGE = 1 << 0, /* size_max or lines_max. The rest passes unread, and nothing
                                       was appended: a submission has to be refused */
     SMTP_FAULT_NO_FIELD = 1 << 1,  /* a line that is no field and continues none */
-    SMTP_FAULT_FIELD_TOO_LARGE = 1 << 2, /* a From, Sender or Reply-To over the limit, or with
-                                            more addresses than are read, or may be in From */
+    SMTP_FAULT_FIELD_TOO_LARGE =
+        1 << 2, /* a From, Sender or Reply-To over the limit, or with more
+                   addresses than are read, or may be in From or Sender */
     SMTP_FAULT_NO_FROM = 1 << 3,
     SMTP_FAULT_TWO_FROM = 1 << 4, /* fields */
     SMTP_FAULT_NO_SENDER =
@@ -81,6 +86,7 @@ enum smtp_header_fault_bit {
     SMTP_FAULT_LONG_LINE = 1 << 10, /* over SMTP_EDIT_LINE_SIZE_MAX */
     SMTP_FAULT_CONTROL = 1 << 11,   /* NUL, a CR or LF on its own, another C0 control but tab */
     SMTP_FAULT_UNENDED = 1 << 12,   /* no empty line; the fields were appended at the end */
+    SMTP_FAULT_BAD_SENDER = 1 << 13, /* what makes a From bad, in a Sender */
 };
 
 enum smtp_header_count {

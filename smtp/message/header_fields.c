@@ -160,13 +160,14 @@ static void read_addresses(const struct header_row *row, struct bytes value, boo
 
     parse->truncated = false;
     parse_addresses(parse, value, list);
-    if (is_cut || parse->truncated ||
-        (row->count == SMTP_COUNT_FROM && list->count > SMTP_EDIT_FROM_COUNT_MAX))
+    bool is_author = row->count == SMTP_COUNT_FROM || row->count == SMTP_COUNT_SENDER;
+    if (is_cut || parse->truncated || (is_author && list->count > SMTP_EDIT_FROM_COUNT_MAX))
         facts->faults |= SMTP_FAULT_FIELD_TOO_LARGE;
     size_t whole = count_whole(list, before);
-    if (row->count == SMTP_COUNT_FROM &&
+    if (is_author &&
         (whole == 0 || whole != count_plain(list, before) || whole != count_ats(parse, value)))
-        facts->faults |= SMTP_FAULT_BAD_FROM;
+        facts->faults |=
+            row->count == SMTP_COUNT_FROM ? SMTP_FAULT_BAD_FROM : SMTP_FAULT_BAD_SENDER;
 }
 
 uint64_t smtp_delivered_to_hash(struct bytes address)
@@ -227,6 +228,15 @@ void header_judge(struct smtp_header_facts *facts)
             facts->faults |= SMTP_FAULT_REPEATED;
 }
 
+static bool is_at_or_below(struct bytes name, struct bytes domain)
+{
+    if (domain.len == 0 || name.len < domain.len)
+        return false;
+    size_t before = name.len - domain.len;
+    return bytes_equal_nocase(bytes_skip(name, before), domain) &&
+           (before == 0 || name.at[before - 1] == '.');
+}
+
 /* Hosts write the name as a token or quoted; without its last dot it is the same host. */
 static bool name_is_ours(const struct smtp_header_edit_config *config, struct bytes name)
 {
@@ -235,7 +245,7 @@ static bool name_is_ours(const struct smtp_header_edit_config *config, struct by
     for (size_t i = 0; i < config->authserv_id_count; i++)
         if (bytes_equal_nocase(name, config->authserv_ids[i]))
             return true;
-    return false;
+    return is_at_or_below(name, config->authserv_domain);
 }
 
 bool header_results_ours(const struct smtp_header_edit_config *config, struct bytes value,
@@ -263,9 +273,9 @@ bool header_results_ours(const struct smtp_header_edit_config *config, struct by
 struct bytes smtp_header_faults_text(unsigned faults, struct arena *arena)
 {
     static const char *const names[] = {
-        "too large",   "no field",          "field too large", "no from", "two from",
-        "no sender",   "bad from",          "repeated field",  "8bit",    "not utf-8",
-        "line length", "control character", "no end",
+        "too large",   "no field",          "field too large", "no from",    "two from",
+        "no sender",   "bad from",          "repeated field",  "8bit",       "not utf-8",
+        "line length", "control character", "no end",          "bad sender",
     };
     struct buffer text = BUFFER_EMPTY;
 

@@ -342,7 +342,7 @@ static void finish(struct message *message)
 static void on_from_checked(void *context, enum err err, struct bytes address)
 {
     static const struct smtp_refusal not_yours = {
-        550, "5.7.1", "The address in From does not belong to you", false};
+        550, "5.7.1", "The address in From or Sender does not belong to you", false};
     struct message *message = context;
 
     (void)address;
@@ -369,6 +369,7 @@ static const struct smtp_refusal *submission_fault(const struct smtp_header_fact
         {SMTP_FAULT_NO_FROM, {554, "5.6.0", "Message has no From field", false}},
         {SMTP_FAULT_TWO_FROM, {554, "5.6.0", "Message has more than one From field", false}},
         {SMTP_FAULT_BAD_FROM, {554, "5.6.0", "From field has no address", false}},
+        {SMTP_FAULT_BAD_SENDER, {554, "5.6.0", "Sender field has no address", false}},
         {SMTP_FAULT_NO_SENDER,
          {554, "5.6.0", "From field has several addresses, and there is no Sender", false}},
     };
@@ -421,8 +422,9 @@ void message_commit(struct message *message, uint64_t ticket)
     else if (message->session == 0)
         finish(message);
     else
-        message->rights = rights_ask_list(config->store, message->session, &facts->from,
-                                          config->times->lookup_ms, on_from_checked, message);
+        message->rights =
+            rights_ask_authors(config->store, message->session, &facts->from, &facts->sender,
+                               config->times->lookup_ms, on_from_checked, message);
 }
 
 void message_abort(struct message *message, enum smtp_reply refusal)

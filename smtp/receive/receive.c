@@ -80,6 +80,7 @@ struct receive *receive_new(const struct receive_config *config)
     CHECK(receive != NULL);
     receive->config = *config;
     receive->authserv_id = bytes_of(config->hostname);
+    (void)senders_organisation(receive->authserv_id, receive->organisation);
     for (unsigned service = 0; service < SMTP_SERVICE_COUNT; service++)
         port_init(receive, (enum smtp_service)service);
     receive->sweep_timer = loop_timer_start(config->loop, config->times->sweep_ms,

@@ -3,6 +3,7 @@
 #define SMTP_RECEIVE_VISITOR_H
 
 #include "node/runtime/conn.h"
+#include "smtp/policy/senders.h"
 #include "smtp/protocol/session.h"
 #include "smtp/receive/destination.h"
 #include "smtp/receive/receive.h"
@@ -24,7 +25,8 @@ struct port {
 struct receive {
     struct receive_config config;
     struct port ports[SMTP_SERVICE_COUNT];
-    struct bytes authserv_id; /* our name in Authentication-Results */
+    struct bytes authserv_id;             /* our name in Authentication-Results */
+    char organisation[SENDERS_NAME_SIZE]; /* the other nodes' names are in there */
     struct conn_listener *listeners[RECEIVE_LISTENERS_MAX];
     unsigned listener_count;
     struct visitor *visitors;

@@ -98,6 +98,7 @@ void wording_open(struct copy *copy, const struct visitor *visitor,
         .drop = drop,
         .authserv_ids = &visitor->receive->authserv_id,
         .authserv_id_count = 1,
+        .authserv_domain = bytes_of(visitor->receive->organisation),
         .prepend = buffer_bytes(&copy->prepend),
         .append = buffer_bytes(&copy->append),
     };

@@ -128,12 +128,8 @@ struct rights *rights_ask_sender(struct store_client *store, uint64_t session,
     return ask(rights, session, deadline_ms);
 }
 
-struct rights *rights_ask_list(struct store_client *store, uint64_t session,
-                               const struct mail_address_list *list, unsigned deadline_ms,
-                               rights_done *done, void *context)
+static void add_list(struct rights *rights, const struct mail_address_list *list)
 {
-    struct rights *rights = rights_new(store, list->count, done, context);
-
     for (size_t i = 0; i < list->count && rights->err == ERR_OK; i++) {
         const struct mail_address *address = &list->at[i];
         if (address->group == MAIL_ADDRESS_PLAIN)
@@ -141,5 +137,16 @@ struct rights *rights_ask_list(struct store_client *store, uint64_t session,
                 bytes_of(arena_printf(&rights->rights_arena, "%.*s@%.*s",
                                       BYTES_ARG(address->local), BYTES_ARG(address->domain))));
     }
+}
+
+struct rights *rights_ask_authors(struct store_client *store, uint64_t session,
+                                  const struct mail_address_list *from,
+                                  const struct mail_address_list *sender, unsigned deadline_ms,
+                                  rights_done *done, void *context)
+{
+    struct rights *rights = rights_new(store, from->count + sender->count, done, context);
+
+    add_list(rights, from);
+    add_list(rights, sender);
     return ask(rights, session, deadline_ms);
 }

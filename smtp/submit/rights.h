@@ -7,7 +7,7 @@
 
 /*
  * Whether a submission's account may send as the addresses that it writes: the envelope's
- * sender, and each one in From (RFC 6409 section 6.1 and 8.1).
+ * sender, and each one in From and Sender (RFC 6409 section 6.1 and 8.1).
  */
 struct rights;
 
@@ -19,9 +19,11 @@ typedef void rights_done(void *context, enum err err, struct bytes address);
 struct rights *rights_ask_sender(struct store_client *store, uint64_t session,
                                  struct bytes sender, unsigned deadline_ms, rights_done *done,
                                  void *context);
-struct rights *rights_ask_list(struct store_client *store, uint64_t session,
-                               const struct mail_address_list *list, unsigned deadline_ms,
-                               rights_done *done, void *context);
+/* All of From, and of Sender. */
+struct rights *rights_ask_authors(struct store_client *store, uint64_t session,
+                                  const struct mail_address_list *from,
+                                  const struct mail_address_list *sender, unsigned deadline_ms,
+                                  rights_done *done, void *context);
 /* Not to be called after `done`. Accepts NULL content. */
 void rights_cancel(struct rights **rights);
 

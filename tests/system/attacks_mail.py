@@ -177,6 +177,8 @@ def attack_28_whose_from(world):
              ("two fields and a Sender", f"From: <{ANN}>\r\nFrom: <{ANN}>\r\nSender: <{ANN}>\r\n", "554"),
              ("two addresses", f"From: <{ANN}>, <{BOB}>\r\n", "55"),
              ("two with a Sender", f"From: <{ANN}>, <{BOB}>\r\nSender: <{ANN}>\r\n", "550"),
+             ("another's Sender", f"From: <{ANN}>\r\nSender: <{BOB}>\r\n", "550"),
+             ("a Sender that is none", f"From: <{ANN}>\r\nSender: Bob\r\n", "554"),
              ("a group", f"From: all: {BOB};\r\n", "55"), ("empty", "From: \r\n", "554"),
              ("display name, bare", f"From: {BOB} <{ANN}>\r\n", "554"),
              ("display name, then his own", f"From: \"{BOB}\" <{BOB}> <{ANN}>\r\n", "554"),

@@ -22,6 +22,7 @@ static const struct smtp_header_edit_config profiles[] = {
     [RECEPTION] = {.drop = SMTP_DROP_ON_RECEPTION,
                    .authserv_ids = own_names,
                    .authserv_id_count = 2,
+                   .authserv_domain = BYTES_INIT("all.example"),
                    .prepend = BYTES_INIT(TRACE)},
     [SUBMISSION] = {.drop = SMTP_DROP_ON_SUBMISSION,
                     .date = BYTES_INIT("Sun, 22 Nov 2026 08:00:00 +0000"),
@@ -87,6 +88,10 @@ static const struct row {
      "Authentication-Results: mx.other.example; spf=pass\r\n"
      "Authentication-results : us.example 1; dkim=pass\r\n\r\n",
      TRACE "From: a@b\r\nAuthentication-Results: mx.other.example; spf=pass\r\n\r\n"},
+    {"results in the name of another node", RECEPTION, 0,
+     "Authentication-Results: mx7.All.example.; x\r\nAuthentication-Results: all.example\r\n"
+     "From: a@b\r\nAuthentication-Results: small.example\r\n\r\n",
+     TRACE "From: a@b\r\nAuthentication-Results: small.example\r\n\r\n"},
     {"results in our name, hidden", RECEPTION, 0,
      "From: a@b\r\nAuthentication-Results:\r\n (not ; us (nested \\) )\r\n "
      ")\r\n\tUS.Example\r\n"
