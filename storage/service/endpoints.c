@@ -15,6 +15,7 @@
 #include "storage/service/login.h"
 #include "storage/service/promises.h"
 #include "storage/service/sessions.h"
+#include "storage/service/settings_calls.h"
 #include "storage/service/watch.h"
 
 enum { REQUEST_ID_AGE_MAX_MS = 12 * 3600 * 1000 }; /* half of the time that ids are known for */
@@ -213,6 +214,7 @@ static void on_disconnected(void *context, uint32_t number)
     watch_connection_closed(endpoint->service, connection);
     sessions_connection_closed(endpoint->service->sessions, connection);
     promises_connection_closed(endpoint->service->promises, connection);
+    version_waits_connection_closed(endpoint->service->version_waits, connection);
 }
 
 /* The role's uid; our own when the configuration names no user. */

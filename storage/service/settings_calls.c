@@ -82,14 +82,44 @@ void version_waits_free(struct version_waits **waits)
     free(closing);
 }
 
+void version_waits_connection_closed(struct version_waits *waits, uint32_t connection)
+{
+    struct version_wait **at = waits != NULL ? &waits->first : NULL;
+
+    while (at != NULL && *at != NULL) {
+        struct version_wait *wait = *at;
+        if (wait->call->connection != connection) {
+            at = &wait->next;
+            continue;
+        }
+        *at = wait->next;
+        waits->count--;
+        call_fail(wait->call, ERR_CLOSED, NULL);
+        free(wait);
+    }
+}
+
+static unsigned count_of(const struct version_waits *waits, uint32_t connection)
+{
+    unsigned count = 0;
+
+    for (const struct version_wait *wait = waits->first; wait != NULL; wait = wait->next)
+        count += wait->call->connection == connection;
+    return count;
+}
+
 void version_wait(struct service_call *call, uint64_t (*version)(struct db_txn *txn),
                   uint64_t known, void (*answer)(struct service_call *call))
 {
     struct version_waits *waits = call->service->version_waits;
 
-    if (known == 0 || waits == NULL || waits->count == VERSION_WAITS_MAX ||
-        version_now(call->service, version) != known) {
+    if (known == 0 || waits == NULL || version_now(call->service, version) != known) {
         answer(call);
+        return;
+    }
+    if (waits->count == VERSION_WAITS_MAX ||
+        count_of(waits, call->connection) >= VERSION_WAITS_CONNECTION_MAX) {
+        call_fail(call, ERR_BUSY, NULL);
         return;
     }
     struct version_wait *wait = calloc(1, sizeof(*wait));

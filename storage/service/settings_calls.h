@@ -11,13 +11,18 @@
 struct version_waits;
 
 enum {
-    VERSION_WAITS_MAX = 4096, /* beyond: answered at once, with what there is */
+    /* Beyond: ERR_BUSY, upon which front ends pause; an answer without news would be asked for
+     * again at once. */
+    VERSION_WAITS_MAX = 4096,
+    VERSION_WAITS_CONNECTION_MAX = 32,
     VERSION_LOOK_MS = 250,
 };
 
 struct version_waits *version_waits_new(struct service *service);
 /* Those that wait are answered with ERR_CLOSED. */
 void version_waits_free(struct version_waits **waits);
+/* Nobody hears what those of the connection wait for. */
+void version_waits_connection_closed(struct version_waits *waits, uint32_t connection);
 
 /* `answer` ends the call; comes when the version, as `version` reads it, is not `known` any
  * more, or at the deadline. May come from within. */

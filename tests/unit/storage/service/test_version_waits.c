@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Front ends wait for changes of settings: answered when there is one, at the deadline, or
+ * never let in; not again and again without news. */
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include "storage/query/settings.h"
+#include "storage/service/addresses.h"
+#include "storage/service/listing.h"
+#include "storage/service/operator.h"
+#include "storage/service/settings_calls.h"
+#include "tests/unit/storage/directory_lab.h"
+#include "tests/unit/storage/service/calls_world.h"
+
+static struct lab the_lab;
+static struct lab *const lab = &the_lab;
+
+/* Operators' calls are not asked here. */
+bool operator_domain(struct service_call *call, const char *text, struct bytes *folded)
+{
+    (void)call;
+    *folded = bytes_of(text);
+    return true;
+}
+
+bool operator_address(struct service_call *call, const char *text, struct bytes *folded)
+{
+    return operator_domain(call, text, folded);
+}
+
+void listing_call(struct service_call *call, listing_fill *fill)
+{
+    (void)fill;
+    call_fail(call, ERR_UNSUPPORTED, NULL);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    directory_lab_open(lab, FORMAT_ADDRESSES);
+    world_begin(lab);
+    heard = (struct calls_heard){0, NULL};
+    world.service.version_waits = version_waits_new(&world.service);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    version_waits_free(&world.service.version_waits);
+    world_end();
+    lab_close(lab);
+    return 0;
+}
+
+static uint64_t version(void)
+{
+    struct db_txn *txn = db_read_begin(lab->db);
+    uint64_t now = settings_version(txn);
+
+    db_abort(&txn);
+    return now;
+}
+
+static void ask(uint32_t connection, uint64_t known)
+{
+    Pr__Request *request = calls_request(PR__REQUEST__CALL_SETTINGS_READ);
+
+    request->settings_read = CALL(SettingsRead, settings_read, .version = known);
+    calls_send(ROLE_SMTP, connection, request, settings_read_call);
+}
+
+static void test_change_and_deadline(void **state)
+{
+    (void)state;
+    ask(1, 0);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.reply->settings_read->version, version());
+    ask(1, version());
+    world_run(world.now_ms + 2 * VERSION_LOOK_MS);
+    assert_int_equal(heard.count, 1);
+    WANT(OK,
+         directory_lab_set(lab, PR__SETTING_SCOPE__SETTING_CLUSTER, "", "mail.outbound", "on"));
+    world_run(world.now_ms + 2 * VERSION_LOOK_MS);
+    assert_int_equal(heard.count, 2);
+    assert_int_equal(heard.reply->settings_read->n_settings, 1);
+    ask(1, version());
+    world_run(world.now_ms + CALLS_MS - 2 * VERSION_LOOK_MS);
+    assert_int_equal(heard.count, 2);
+    world_run(world.now_ms + 4 * VERSION_LOOK_MS);
+    assert_int_equal(heard.count, 3);
+    assert_int_equal(heard.reply->err, ERR_OK);
+}
+
+/* One connection cannot take all places, and nobody is answered without news. */
+static void test_too_many(void **state)
+{
+    uint64_t known = version();
+
+    (void)state;
+    for (unsigned i = 0; i < VERSION_WAITS_MAX; i++)
+        ask(1 + i / VERSION_WAITS_CONNECTION_MAX, known);
+    assert_int_equal(heard.count, 0);
+    ask(1, known);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.reply->err, ERR_BUSY);
+    ask(5000, known);
+    assert_int_equal(heard.count, 2);
+    assert_int_equal(heard.reply->err, ERR_BUSY);
+    ask(5000, known - 1); /* there is news for it */
+    assert_int_equal(heard.count, 3);
+    assert_int_equal(heard.reply->err, ERR_OK);
+
+    version_waits_connection_closed(world.service.version_waits, 2);
+    assert_int_equal(heard.count, 3 + VERSION_WAITS_CONNECTION_MAX);
+    assert_int_equal(heard.reply->err, ERR_CLOSED);
+    ask(1, known);
+    assert_int_equal(heard.reply->err, ERR_BUSY); /* the connection's share */
+    unsigned before = heard.count;
+    ask(5000, known);
+    assert_int_equal(heard.count, before);
+    version_waits_free(&world.service.version_waits);
+    assert_int_equal(heard.count,
+                     before + VERSION_WAITS_MAX - VERSION_WAITS_CONNECTION_MAX + 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_change_and_deadline),
+        TEST(test_too_many),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
