@@ -10,3 +10,5 @@ foreach(name smtp_deliver smtp_rights)
 endforeach()
 unit_test(storage/service promises SOURCES storage/service/promises.c USES pr_base PkgConfig::SODIUM)
 unit_test(storage/service version_waits ${calls_world} storage/service/settings_calls.c ${calls_uses})
+unit_test(storage/service firewall_shares SOURCES storage/service/firewall_shares.c
+          USES pr_firewall pr_base)

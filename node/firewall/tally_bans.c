@@ -79,6 +79,14 @@ static float level_of(const struct firewall_tally *tally, unsigned rule,
     return counters_look(&tally->counters, rule, slot, tally->tick, total);
 }
 
+/* What only front ends say, and the store cannot see for itself. */
+static bool is_hearsay(enum firewall_counted counted)
+{
+    return counted == FIREWALL_UNKNOWNS || counted == FIREWALL_NULLS ||
+           counted == FIREWALL_ERRORS || counted == FIREWALL_EARLY ||
+           counted == FIREWALL_FLOODS;
+}
+
 void tally_propose(struct firewall_tally *tally, unsigned id, struct table_slot *slot,
                    const struct firewall_address *address, uint32_t network, unsigned scope)
 {
@@ -92,6 +100,12 @@ void tally_propose(struct firewall_tally *tally, unsigned id, struct table_slot 
 
     if (!tally->is_leading || is_covered(tally, keyed, address, network, scope))
         return;
+    if (keyed == FIREWALL_BY_ADDRESS &&
+        is_hearsay(firewall_rule((enum firewall_rule_id)id)->counted) &&
+        credits_find(&tally->credits, address, tally->tick) != NULL) {
+        tally->counts.bans_withheld++; /* the processes that see it refuse it by themselves */
+        return;
+    }
     if (tally->proposal_count == FIREWALL_PROPOSALS_MAX) {
         tally->counts.bans_dropped++;
         return;

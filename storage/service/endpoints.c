@@ -12,6 +12,7 @@
 #include "storage/schema/request_id.h"
 #include "storage/schema/search_depth.h"
 #include "storage/service/calls.h"
+#include "storage/service/firewall.h"
 #include "storage/service/login.h"
 #include "storage/service/promises.h"
 #include "storage/service/sessions.h"
@@ -214,6 +215,7 @@ static void on_disconnected(void *context, uint32_t number)
     watch_connection_closed(endpoint->service, connection);
     sessions_connection_closed(endpoint->service->sessions, connection);
     promises_connection_closed(endpoint->service->promises, connection);
+    firewalls_connection_closed(endpoint->service, connection);
     version_waits_connection_closed(endpoint->service->version_waits, connection);
 }
 

@@ -6,12 +6,15 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/address.h"
+#include "node/runtime/log_pause.h"
 #include "storage/query/addresses_list.h"
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/firewall_entries.h"
 #include "storage/schema/format.h"
+#include "storage/service/firewall_shares.h"
 #include "storage/service/limits.h"
 #include "storage/service/pool_jobs.h"
 
@@ -20,6 +23,7 @@ enum { ENTRIES_MAX = 1000 /* in one command */ };
 struct firewalls {
     struct service *service;
     struct firewall_tally *tally;
+    struct firewall_shares *shares;
     struct firewall_list *list;
     uint64_t version; /* of the list; 0: none yet */
     struct loop_timer *timer;
@@ -259,6 +263,44 @@ enum err firewalls_news(struct service *service, struct bytes batch, char **forg
     return ERR_OK;
 }
 
+void firewalls_login(struct service *service, uint32_t connection, const char *peer, bool good)
+{
+    struct address address;
+
+    if (service->firewall == NULL || !address_parse(bytes_of(peer), &address))
+        return;
+    const struct firewall_address from = firewall_address_from(address.bytes);
+    firewall_shares_login(service->firewall->shares, connection, &from, good,
+                          clock_monotonic_ms());
+}
+
+enum err firewalls_believe(struct service *service, uint32_t connection, struct bytes batch,
+                           struct buffer *believed)
+{
+    static _Atomic uint64_t logged_ms;
+    struct firewall_batch decoded;
+
+    if (service->firewall == NULL)
+        return ERR_UNAVAILABLE;
+    enum err err = firewall_batch_decode(batch, &decoded);
+    if (err != ERR_OK)
+        return err;
+    uint64_t refused = firewall_shares_take(service->firewall->shares, connection, &decoded,
+                                            clock_monotonic_ms());
+    if (refused > 0 && log_pause_over(&logged_ms))
+        log_warn(NULL, "a front end tells of more than it is believed",
+                 LOG_FIELDS(LOG_U64("connection", connection), LOG_U64("events", refused)));
+    firewall_batch_encode(&decoded, believed);
+    firewall_batch_fini(&decoded);
+    return ERR_OK;
+}
+
+void firewalls_connection_closed(struct service *service, uint32_t connection)
+{
+    if (service->firewall != NULL)
+        firewall_shares_connection_closed(service->firewall->shares, connection);
+}
+
 struct firewall_key firewalls_key(struct service *service)
 {
     static const char domain[] = "firewall digests";
@@ -289,6 +331,7 @@ struct firewalls *firewalls_new(struct service *service)
     firewall_tally_config_init(&config);
     randombytes_buf(&config.seed, sizeof(config.seed));
     firewall->tally = firewall_tally_new(&config);
+    firewall->shares = firewall_shares_new();
     firewall->jobs = pool_jobs_new(service->loop);
     firewall->timer = loop_timer_start(service->loop, FIREWALLS_STEP_MS, FIREWALLS_STEP_MS,
                                        on_step, firewall);
@@ -307,6 +350,7 @@ void firewalls_free(struct firewalls **firewall)
     if (closing->loading != NULL)
         loading_free(closing->loading);
     firewall_tally_free(&closing->tally);
+    firewall_shares_free(&closing->shares);
     firewall_list_free(&closing->list);
     free(closing);
 }

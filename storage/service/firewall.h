@@ -30,6 +30,14 @@ struct firewall_key firewalls_key(struct service *service);
 enum err firewalls_news(struct service *service, struct bytes batch, char **forgiven,
                         size_t forgiven_count);
 
+/* A client of a front end was let in or refused: only then its report of it is believed. */
+void firewalls_login(struct service *service, uint32_t connection, const char *peer, bool good);
+/* What of a front end's batch is believed (firewall_shares.h), in `believed`. Errors as above.
+ */
+enum err firewalls_believe(struct service *service, uint32_t connection, struct bytes batch,
+                           struct buffer *believed);
+void firewalls_connection_closed(struct service *service, uint32_t connection);
+
 /* Lines of words on an address: entries of the list, counters, credit. */
 void firewalls_explain(struct firewalls *firewall, const struct firewall_address *address,
                        struct buffer *text);

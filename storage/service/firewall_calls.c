@@ -89,10 +89,14 @@ void firewall_report_call(struct service_call *call)
 {
     struct bytes batch = bytes_of_field(call->request->firewall_report->batch);
     Pr__Reply reply = PR__REPLY__INIT;
+    struct buffer believed = BUFFER_EMPTY;
 
-    reply.err = firewalls_news(call->service, batch, NULL, 0);
+    reply.err = firewalls_believe(call->service, call->connection, batch, &believed);
     if (reply.err == ERR_OK)
-        tell_voters(call->service, batch, NULL, 0);
+        reply.err = firewalls_news(call->service, buffer_bytes(&believed), NULL, 0);
+    if (reply.err == ERR_OK)
+        tell_voters(call->service, buffer_bytes(&believed), NULL, 0);
+    buffer_fini(&believed);
     call_reply(call, &reply);
 }
 

@@ -132,6 +132,7 @@ static void refuse(struct login *login, const char *why)
     Pr__AuthStepAnswer answer = PR__AUTH_STEP_ANSWER__INIT;
     uint8_t digest[AUTH_DIGEST_SIZE];
 
+    firewalls_login(login->logins->service, login->connection, login->peer, false);
     fill_tried(login, &answer);
     log_info(NULL, "login refused",
              LOG_FIELDS(LOG_TEXT("user", answer.tried), LOG_TEXT("peer", login->peer),
@@ -187,6 +188,7 @@ static void let_in(struct login *login)
     struct session *session = session_open(service->sessions, call->connection, account->id,
                                            account->group, account->address);
     session->unwatched = call->role == ROLE_SMTP;
+    firewalls_login(service, login->connection, login->peer, true);
     log_info(NULL, "login",
              LOG_FIELDS(LOG_TEXT("user", account->address), LOG_TEXT("peer", login->peer)));
     verifiers_seen(service, account, auth_exchange_result(login->exchange)->secret,

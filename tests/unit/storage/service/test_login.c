@@ -38,6 +38,8 @@ static struct {
     char refusal[80];
     unsigned count;
     unsigned good;
+    unsigned told_good; /* to the firewall */
+    unsigned told_bad;
 } answer;
 
 /* ---- what login.c asks of its surroundings ---- */
@@ -77,6 +79,15 @@ struct firewall_key firewalls_key(struct service *service)
 {
     (void)service;
     return (struct firewall_key){1, 2};
+}
+
+void firewalls_login(struct service *service, uint32_t connection, const char *peer, bool good)
+{
+    (void)service;
+    (void)connection;
+    (void)peer;
+    answer.told_good += good;
+    answer.told_bad += !good;
 }
 
 void watch_session_closing(struct service *service, struct session *session)
@@ -214,6 +225,8 @@ static void test_plain(void **state)
     work();
     assert_int_equal(answer.err, ERR_UNAVAILABLE);
     assert_int_equal(sessions(), 1);
+    assert_int_equal(answer.told_good, 1);
+    assert_int_equal(answer.told_bad, 3); /* trouble of ours is nobody's failure */
 }
 
 /* What it was let in by is taken away while it is compared: the sessions that there are end
