@@ -65,6 +65,9 @@ void rpc_server_free(struct rpc_server **server);
  */
 void rpc_reply(struct rpc_request *request, struct bytes body);
 
+/* Overwrites the body that handle() was given: it held a secret, and has been taken in. */
+void rpc_wipe(struct rpc_request *request);
+
 struct rpc_client;
 
 struct rpc_client_config {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <nng/nng.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node/base/check.h"
 #include "node/base/log.h"
@@ -20,6 +21,7 @@ struct rpc_request {
     struct rpc_request *next, *previous;
     uint32_t connection;
     uint64_t number;
+    size_t len;
     uint8_t body[];
 };
 
@@ -62,7 +64,8 @@ static void on_message(void *context, struct rpc_link *link, uint64_t number, st
     *request = (struct rpc_request){.server = server,
                                     .next = server->first,
                                     .connection = peer.connection,
-                                    .number = number};
+                                    .number = number,
+                                    .len = body.len};
     if (body.len > 0)
         memcpy(request->body, body.at, body.len);
     if (server->first != NULL)
@@ -70,6 +73,11 @@ static void on_message(void *context, struct rpc_link *link, uint64_t number, st
     server->first = request;
     server->held++;
     server->handle(server->context, request, &peer, bytes_from(request->body, body.len));
+}
+
+void rpc_wipe(struct rpc_request *request)
+{
+    explicit_bzero(request->body, request->len);
 }
 
 void rpc_reply(struct rpc_request *request, struct bytes body)

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "node/base/check.h"
@@ -37,9 +38,30 @@ static const struct {
     [ROLE_OPERATOR] = {"operator", 64},
 };
 
+/* Passwords, tokens and keys come with these, or go with their answers. */
+static bool is_secret(const Pr__Request *request)
+{
+    switch (request->call_case) {
+    case PR__REQUEST__CALL_LOGIN:
+    case PR__REQUEST__CALL_AUTH_STEP:
+    case PR__REQUEST__CALL_ACCOUNT_CREATE:
+    case PR__REQUEST__CALL_ACCOUNT_SET_PASSWORD:
+    case PR__REQUEST__CALL_APP_PASSWORD_MAKE:
+    case PR__REQUEST__CALL_TOTP_MAKE:
+    case PR__REQUEST__CALL_CLUSTER_JOIN:
+    case PR__REQUEST__CALL_CLUSTER_TOKEN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void call_free(struct service_call *call)
 {
-    arena_fini(&call->call_arena);
+    if (call->request != NULL && is_secret(call->request))
+        arena_wipe(&call->call_arena);
+    else
+        arena_fini(&call->call_arena);
     free(call);
 }
 
@@ -53,8 +75,12 @@ void call_reply(struct service_call *call, Pr__Reply *reply)
 {
     struct buffer packed = BUFFER_EMPTY;
 
+    bool secret = call->request != NULL && is_secret(call->request);
+
     message_pack(&reply->base, &packed);
     call_reply_packed(call, buffer_bytes(&packed));
+    if (secret)
+        buffer_wipe(&packed);
     buffer_fini(&packed);
 }
 
@@ -193,6 +219,8 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         call_fail(call, ERR_MALFORMED, NULL);
         return;
     }
+    if (is_secret(call->request))
+        rpc_wipe(rpc);
     uint64_t wait_ms = call->request->deadline_ms;
     if (wait_ms == 0)
         wait_ms = DEADLINE_DEFAULT_MS;

@@ -59,8 +59,7 @@ static void login_free(struct login *login)
         login->next->self = login->self;
     auth_exchange_free(&login->exchange);
     auth_oauth_free(&login->oauth);
-    sodium_memzero(login->password, login->password_len);
-    arena_fini(&login->login_arena);
+    arena_wipe(&login->login_arena);
     free(login);
     if (--logins->count == 0 && logins->closed)
         free(logins);

@@ -44,9 +44,8 @@ static void making_free(struct making *making)
 {
     struct verifiers *verifiers = making->verifiers;
 
-    sodium_memzero(making->password, making->len);
     sodium_memzero(&making->keys, sizeof(making->keys));
-    arena_fini(&making->making_arena);
+    arena_wipe(&making->making_arena);
     free(making);
     if (--verifiers->making == 0 && verifiers->service == NULL)
         free(verifiers);
