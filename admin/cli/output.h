@@ -75,6 +75,8 @@ const Pr__AccountShowAnswer *cli_account_fetch(struct cli *cli, const char *addr
 const Pr__DomainRecord *cli_domain_fetch(struct cli *cli, const char *name);
 /* "2026-11-22 10:00:00", by the clock of this machine. */
 char *output_time(struct arena *arena, uint64_t time_ms);
+/* Whether the first argument is that name, or a first part of it before a dot; yes for none. */
+bool cli_setting_asked(const struct cli *cli, const char *name);
 /* What is set there; NULL after a message. */
 const Pr__SettingListAnswer *cli_settings_fetch(struct cli *cli, Pr__SettingScope scope,
                                                 const char *name);

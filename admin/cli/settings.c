@@ -200,18 +200,22 @@ enum cli_exit cli_setting_help(struct cli *cli)
 {
     json_t *rows = json_array();
 
-    if (cli->argument_count == 1) {
-        const struct setting *row = settings_find(bytes_of(cli->arguments[0]));
+    const struct setting *one =
+        cli->argument_count == 1 ? settings_find(bytes_of(cli->arguments[0])) : NULL;
+    if (one != NULL) {
         json_decref(rows);
-        if (row == NULL)
-            return cli_fail("there is no setting %s; `postraft setting help` shows those there "
-                            "are",
-                            cli->arguments[0]);
-        return output_record(cli, json_of_row(cli, row), one_columns,
+        return output_record(cli, json_of_row(cli, one), one_columns,
                              OUTPUT_COUNT(one_columns));
     }
-    for (unsigned i = 0; i < SETTING_COUNT; i++)
-        CHECK(json_array_append_new(rows, json_of_row(cli, setting_row((enum setting_id)i))) ==
-              0);
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *row = setting_row((enum setting_id)i);
+        if (cli_setting_asked(cli, row->name))
+            CHECK(json_array_append_new(rows, json_of_row(cli, row)) == 0);
+    }
+    if (json_array_size(rows) == 0) {
+        json_decref(rows);
+        return cli_fail("there is no setting %s; `postraft setting help` shows those there are",
+                        cli->arguments[0]);
+    }
     return output_list(cli, "settings", rows, help_columns, OUTPUT_COUNT(help_columns));
 }

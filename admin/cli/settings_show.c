@@ -87,8 +87,7 @@ static void add_row(struct cli *cli, json_t *rows, const struct level levels[LEV
     CHECK(json_array_append_new(rows, row) == 0);
 }
 
-/* The name itself, or what begins with it and a dot; all for none. */
-static bool is_asked(const struct cli *cli, const char *name)
+bool cli_setting_asked(const struct cli *cli, const char *name)
 {
     const char *asked = cli->argument_count > 0 ? cli->arguments[0] : "";
     size_t len = strlen(asked);
@@ -115,14 +114,14 @@ enum cli_exit cli_setting_show(struct cli *cli)
     json_t *rows = json_array();
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         const char *name = setting_row((enum setting_id)i)->name;
-        if (is_asked(cli, name) && strchr(name, '*') == NULL)
+        if (cli_setting_asked(cli, name) && strchr(name, '*') == NULL)
             add_row(cli, rows, levels, name);
     }
     /* Of families there is what is set, and no more. */
     const Pr__SettingListAnswer *cluster = levels[LEVELS - 1].list;
     for (size_t i = 0; i < cluster->n_settings; i++) {
         const struct setting *known = settings_find(bytes_of(cluster->settings[i]->name));
-        if (is_asked(cli, cluster->settings[i]->name) &&
+        if (cli_setting_asked(cli, cluster->settings[i]->name) &&
             (known == NULL || strchr(known->name, '*') != NULL))
             add_row(cli, rows, levels, cluster->settings[i]->name);
     }

@@ -202,6 +202,7 @@ static void test_settings(void **state)
         {P "setting help", 0, "judge.fcrdns.weight", "", "", NULL},
         {P "setting help mail.full", 0, "policy|permanent|temporary", "", "", NULL},
         {P "setting help firewall.address-open", 0, "limits of a rule", "", "", NULL},
+        {P "setting help judge.fcrdns", 0, "judge.fcrdns.weight", "", "", NULL},
         {P "setting help mail.none", 1, "", "there is no setting", "", NULL},
     };
 
