@@ -8,11 +8,11 @@
  * Handing mail in. Uploads are IMAP's too, for APPEND: then into the session's account.
  *
  * What the front end is trusted with: it may hand in mail without a session, as port 25 does,
- * for any account and any other host, and so one that was taken over may send what it likes;
- * that whoever submits has a right to the sender and to From, and how many recipients count, is
- * said by it. With a session the account, its limits and what the queue holds against it are
- * the store's own, whatever the call says. No call of this role reads a mailbox, or changes an
- * account or a setting.
+ * for any account. To other hosts goes only what the store has named to it as an alias's, a
+ * list's or a forward's, and what a session's account may send (smtp_rights.h): the sender of
+ * the envelope, the account, its limits and what the queue holds against it are the store's
+ * own, whatever the call says. Who stands in From, and what is written there, is said by it.
+ * No call of this role reads a mailbox, or changes an account or a setting.
  */
 void smtp_resolve(struct service_call *call);
 void smtp_upload(struct service_call *call);
