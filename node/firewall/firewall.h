@@ -99,6 +99,9 @@ struct firewall_verdict firewall_opened(struct firewall *firewall, struct firewa
                                         enum firewall_service service, struct firewall_now now);
 void firewall_closed(struct firewall *firewall, struct firewall_conn *conn);
 
+/* Its address is allowed by hand, or has credit. */
+bool firewall_conn_has_credit(struct firewall *firewall, struct firewall_conn *conn);
+
 /*
  * `event` happened `count` (1 or more) times. `account` and `secret` are digests, or 0. The
  * verdict is about the answer to what just happened. FIREWALL_LOGIN binds the connection to its

@@ -34,7 +34,6 @@ struct firewall_address firewall_key_of(enum firewall_keyed keyed,
  * account). A slot that was lost meanwhile is made again. */
 struct table_slot *firewall_slot(struct firewall *firewall, struct firewall_conn *conn,
                                  enum firewall_keyed keyed);
-bool firewall_conn_has_credit(struct firewall *firewall, struct firewall_conn *conn);
 
 /* What one event adds: to each counter that counts it. */
 struct firewall_change {

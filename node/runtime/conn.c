@@ -299,6 +299,11 @@ unsigned conn_peer_port(const struct conn *conn)
     return conn->port;
 }
 
+bool conn_is_crowded(const struct conn *conn)
+{
+    return conn->crowded;
+}
+
 uint64_t conn_id(const struct conn *conn)
 {
     return conn->id;

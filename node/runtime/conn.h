@@ -113,6 +113,9 @@ const struct address *conn_peer(const struct conn *conn);
 const char *conn_proxy_address(const struct conn *conn);
 /* Unique in this process, ascending: for logs and tickets. */
 uint64_t conn_id(const struct conn *conn);
+/* When it came, more than nine tenths of what its listener takes were there: time to turn
+ * strangers away. */
+bool conn_is_crowded(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
 
 /*

@@ -104,7 +104,8 @@ struct conn {
     char proxy[ADDRESS_TEXT_SIZE];
     uint16_t port;
     bool counted; /* in its network */
-    bool local;   /* over a socket in the file system: no address */
+    bool crowded;
+    bool local; /* over a socket in the file system: no address */
     bool dirty;
     bool reading;
     bool feeding;

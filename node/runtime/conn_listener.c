@@ -127,6 +127,8 @@ static void accept_one(struct conn_listener *listener, int fd, const struct sock
     }
     listener->connections++;
     struct conn *conn = conn_new(listener, fd);
+    conn->crowded =
+        (uint64_t)listener->connections * 10 > (uint64_t)listener->limits.connections_max * 9;
     conn_name_peer(conn, known ? &address : NULL, port);
     conn->counted = counted;
     if (proxied)

@@ -72,11 +72,16 @@ static void on_shut(uv_shutdown_t *request, int status)
         conn_end(conn);
 }
 
-/* All is written: say so to the peer, and wait for it to do the same, within the time limit. */
+/* All is written: say so to the peer, and wait for it to do the same, within the time limit;
+ * not where places are rare. */
 static void shut(struct conn *conn)
 {
     if (conn->shut || conn->ended)
         return;
+    if (conn->crowded) {
+        conn_end(conn);
+        return;
+    }
     conn->shut = true;
     uv_shutdown_t *request = calloc(1, sizeof(*request));
     CHECK(request != NULL);

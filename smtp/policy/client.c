@@ -304,11 +304,16 @@ uint64_t policy_greet_wait_ms(const struct policy_times *times, uint64_t waited_
                                                            : GREET_LOOK_MS;
 }
 
+bool policy_client_is_familiar(const struct policy_client *client)
+{
+    return client->exempt || client->facts.familiar;
+}
+
 static uint64_t greet_wait(const struct policy_client *client)
 {
     const struct policy *policy = client->policy;
 
-    if (client->exempt || client->facts.familiar || policy->config.dns == NULL)
+    if (policy_client_is_familiar(client) || policy->config.dns == NULL)
         return 0;
     return policy_greet_wait_ms(
         policy->config.times, clock_monotonic_ms() - client->began_ms,

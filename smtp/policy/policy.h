@@ -60,6 +60,9 @@ struct policy_client *policy_client_new(struct policy *policy, const struct addr
 /* With all its trials; their done() does not come any more. */
 void policy_client_free(struct policy_client **client);
 
+/* Its mail was taken lately without any objection, or it is not judged. */
+bool policy_client_is_familiar(const struct policy_client *client);
+
 /* May it be greeted now? False: `greet` comes once, when it may, never inside a call. */
 bool policy_client_greet(struct policy_client *client, void (*greet)(void *context),
                          void *context);

@@ -234,8 +234,11 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
     if (lookup->next != NULL)
         lookup->next->self = &lookup->next;
     /* The first of a transaction: what came of an earlier one is of no use any more. */
-    if (visitor->lookups == NULL && envelope->recipient_count == 0)
+    if (visitor->lookups == NULL && envelope->recipient_count == 0) {
         destinations_clear(&visitor->destinations);
+        if (visitor->policy != NULL)
+            policy_client_mail(visitor->policy);
+    }
     visitor->lookups = lookup;
     arena_init(&lookup->lookup_arena);
     lookup->address = arena_copy(&lookup->lookup_arena, action->bytes);

@@ -46,6 +46,8 @@ struct message {
     uint64_t session;       /* the store's, of a submission; 0 */
     struct login *login;    /* whose that is, once the connection has gone */
     struct rights *rights;  /* whether From is the sender's own */
+    /* Mail from the world: what is known of the domain in From. */
+    struct policy_from *from;
 };
 
 /* Frees it; `result` is for the log. */
@@ -72,6 +74,7 @@ static void message_end(struct message *message, const char *result, unsigned co
     receive->message_count--;
     store_cancel(receive->config.store, message->call);
     rights_cancel(&message->rights);
+    policy_from_cancel(&message->from);
     copies_fini(&message->copies); /* takes uploads back, while there is a session */
     login_free(&message->login);
     room_leave(receive, &message->room_bytes);
@@ -402,6 +405,28 @@ static const struct smtp_refusal *content_fault(const struct copies *copies)
     return copies_loop(copies) ? &loop : NULL;
 }
 
+static void on_from_judged(void *context, const struct smtp_refusal *refusal)
+{
+    struct message *message = context;
+
+    message->from = NULL;
+    if (refusal != NULL)
+        message_refuse(message, refusal);
+    else
+        finish(message);
+}
+
+/* Mail from the world: policy has the last word, of the domain in From. */
+static void judge_from(struct message *message, const struct smtp_header_facts *facts)
+{
+    struct policy_client *policy = message->visitor->policy;
+
+    if (policy != NULL)
+        message->from = policy_from_try(policy, &facts->from, on_from_judged, message);
+    if (message->from == NULL)
+        finish(message);
+}
+
 void message_commit(struct message *message, uint64_t ticket)
 {
     const struct receive_config *config = &message->receive->config;
@@ -420,7 +445,7 @@ void message_commit(struct message *message, uint64_t ticket)
     if (fault != NULL)
         message_refuse(message, fault);
     else if (message->session == 0)
-        finish(message);
+        judge_from(message, facts);
     else
         message->rights =
             rights_ask_authors(config->store, message->session, &facts->from, &facts->sender,
@@ -434,7 +459,8 @@ void message_abort(struct message *message, enum smtp_reply refusal)
 
 void message_leave(struct message *message)
 {
-    bool complete = message->ticket != 0;
+    /* Without the client there is no policy to ask, and nobody was told that it is taken. */
+    bool complete = message->ticket != 0 && message->from == NULL;
 
     if (complete) {
         message->login = message->visitor->login;

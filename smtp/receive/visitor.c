@@ -85,12 +85,23 @@ static void on_greet_delayed(void *context)
         on_greet(visitor);
 }
 
+/* The last places are for those who are known. */
+static bool has_no_place(const struct visitor *visitor)
+{
+    return conn_is_crowded(visitor->conn) && !guard_knows(visitor->guard) &&
+           (visitor->policy == NULL || !policy_client_is_familiar(visitor->policy));
+}
+
 static void greet(struct visitor *visitor, uint64_t ticket)
 {
+    static const struct smtp_refusal crowded = {421, "4.3.2",
+                                                "Too many connections, try again later", true};
     struct firewall_verdict verdict = guard_opened(visitor->guard);
 
     visitor->greet_ticket = ticket;
-    if (verdict.action == FIREWALL_DELAY) {
+    if (has_no_place(visitor)) {
+        smtp_session_refused(visitor->session, ticket, &crowded);
+    } else if (verdict.action == FIREWALL_DELAY) {
         guard_delay(visitor->guard, verdict.delay_ms, on_greet_delayed, visitor);
     } else if (verdict.action == FIREWALL_PASS) {
         if (policy_greets(visitor))
@@ -419,10 +430,10 @@ static void visitor_closed(void *context)
         guard_tell(visitor->guard, FIREWALL_LOGIN_FAILED, 0, 0);
     guard_free(&visitor->guard);
     lookup_cancel_all(visitor);
-    policy_client_free(&visitor->policy);
     rights_cancel(&visitor->rights);
     if (visitor->message != NULL)
-        message_leave(visitor->message);
+        message_leave(visitor->message); /* which policy may be looking at */
+    policy_client_free(&visitor->policy);
     login_free(&visitor->login); /* unless the message still needs it */
     *visitor->self = visitor->next;
     if (visitor->next != NULL)

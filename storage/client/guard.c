@@ -64,6 +64,11 @@ struct firewall_verdict guard_opened(const struct guard *guard)
     return guard != NULL ? guard->opened : pass;
 }
 
+bool guard_knows(struct guard *guard)
+{
+    return guard == NULL || firewall_conn_has_credit(guard->firewall, &guard->conn);
+}
+
 struct firewall_verdict guard_tell(struct guard *guard, enum firewall_event event,
                                    uint64_t account, uint32_t secret)
 {

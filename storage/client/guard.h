@@ -24,6 +24,9 @@ void guard_free(struct guard **guard);
 
 /* The verdict on the connection itself. */
 struct firewall_verdict guard_opened(const struct guard *guard);
+/* Somebody who has shown who he is, or whom nobody watches: the last to be turned away when
+ * there is no room for all. */
+bool guard_knows(struct guard *guard);
 /* An event, of which `count` happened. `account`: digest, or 0. */
 struct firewall_verdict guard_tell(struct guard *guard, enum firewall_event event,
                                    uint64_t account, uint32_t secret);

@@ -7,7 +7,7 @@ import threading
 import time
 
 import lab
-from hostile import (ANN, BOB, CONNECTIONS_MAX, SMTP, STRANGER, SUBMISSION, VICTIM, fields, insecure, timed)
+from hostile import (ALL_CONNECTIONS_MAX, ANN, BOB, CONNECTIONS_MAX, SMTP, STRANGER, SUBMISSION, VICTIM, fields, insecure, timed)
 
 LINEAR_S = 10 # for what takes a second here
 WAIT_S = 8    # for what nobody has to wait for
@@ -312,6 +312,19 @@ def attack_25_many_connections(world):
         lab.check(said == ["220"] * CONNECTIONS_MAX + ["421"] * 10 + ["220"], f"connections of one /64, and another: {said}")
         world.deliver("other address", source=f"{network}.211")
     lab.wait_for("room for the address", lambda: world.deliver("same address", source=f"{network}.210") is None, 10)
+
+
+def attack_25_crowd(world):
+    """Strangers from everywhere take all places but the last ones, which are for those who are known."""
+    network = f"127.0.{world.cluster.network}"
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(world.cluster.proxied(f"203.0.{number}.25"))
+                   for number in range(1, ALL_CONNECTIONS_MAX + 20)]
+        said = [client.reply() for client in clients]
+        turned_away = [line for line in said if not line.startswith("220")]
+        lab.check(20 <= len(turned_away) <= 40 and all(line.startswith("421 4.3.2") for line in turned_away),
+                  f"a crowd: {len(turned_away)} of {len(said)} turned away: {turned_away[:2]}")
+        world.deliver("in a crowd", source=f"{network}.211")
 
 
 def slow_ways(world):

@@ -19,9 +19,9 @@ EXTRA = """
 listen "submission" {{ address = {{ "{ip}:2587" }} }}
 proxy {{ networks = {{ "127.0.{network}.200/32" }} }}
 dns {{ servers = {{ "127.0.{network}.250:9" }} trust_anchor = "" timeout_ms = 500 }}
-limits {{ connections_address = {connections} }}
+limits {{ connections_address = {connections} connections = {all_connections} }}
 """
-CONNECTIONS_MAX = 20
+CONNECTIONS_MAX, ALL_CONNECTIONS_MAX = 20, 100
 SMTP, SUBMISSION = 2525, 2587
 ANN, BOB, EVE, FUL = USERS = [f"{name}@example.test" for name in ("ann", "bob", "eve", "ful")]
 STRANGER = "sender@client.test"
@@ -32,7 +32,8 @@ class Node(lab.Node):
     def prepare(self):
         super().prepare()
         self.config.write_text(self.config.read_text() + EXTRA.format(
-            ip=self.ip, network=self.cluster.network, connections=CONNECTIONS_MAX))
+            ip=self.ip, network=self.cluster.network, connections=CONNECTIONS_MAX,
+            all_connections=ALL_CONNECTIONS_MAX))
 
     def environment(self):
         return {"ASAN_OPTIONS": "quarantine_size_mb=4"} # else the memory of a build with ASan says nothing

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Policy before content on port 25, with name servers that the test plays: listed clients, greylist, new domains of
-senders, names that look like others, lists of domains, settings of a domain, dry run, lists that list the world, a resolver
+senders and in From, names that look like others, lists of domains, settings of a domain, dry run, lists that list the world, a resolver
 that nobody answers, and a node that has none; and the list of passwords that were stolen elsewhere."""
 import hashlib
 import pathlib
@@ -194,6 +194,40 @@ def look_alikes(node, names, user):
     until("a list of everybody does not count", node, 250, "", "203.0.117.8", "a@deaf.example", user)
 
 
+def from_header(node, names, user):
+    """The domain in From is looked at when the message is there; whose it is in the envelope does not help."""
+    def send(token, header_from, *recipients, client="203.0.113.10"):
+        with smtplib.SMTP(node.ip, 2525, local_hostname="proxy.test", timeout=60) as smtp:
+            smtp.ehlo()
+            smtp.docmd("XCLIENT", f"ADDR={client}")
+            smtp.ehlo("mail.known.example")
+            smtp.mail("a@known.example")
+            for recipient in recipients or [user]:
+                code, text = smtp.rcpt(recipient)
+                lab.check(code == 250, f"RCPT: {code} {text}")
+            code, text = smtp.data(lab.message(token, header_from, user))
+            return f"{code} {text.decode()}"
+
+    def wanted(words, *args):
+        lab.wait_for(words, lambda: words in send(*args), 30, 0.3)
+
+    good_domain(names, "letters.example")
+    answer = send("from", "a@letters.example")
+    lab.check("450" in answer and "New domain in From, being checked" in answer, answer)
+    wanted("250", "from", "a@news.letters.example")
+    lab.check("250" in send("from2", "a@known.example"), "the envelope's own domain")
+    lab.check("250" in send("from3", "a@example.test"), "a domain of ours is never new")
+    lab.check("450" in send("no", "a@void.example"), "a domain that is not there")
+    wanted("550", "no", "a@void.example")
+    answer = send("no", "a@void.example")
+    lab.check("Domain in From is refused: domain does not exist" in answer, answer)
+    lab.check("250" in send("from4", "a@void.example", user, "postmaster@example.test"), "postmaster gets all of it")
+    node.cli("setting", "set", "newdomain.from", "off", "--domain", "example.test")
+    wanted("250", "from5", "a@void.example")
+    node.cli("setting", "unset", "newdomain.from", "--domain", "example.test")
+    wanted("550", "from6", "a@void.example")
+
+
 def stolen_passwords(node, path):
     """Refused from the moment on that the file is there, under the sandbox too."""
     password = "lantern orbit gravel tuesday"
@@ -305,11 +339,14 @@ def test():
         grey(node, user)
         new_domains(node, user)
         look_alikes(node, names, user)
+        from_header(node, names, user)
         stolen_passwords(node, stolen / "list")
         dry_run(node, user)
         impatient(node, names, user)
         outage(node, names, user)
         tokens = sorted(token for _, token in lab.mailbox_tokens(node, user))
+        lab.check("no" not in tokens, f"{tokens}")
+        tokens = sorted(set(token for token in tokens if not token.startswith("from")))
         lab.check(tokens == ["fresh", "good", "grey", "local", "outage"], f"{tokens}")
     shutil.rmtree(stolen)
     without_dns()
