@@ -379,6 +379,12 @@ uint64_t rpc_call(struct rpc_client *client, struct bytes body, uint64_t deadlin
     return call->ticket;
 }
 
+uint64_t rpc_call_secret(struct rpc_client *client, struct bytes body, uint64_t deadline_ms,
+                         rpc_done *done, void *context)
+{
+    return rpc_call(client, body, deadline_ms, done, context);
+}
+
 void rpc_cancel(struct rpc_client *client, uint64_t ticket)
 {
     struct call *call = client->calls;
@@ -451,6 +457,11 @@ static void request_free(struct rpc_request *request)
         request->next->self = request->self;
     buffer_fini(&request->body);
     free(request);
+}
+
+void rpc_wipe(struct rpc_request *request)
+{
+    memset(request->body.memory + request->body.start, 0, buffer_len(&request->body));
 }
 
 void rpc_reply(struct rpc_request *request, struct bytes body)
