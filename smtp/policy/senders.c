@@ -10,6 +10,7 @@
 #include "node/base/log.h"
 #include "node/mail/path.h"
 #include "smtp/policy/sender_check.h"
+#include "smtp/policy/verdict.h"
 #include "storage/schema/entry.h"
 #include "storage/schema/sender_findings.h"
 
@@ -235,18 +236,20 @@ static void on_checked(void *context, const struct sender_found *found)
     struct arena check_arena;
     Pr__SenderFinding **findings;
     struct sender_sum sum;
+    char score[VERDICT_SCORE_SIZE];
     size_t count;
 
     arena_init(&check_arena);
     bool known = sender_findings(found, &check_arena, &findings, &count);
     sender_findings_judge(settings_cache_cluster(senders->config.settings), findings, count,
                           &sum);
+    verdict_score(sum.score, score);
     log_info(NULL, "a sender's domain was checked",
              LOG_FIELDS(LOG_TEXT("domain", check->domain),
                         LOG_TEXT("found", !known       ? "too little"
                                           : count == 0 ? "nothing"
                                                        : sum.words),
-                        LOG_I64("score", sum.score)));
+                        LOG_TEXT("score", score)));
     if (known)
         tell_store(senders, check->domain, findings, count);
     arena_fini(&check_arena);

@@ -60,9 +60,11 @@ static void log_verdict(const struct policy_trial *trial, bool dry)
     const struct policy_client *client = trial->client;
     char peer[ADDRESS_TEXT_SIZE];
     char words[VERDICT_WORDS_SIZE];
+    char score[VERDICT_SCORE_SIZE];
 
     address_text(&client->facts.client, peer);
     verdict_words(&trial->sum, words);
+    verdict_score(trial->sum.score, score);
     log_info(NULL, dry ? "policy would refuse" : "policy refuses",
              LOG_FIELDS(LOG_U64("conn", client->conn_id), LOG_TEXT("peer", peer),
                         LOG_TEXT("name", client->facts.name),
@@ -71,7 +73,7 @@ static void log_verdict(const struct policy_trial *trial, bool dry)
                         LOG_BYTES("recipient", trial->question.recipient),
                         LOG_TEXT("trace", trial->verdict.trace),
                         LOG_U64("code", trial->verdict.refusal.code),
-                        LOG_TEXT("why", trial->verdict.why), LOG_I64("score", trial->sum.score),
+                        LOG_TEXT("why", trial->verdict.why), LOG_TEXT("score", score),
                         LOG_TEXT("judges", words)));
 }
 

@@ -66,6 +66,14 @@ void verdict_make(struct policy_verdict *verdict, enum verdict_kind kind,
     text(verdict, kind, sum, detail, grey_wait_ms);
 }
 
+void verdict_score(int64_t score, char text[VERDICT_SCORE_SIZE])
+{
+    int64_t whole = score < 0 ? -score : score;
+
+    snprintf(text, VERDICT_SCORE_SIZE, "%s%lld.%02lld", score < 0 ? "-" : "",
+             (long long)(whole / 100), (long long)(whole % 100));
+}
+
 void verdict_words(const struct policy_sum *sum, char words[VERDICT_WORDS_SIZE])
 {
     size_t used = 0;
@@ -75,11 +83,10 @@ void verdict_words(const struct policy_sum *sum, char words[VERDICT_WORDS_SIZE])
         const struct policy_judgement *by = &sum->by[i];
         if (by->words[0] == '\0')
             continue;
-        int64_t whole = by->score < 0 ? -by->score : by->score;
-        int wrote =
-            snprintf(words + used, VERDICT_WORDS_SIZE - used, "%s%s=%s%lld.%02lld (%s)",
-                     used > 0 ? " " : "", policy_judges[i].name, by->score < 0 ? "-" : "",
-                     (long long)(whole / 100), (long long)(whole % 100), by->words);
+        char score[VERDICT_SCORE_SIZE];
+        verdict_score(by->score, score);
+        int wrote = snprintf(words + used, VERDICT_WORDS_SIZE - used, "%s%s=%s (%s)",
+                             used > 0 ? " " : "", policy_judges[i].name, score, by->words);
         if (wrote < 0 || (size_t)wrote >= VERDICT_WORDS_SIZE - used)
             return;
         used += (size_t)wrote;

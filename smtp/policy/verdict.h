@@ -7,7 +7,7 @@
 #include "storage/schema/request_id.h"
 
 /* What a client hears, in words that tell its postmaster what to mend. */
-enum { VERDICT_TEXT_SIZE = 400, VERDICT_WORDS_SIZE = 700 };
+enum { VERDICT_TEXT_SIZE = 400, VERDICT_WORDS_SIZE = 700, VERDICT_SCORE_SIZE = 24 };
 
 enum verdict_kind {
     VERDICT_REJECT,
@@ -31,6 +31,9 @@ struct policy_verdict {
 /* verdict->trace is set. `detail`: of the sender's domain. */
 void verdict_make(struct policy_verdict *verdict, enum verdict_kind kind,
                   const struct policy_sum *sum, const char *detail, uint64_t grey_wait_ms);
+
+/* "2.50": hundredths, as settings and logs say them. */
+void verdict_score(int64_t score, char text[VERDICT_SCORE_SIZE]);
 
 /* "fcrdns=2.50 (address without a name) dnsbl=...": the judges that had something to say. */
 void verdict_words(const struct policy_sum *sum, char words[VERDICT_WORDS_SIZE]);

@@ -48,6 +48,10 @@ static void refuse(struct smtp_session *session, struct smtp_verdict *verdict)
     case SMTP_STATE_BEGIN:
         refuse_begin(session, verdict);
         break;
+    case SMTP_STATE_SENDER:
+        smtp_refusal_tell(session, SMTP_REFUSED_SENDER, session->envelope.sender, verdict);
+        smtp_session_finish(session, verdict, false);
+        break;
     default:
         smtp_session_finish(session, verdict, session->state == SMTP_STATE_COMMIT);
         break;
@@ -77,6 +81,7 @@ void smtp_session_begun(struct smtp_session *session, uint64_t ticket, enum err 
     memcpy(session->trace_id, trace_id, len + 1);
     if (result != ERR_OK) {
         const struct smtp_verdict verdict = {.reply = smtp_reply_of_commit(result)};
+        smtp_refusal_tell(session, SMTP_REFUSED_MESSAGE, BYTES(""), &verdict);
         refuse_begin(session, &verdict);
         return;
     }

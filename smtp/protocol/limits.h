@@ -69,6 +69,9 @@ enum {
     SMTP_REFUSAL_TEXT_MAX = 400,
     SMTP_ENHANCED_SIZE_MAX = 11,
 
+    /* Of an address that could not be read, for the log. */
+    SMTP_REFUSED_SIZE_MAX = 320,
+
     SMTP_TRACE_ID_SIZE_MAX = 48,
 };
 

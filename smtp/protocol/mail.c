@@ -25,6 +25,16 @@ static bool take_keyword(struct bytes *args, struct bytes keyword)
     return true;
 }
 
+/* What stands in the command, for the log: the address in brackets, or else all of it. */
+static struct bytes written(struct bytes args, struct bytes keyword)
+{
+    take_keyword(&args, keyword);
+    size_t end = bytes_find(args, '>');
+    if (args.len == 0 || args.at[0] != '<' || end == args.len)
+        return args;
+    return bytes_from(args.at + 1, end - 1);
+}
+
 /* What stands behind the address: nothing, or a space and parameters. */
 static bool take_separator(struct bytes *args)
 {
@@ -73,7 +83,10 @@ void smtp_command_mail(struct smtp_session *session, struct bytes args)
         reply = take_mail(session, args);
     session->mails += reply == SMTP_REPLY_SENDER_OK;
     if (reply != SMTP_REPLY_SENDER_OK) {
+        const struct smtp_verdict verdict = {.reply = reply};
         smtp_session_forget_transaction(session);
+        smtp_refusal_tell(session, SMTP_REFUSED_SENDER, written(args, BYTES("FROM:")),
+                          &verdict);
     } else if (session->config->ask_sender) {
         smtp_session_ask(session, SMTP_STATE_SENDER);
         return;
@@ -127,6 +140,6 @@ void smtp_command_rcpt(struct smtp_session *session, struct bytes args)
     if (reply == SMTP_REPLY_OK)
         smtp_recipient_look_up(session, &recipient);
     else
-        smtp_recipient_refuse(session, reply);
+        smtp_recipient_refuse(session, reply, written(args, BYTES("TO:")));
     arena_fini(&command_arena);
 }

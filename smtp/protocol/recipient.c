@@ -41,6 +41,13 @@ static void accept(struct smtp_session *session, const struct smtp_recipient *re
     smtp_session_move(session, SMTP_STATE_RCPT);
 }
 
+static void note_refused(struct smtp_session *session, const struct smtp_lookup *lookup)
+{
+    session->recipients_refused++;
+    smtp_refusal_tell(session, SMTP_REFUSED_RECIPIENT, lookup->recipient.address,
+                      &lookup->verdict);
+}
+
 /* Writes the replies that are known, up to the first that is not. */
 static void settle(struct smtp_session *session)
 {
@@ -51,7 +58,7 @@ static void settle(struct smtp_session *session)
         if (lookup.verdict.line.len == 0 && lookup.verdict.reply == SMTP_REPLY_RCPT_OK)
             accept(session, &lookup.recipient);
         else
-            session->recipients_refused++;
+            note_refused(session, &lookup);
         smtp_session_say(session, &lookup.verdict);
         if (session->state == SMTP_STATE_CLOSED)
             return;
@@ -98,9 +105,16 @@ void smtp_recipient_look_up(struct smtp_session *session,
     lookup->recipient.original_address = arena_copy(arena, recipient->original_address);
 }
 
-void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply)
+void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply,
+                           struct bytes address)
 {
-    lookup_add(session)->verdict.reply = reply;
+    struct smtp_lookup *lookup = lookup_add(session);
+
+    lookup->verdict.reply = reply;
+    lookup->recipient.address = address;
+    /* Only behind others does it have to wait, of which there are never many. */
+    if (session->lookup_count > 1 && session->refused != NULL)
+        lookup->recipient.address = arena_copy(&session->transaction_arena, address);
     settle(session);
 }
 

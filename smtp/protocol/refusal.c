@@ -51,3 +51,22 @@ struct smtp_verdict smtp_refusal_verdict(const struct smtp_refusal *refusal, con
         verdict.flags |= SMTP_REPLY_ERROR;
     return verdict;
 }
+
+void smtp_refusal_tell(const struct smtp_session *session, enum smtp_refused_what what,
+                       struct bytes address, const struct smtp_verdict *verdict)
+{
+    struct buffer line = BUFFER_EMPTY;
+
+    if (session->refused == NULL)
+        return;
+    smtp_verdict_write(session, verdict, &line);
+    const struct smtp_refused refused = {
+        .what = what,
+        .address =
+            bytes_from(address.at, address.len < SMTP_REFUSED_SIZE_MAX ? address.len
+                                                                       : SMTP_REFUSED_SIZE_MAX),
+        .line = buffer_bytes(&line),
+    };
+    session->refused(session->refused_context, &refused);
+    buffer_fini(&line);
+}

@@ -316,6 +316,8 @@ struct smtp_session *smtp_session_new(const struct smtp_config *config,
     session->trusted = connection->trusted;
     session->xclient_allowed = connection->xclient;
     session->now_s = connection->now_s;
+    session->refused = connection->refused;
+    session->refused_context = connection->context;
     session->envelope.tls = connection->tls;
     session->envelope.service = config->service;
     arena_init(&session->transaction_arena);

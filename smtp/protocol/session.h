@@ -157,12 +157,26 @@ struct smtp_envelope {
     unsigned recipient_count; /* at least 1 */
 };
 
+/* A MAIL, a RCPT, or a message before its first byte, that was refused. */
+enum smtp_refused_what { SMTP_REFUSED_SENDER, SMTP_REFUSED_RECIPIENT, SMTP_REFUSED_MESSAGE };
+
+struct smtp_refused {
+    enum smtp_refused_what what;
+    struct bytes address; /* of a sender or recipient; of one that could not be read, what
+                             stands there, cut at SMTP_REFUSED_SIZE_MAX */
+    struct bytes line;    /* the reply, with its CRLF */
+};
+
 /* What differs between connections. Copied. */
 struct smtp_connection {
     bool tls;      /* from the start */
     bool trusted;  /* AUTH= of MAIL is believed (RFC 4954 section 5) */
     bool xclient;  /* XCLIENT is offered: the peer may say for whom it speaks */
     int64_t now_s; /* since 1970; for FUTURERELEASE */
+    /* NULL, or hears of refusals for the log, each when its reply is written. It may look at
+     * the envelope, and at nothing else of the session. */
+    void (*refused)(void *context, const struct smtp_refused *refused);
+    void *context;
 };
 
 struct smtp_session *smtp_session_new(const struct smtp_config *config,

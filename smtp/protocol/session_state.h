@@ -85,6 +85,8 @@ struct smtp_session {
     bool tls;
     bool trusted;
     bool xclient_allowed;
+    void (*refused)(void *context, const struct smtp_refused *refused);
+    void *refused_context;
     int64_t now_s;  /* when the connection began */
     unsigned mails; /* transactions since then */
     struct smtp_xclient_value xclient[SMTP_XCLIENT_COUNT];
@@ -185,6 +187,9 @@ bool smtp_session_takes_answer(struct smtp_session *session, enum smtp_state sta
 /* refusal.c. The line of the verdict is that of `line`. */
 struct smtp_verdict smtp_refusal_verdict(const struct smtp_refusal *refusal, const char *trace,
                                          struct buffer *line);
+/* Tells who wants to know. `address`: as it was written, or as it is looked up. */
+void smtp_refusal_tell(const struct smtp_session *session, enum smtp_refused_what what,
+                       struct bytes address, const struct smtp_verdict *verdict);
 
 /* auth.c */
 /* The mechanisms, with spaces between them; "" where there are none. */
@@ -245,7 +250,9 @@ unsigned smtp_recipient_limit(const struct smtp_session *session);
 bool smtp_recipient_full(const struct smtp_session *session);
 void smtp_recipient_look_up(struct smtp_session *session,
                             const struct smtp_recipient *recipient);
-void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply);
+/* `address`: what stands in the command. */
+void smtp_recipient_refuse(struct smtp_session *session, enum smtp_reply reply,
+                           struct bytes address);
 /* Answers RESOLVE. Returns false when the ticket is none of its. */
 bool smtp_recipient_answer(struct smtp_session *session, uint64_t ticket,
                            const struct smtp_verdict *verdict, uint64_t account_id);

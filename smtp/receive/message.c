@@ -5,6 +5,7 @@
 #include "node/base/log.h"
 #include "node/runtime/metrics.h"
 #include "smtp/receive/copies.h"
+#include "smtp/receive/lines.h"
 #include "smtp/receive/room.h"
 #include "smtp/receive/visitor.h"
 #include "smtp/receive/wording.h"
@@ -41,6 +42,9 @@ struct message {
     struct arena message_arena;
     struct bytes sender;
     struct bytes peer;
+    struct bytes user; /* who is logged in */
+    struct bytes recipients;
+    uint64_t conn_id;
     unsigned recipient_count;
     Pr__Envelope *envelope; /* for recipients on other hosts */
     uint64_t session;       /* the store's, of a submission; 0 */
@@ -65,7 +69,9 @@ static void message_end(struct message *message, const char *result, unsigned co
                         LOG_BYTES("sender", message->sender),
                         LOG_U64("recipients", message->recipient_count),
                         LOG_BYTES("peer", message->peer),
-                        LOG_U64("ms", clock_monotonic_ms() - message->began_ms)));
+                        LOG_U64("ms", clock_monotonic_ms() - message->began_ms),
+                        LOG_U64("conn", message->conn_id), LOG_BYTES("user", message->user),
+                        LOG_BYTES("to", message->recipients)));
     if (message->visitor != NULL)
         message->visitor->message = NULL;
     *message->self = message->next;
@@ -156,10 +162,14 @@ struct message *message_begin(struct visitor *visitor)
     arena_init(&message->message_arena);
     message->sender = arena_copy(&message->message_arena, envelope->sender);
     message->peer = arena_copy(&message->message_arena, bytes_of(visitor_peer(visitor)));
+    message->conn_id = conn_id(visitor->conn);
+    message->recipients = lines_recipients(envelope, &message->message_arena);
     message->envelope = copy_envelope(&message->message_arena, envelope);
     copies_sort(&message->copies, &message->message_arena, envelope, &visitor->destinations);
-    if (visitor->login != NULL)
+    if (visitor->login != NULL) {
         message->session = login_session(visitor->login);
+        message->user = arena_copy(&message->message_arena, login_address(visitor->login));
+    }
     open_copies(message, envelope);
     return message;
 }

@@ -5,6 +5,7 @@
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "smtp/receive/lines.h"
 #include "storage/schema/settings.h"
 
 static void log_refusal(const struct visitor *visitor, const char *event)
@@ -47,6 +48,7 @@ static void take_xclient(struct visitor *visitor, uint64_t ticket)
         if (bytes_start_nocase(text, BYTES("IPV6:")))
             text = bytes_skip(text, 5);
         if (address_parse(text, &address)) {
+            lines_end(visitor);
             address_text(&address, visitor->xclient_peer);
             policy_open(visitor, &address);
         }
@@ -319,12 +321,14 @@ static void *visitor_open(void *server, struct conn *conn)
 {
     const struct port *port = server;
     struct receive *receive = port->receive;
+    struct visitor *visitor = calloc(1, sizeof(*visitor));
     const struct smtp_connection connection = {
         .tls = conn_has_tls(conn),
         .xclient = comes_from(conn, receive->config.xclient_networks),
         .now_s = (int64_t)(clock_wall_ms() / 1000),
+        .refused = lines_refused,
+        .context = visitor,
     };
-    struct visitor *visitor = calloc(1, sizeof(*visitor));
 
     CHECK(visitor != NULL);
     *visitor = (struct visitor){
@@ -429,6 +433,7 @@ static void visitor_closed(void *context)
     if (visitor->login != NULL && login_waits(visitor->login))
         guard_tell(visitor->guard, FIREWALL_LOGIN_FAILED, 0, 0);
     guard_free(&visitor->guard);
+    lines_end(visitor);
     lookup_cancel_all(visitor);
     rights_cancel(&visitor->rights);
     if (visitor->message != NULL)

@@ -59,6 +59,7 @@ struct visitor {
     struct destinations destinations; /* of the recipients so far */
     struct message *message;          /* being received or committed, or NULL */
     uint64_t phase_ms;                /* when the last reply was written */
+    uint64_t refusals;                /* see lines.h */
     bool start_tls;                   /* wanted, once feed() is through */
     bool acting;                      /* act() is at work */
     bool closing;
