@@ -12,3 +12,13 @@ unit_test(storage/service promises SOURCES storage/service/promises.c USES pr_ba
 unit_test(storage/service version_waits ${calls_world} storage/service/settings_calls.c ${calls_uses})
 unit_test(storage/service firewall_shares SOURCES storage/service/firewall_shares.c
           USES pr_firewall pr_base)
+unit_test(storage/service role_duty ${service_world} storage/service/role_duty.c
+          tests/unit/storage/directory_lab.c
+          USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
+foreach(name app_passwords login_scram verifiers)
+  unit_test(storage/service ${name} ${calls_world} tests/unit/storage/service/login_lab.c
+            tests/unit/storage/auth/scram_client.c storage/service/login.c
+            storage/service/login_secrets.c storage/service/password_check.c
+            storage/service/verifiers.c storage/service/app_passwords.c
+            ${calls_uses} pr_auth pr_firewall PkgConfig::OPENSSL)
+endforeach()
