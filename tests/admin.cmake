@@ -21,7 +21,7 @@ unit_test(storage/service handovers SOURCES storage/service/handovers.c USES pr_
 unit_test(storage/service passwords SOURCES storage/service/passwords.c
           USES pr_runtime pr_base PkgConfig::SODIUM LABELS threads)
 unit_test(storage/service operator
-          SOURCES storage/service/operator.c storage/service/tenants.c storage/service/accounts.c
+          SOURCES storage/service/operator.c storage/service/audit.c storage/service/tenants.c storage/service/accounts.c
                   storage/service/account_remove.c storage/service/listing.c
           USES pr_mail pr_runtime pr_schema pr_base)
 unit_test(storage/service lists SOURCES storage/service/tenants.c storage/service/listing.c

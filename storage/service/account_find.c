@@ -28,7 +28,9 @@ static void done(struct read_job *job, enum err err, uint64_t index)
     if (err != ERR_OK)
         call_fail(find->call, err, NULL);
     else if (!find->known && !find->missing_too)
-        call_fail(find->call, ERR_NOTFOUND, "there is no such account");
+        call_fail(find->call, ERR_NOTFOUND,
+                  arena_printf(&find->call->call_arena, "there is no account %.*s",
+                               BYTES_ARG(find->address)));
     else
         find->found(find);
 }

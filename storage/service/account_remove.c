@@ -132,7 +132,9 @@ static void removal_found(struct read_job *job, enum err err, uint64_t index)
         if (err != ERR_OK)
             call_fail(call, err, NULL);
         else
-            call_fail(call, ERR_NOTFOUND, "there is no such account");
+            call_fail(call, ERR_NOTFOUND,
+                      arena_printf(&call->call_arena, "there is no account %.*s",
+                                   BYTES_ARG(removal->address)));
         free(removal);
         return;
     }

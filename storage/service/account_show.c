@@ -159,7 +159,9 @@ static void show_found(struct read_job *job, enum err err, uint64_t index)
         if (err != ERR_OK)
             call_fail(show->call, err, NULL);
         else
-            call_fail(show->call, ERR_NOTFOUND, "there is no such account");
+            call_fail(show->call, ERR_NOTFOUND,
+                      arena_printf(&show->call->call_arena, "there is no account %s",
+                                   show->call->request->account_show->address));
         show_free(show);
         return;
     }

@@ -12,6 +12,7 @@
 #include "storage/schema/entry.h"
 #include "storage/schema/request_id.h"
 #include "storage/schema/search_depth.h"
+#include "storage/service/audit.h"
 #include "storage/service/calls.h"
 #include "storage/service/firewall.h"
 #include "storage/service/login.h"
@@ -77,6 +78,7 @@ void call_reply(struct service_call *call, Pr__Reply *reply)
 
     bool secret = call->request != NULL && is_secret(call->request);
 
+    audit_reply(call, (enum err)reply->err, reply->text);
     message_pack(&reply->base, &packed);
     call_reply_packed(call, buffer_bytes(&packed));
     if (secret)
@@ -205,6 +207,7 @@ static void on_request(void *context, struct rpc_request *rpc, const struct rpc_
         .service = endpoint->service,
         .rpc = rpc,
         .role = endpoint->role,
+        .uid = peer->uid,
         .connection = connection_of(endpoint, peer->connection),
     };
     arena_init(&call->call_arena);

@@ -66,7 +66,7 @@ static void group_add_answer(struct status_round *round)
     add.n_birth_node_ids = count;
     command.call_case = PR__COMMAND__CALL_GROUPS_ADD;
     command.groups_add = &add;
-    audit_write_then(call, &command, "group add",
+    audit_write_then(call, &command,
                      arena_printf(&call->call_arena, "%u groups", (unsigned)count),
                      group_added);
 }
@@ -106,7 +106,6 @@ static void lead_done(void *context, enum err err)
                                   "node %s is preferred as leader of group %u; it takes over "
                                   "when it has all that the leader has (%s)",
                                   lead->name, (unsigned)lead->group, err_text(err));
-    audit("group move-leader", reply.text, err, NULL);
     call_reply(call, &reply);
 }
 
@@ -226,7 +225,7 @@ static void group_lead_answer(struct status_round *round)
     command.call_case = PR__COMMAND__CALL_GROUP_PUT;
     command.group_put = &put;
     call->context = lead;
-    audit_write_then(call, &command, "group move-leader",
+    audit_write_then(call, &command,
                      arena_printf(&call->call_arena, "group %u to %s", (unsigned)ask->group,
                                   lead->node_id != 0 ? lead->name : "any"),
                      lead_written);

@@ -19,24 +19,9 @@ struct alter {
     struct members_texts risks;
 };
 
-static const char *const action_names[] = {
-    [PR__NODE_ALTER__ACTION__DRAIN] = "node drain",
-    [PR__NODE_ALTER__ACTION__UNDRAIN] = "node drain --undo",
-    [PR__NODE_ALTER__ACTION__REMOVE] = "node remove",
-    [PR__NODE_ALTER__ACTION__REPLACE] = "node replace",
-    [PR__NODE_ALTER__ACTION__PROMOTE] = "node promote",
-};
-
 static void refuse(struct alter *alter, enum err err, const char *text)
 {
-    audit(action_names[alter->ask->action], alter->ask->node, err, text);
     call_fail(alter->call, err, text);
-}
-
-/* In the call's arena: a copy that outlives the round. */
-static char *keep(struct alter *alter, const char *text)
-{
-    return arena_string(&alter->call->call_arena, bytes_of(text));
 }
 
 static void answer_check(struct alter *alter)
@@ -63,8 +48,7 @@ static void write_state(struct alter *alter, Pr__NodeState state)
     change.replaced_by = alter->by != NULL ? alter->by->id : 0;
     command.call_case = PR__COMMAND__CALL_NODE_CHANGE;
     command.node_change = &change;
-    audit_write(alter->call, &command, action_names[alter->ask->action],
-                keep(alter, alter->node->name));
+    audit_write(alter->call, &command, NULL);
 }
 
 /* ---- promote ---- */
@@ -153,8 +137,7 @@ static void promote(struct alter *alter)
     put.version = directory->version;
     command.call_case = PR__COMMAND__CALL_GROUP_PUT;
     command.group_put = &put;
-    audit_write(alter->call, &command, action_names[alter->ask->action],
-                keep(alter, alter->node->name));
+    audit_write(alter->call, &command, NULL);
 }
 
 /* ---- drain, remove, replace ---- */

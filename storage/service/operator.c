@@ -21,64 +21,64 @@
 #define CALL(name) PR__REQUEST__CALL_##name
 
 const struct operator_row operator_rows[] = {
-    {CALL(CLUSTER_INIT), cluster_init_call, false},
-    {CALL(CLUSTER_JOIN), join_call, false},
-    {CALL(CLUSTER_STATUS), cluster_status_call, false},
-    {CALL(CLUSTER_TOKEN), cluster_token_call, true},
-    {CALL(CLUSTER_UPGRADE), cluster_upgrade_call, true},
-    {CALL(NODE_LIST), node_list_call, true},
-    {CALL(GROUP_LIST), group_list_call, true},
-    {CALL(NODE_ALTER), node_alter_call, true},
-    {CALL(GROUP_ADD), group_add_call, true},
-    {CALL(GROUP_LEAD), group_lead_call, true},
-    {CALL(REPLICATION_READ), replication_read_call, true},
-    {CALL(REPLICATION_CHANGE), replication_change_call, true},
-    {CALL(REBALANCE), rebalance_call, true},
-    {CALL(RECOVER_LOOK), recover_look_call, true},
-    {CALL(RECOVER_RUN), recover_run_call, true},
-    {CALL(TENANT_ADD), tenant_add_call, true},
-    {CALL(TENANT_LIST), tenant_list_call, true},
-    {CALL(TENANT_REMOVE), tenant_remove_call, true},
-    {CALL(DOMAIN_ADD), domain_add_call, true},
-    {CALL(DOMAIN_LIST), domain_list_call, true},
-    {CALL(DOMAIN_REMOVE), domain_remove_call, true},
-    {CALL(ACCOUNT_CREATE), account_create_call, true},
-    {CALL(ACCOUNT_LIST), account_list_call, true},
-    {CALL(ACCOUNT_SHOW), account_show_call, true},
-    {CALL(ACCOUNT_REMOVE), account_remove_call, true},
-    {CALL(ACCOUNT_SET_PASSWORD), account_password_call, true},
-    {CALL(ACCOUNT_UNDELETE), account_undelete_call, true},
-    {CALL(ACCOUNT_RESTORE), account_restore_call, true},
-    {CALL(ACCOUNT_PURGE), account_purge_call, true},
-    {CALL(ACCOUNT_MOVE), account_move_call, true},
-    {CALL(QUOTA_SET), quota_set_call, true},
-    {CALL(POLICY_SHOW), policy_show_call, true},
-    {CALL(POLICY_SET), policy_set_call, true},
-    {CALL(METRICS_READ), metrics_call, false},
-    {CALL(STORAGE_STAT), storage_stat_call, true},
-    {CALL(STORAGE_COMPACT), storage_compact_call, true},
-    {CALL(STORAGE_CHECK), storage_check_call, true},
-    {CALL(ALIAS_ADD), alias_add_call, true},
-    {CALL(ALIAS_CHANGE), alias_change_call, true},
-    {CALL(ALIAS_REMOVE), alias_remove_call, true},
-    {CALL(ALIAS_LIST), alias_list_call, true},
-    {CALL(DOMAIN_ROUTE), domain_route_call, true},
-    {CALL(DOMAIN_SHOW), domain_show_call, true},
-    {CALL(ADDRESS_EXPLAIN), address_explain_call, true},
-    {CALL(ACCOUNT_ALTER), account_alter_call, true},
-    {CALL(APP_PASSWORD_MAKE), app_password_make_call, true},
-    {CALL(APP_PASSWORD_REMOVE), app_password_remove_call, true},
-    {CALL(TOTP_MAKE), totp_make_call, true},
-    {CALL(SETTING_PUT), setting_put_call, true},
-    {CALL(SETTING_LIST), setting_list_call, true},
-    {CALL(FIREWALL_PUT), firewall_put_call, true},
-    {CALL(FIREWALL_REMOVE), firewall_remove_call, true},
-    {CALL(FIREWALL_LIST), firewall_list_call, true},
-    {CALL(FIREWALL_EXPLAIN), firewall_explain_call, true},
-    {CALL(QUEUE_LIST), queue_list_call, true},
-    {CALL(QUEUE_ALTER), queue_alter_call, true},
-    {CALL(SENDER_DOMAIN_LIST), sender_domain_list_call, true},
-    {CALL(SENDER_DOMAIN_PUT), sender_domain_put_call, true},
+    {CALL(CLUSTER_INIT), cluster_init_call, false, true},
+    {CALL(CLUSTER_JOIN), join_call, false, true},
+    {CALL(CLUSTER_STATUS), cluster_status_call, false, false},
+    {CALL(CLUSTER_TOKEN), cluster_token_call, true, true},
+    {CALL(CLUSTER_UPGRADE), cluster_upgrade_call, true, true},
+    {CALL(NODE_LIST), node_list_call, true, false},
+    {CALL(GROUP_LIST), group_list_call, true, false},
+    {CALL(NODE_ALTER), node_alter_call, true, true},
+    {CALL(GROUP_ADD), group_add_call, true, true},
+    {CALL(GROUP_LEAD), group_lead_call, true, true},
+    {CALL(REPLICATION_READ), replication_read_call, true, false},
+    {CALL(REPLICATION_CHANGE), replication_change_call, true, true},
+    {CALL(REBALANCE), rebalance_call, true, true},
+    {CALL(RECOVER_LOOK), recover_look_call, true, false},
+    {CALL(RECOVER_RUN), recover_run_call, true, true},
+    {CALL(TENANT_ADD), tenant_add_call, true, true},
+    {CALL(TENANT_LIST), tenant_list_call, true, false},
+    {CALL(TENANT_REMOVE), tenant_remove_call, true, true},
+    {CALL(DOMAIN_ADD), domain_add_call, true, true},
+    {CALL(DOMAIN_LIST), domain_list_call, true, false},
+    {CALL(DOMAIN_REMOVE), domain_remove_call, true, true},
+    {CALL(ACCOUNT_CREATE), account_create_call, true, true},
+    {CALL(ACCOUNT_LIST), account_list_call, true, false},
+    {CALL(ACCOUNT_SHOW), account_show_call, true, false},
+    {CALL(ACCOUNT_REMOVE), account_remove_call, true, true},
+    {CALL(ACCOUNT_SET_PASSWORD), account_password_call, true, true},
+    {CALL(ACCOUNT_UNDELETE), account_undelete_call, true, true},
+    {CALL(ACCOUNT_RESTORE), account_restore_call, true, true},
+    {CALL(ACCOUNT_PURGE), account_purge_call, true, true},
+    {CALL(ACCOUNT_MOVE), account_move_call, true, true},
+    {CALL(QUOTA_SET), quota_set_call, true, true},
+    {CALL(POLICY_SHOW), policy_show_call, true, false},
+    {CALL(POLICY_SET), policy_set_call, true, true},
+    {CALL(METRICS_READ), metrics_call, false, false},
+    {CALL(STORAGE_STAT), storage_stat_call, true, false},
+    {CALL(STORAGE_COMPACT), storage_compact_call, true, true},
+    {CALL(STORAGE_CHECK), storage_check_call, true, true},
+    {CALL(ALIAS_ADD), alias_add_call, true, true},
+    {CALL(ALIAS_CHANGE), alias_change_call, true, true},
+    {CALL(ALIAS_REMOVE), alias_remove_call, true, true},
+    {CALL(ALIAS_LIST), alias_list_call, true, false},
+    {CALL(DOMAIN_ROUTE), domain_route_call, true, true},
+    {CALL(DOMAIN_SHOW), domain_show_call, true, false},
+    {CALL(ADDRESS_EXPLAIN), address_explain_call, true, false},
+    {CALL(ACCOUNT_ALTER), account_alter_call, true, true},
+    {CALL(APP_PASSWORD_MAKE), app_password_make_call, true, true},
+    {CALL(APP_PASSWORD_REMOVE), app_password_remove_call, true, true},
+    {CALL(TOTP_MAKE), totp_make_call, true, true},
+    {CALL(SETTING_PUT), setting_put_call, true, true},
+    {CALL(SETTING_LIST), setting_list_call, true, false},
+    {CALL(FIREWALL_PUT), firewall_put_call, true, true},
+    {CALL(FIREWALL_REMOVE), firewall_remove_call, true, true},
+    {CALL(FIREWALL_LIST), firewall_list_call, true, false},
+    {CALL(FIREWALL_EXPLAIN), firewall_explain_call, true, false},
+    {CALL(QUEUE_LIST), queue_list_call, true, false},
+    {CALL(QUEUE_ALTER), queue_alter_call, true, true},
+    {CALL(SENDER_DOMAIN_LIST), sender_domain_list_call, true, false},
+    {CALL(SENDER_DOMAIN_PUT), sender_domain_put_call, true, true},
 };
 
 const size_t operator_row_count = sizeof(operator_rows) / sizeof(operator_rows[0]);
@@ -97,6 +97,35 @@ static bool needs_addresses(Pr__Request__CallCase call_case)
     for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
         if (writes[i] == call_case)
             return true;
+    return false;
+}
+
+/* Of calls that change something: whether this one only looks. */
+static bool only_looks(const Pr__Request *request)
+{
+    if (request->cluster_init == NULL) /* the union that all of them are in */
+        return false;
+    switch (request->call_case) {
+    case CALL(CLUSTER_UPGRADE):
+        return request->cluster_upgrade->check;
+    case CALL(NODE_ALTER):
+        return request->node_alter->check;
+    case CALL(REBALANCE):
+        return request->rebalance->action == PR__REBALANCE__ACTION__PLAN;
+    case CALL(STORAGE_CHECK):
+        return !request->storage_check->start;
+    case CALL(ACCOUNT_UNDELETE):
+        return request->account_undelete->list;
+    default:
+        return false;
+    }
+}
+
+bool operator_changes(const Pr__Request *request)
+{
+    for (size_t i = 0; i < operator_row_count; i++)
+        if (operator_rows[i].call_case == request->call_case)
+            return operator_rows[i].changes && !only_looks(request);
     return false;
 }
 

@@ -9,10 +9,14 @@ struct operator_row {
     Pr__Request__CallCase call_case;
     void (*handle)(struct service_call *call);
     bool needs_cluster; /* on a node that is in no cluster it is refused */
+    bool changes;       /* leaves a line in the log, see audit.h */
 };
 
 extern const struct operator_row operator_rows[];
 extern const size_t operator_row_count;
+
+/* Whether it is a call that changes something, and not one that only asks what would be. */
+bool operator_changes(const Pr__Request *request);
 
 /* Answers any call of the role operator; one without a row is UNSUPPORTED. */
 void operator_handle(struct service_call *call);

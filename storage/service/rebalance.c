@@ -70,8 +70,9 @@ static void write_plans(struct status_round *round, const struct placement_rebal
     command.call_case = PR__COMMAND__CALL_GROUPS_PLAN;
     command.groups_plan = &plans;
     call->context = answer;
-    audit_write_then(call, &command, stop ? "cluster rebalance --stop" : "cluster rebalance",
-                     arena_printf(&call->call_arena, "%zu groups", plans.n_plans),
+    audit_write_then(call, &command,
+                     arena_printf(&call->call_arena, "%s, %zu groups", stop ? "stop" : "start",
+                                  plans.n_plans),
                      rebalance_started);
 }
 

@@ -4,7 +4,6 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/schema/entry.h"
-#include "storage/service/audit.h"
 #include "storage/service/recover.h"
 
 enum { GROUP_MS = 20000, DIRECTORY_MS = 30000 };
@@ -39,7 +38,6 @@ static void run_free(struct run *run)
 
 static void run_fail(struct run *run, enum err err, const char *text)
 {
-    audit("cluster recover", "", err, text);
     call_fail(run->call, err, text);
     run_free(run);
 }
@@ -56,7 +54,7 @@ static void run_end(struct run *run, uint64_t epoch)
                        &path) != ERR_OK)
         log_error(NULL, "the record of a recovery could not be written",
                   LOG_FIELDS(LOG_TEXT("file", path)));
-    audit("cluster recover", path, run->failed == 0 ? ERR_OK : ERR_UNAVAILABLE, NULL);
+    run->call->audit_object = path;
     answer.epoch = epoch;
     answer.record = arena_string(&run->arena, bytes_of(path));
     answer.groups = run->groups;
@@ -318,7 +316,6 @@ static void run_answer(struct status_round *round)
     run->groups = recover_groups(&view, &round->arena);
     const char *problem = run_problem(round, &view, run->groups);
     if (problem != NULL) {
-        audit("cluster recover", "", ERR_INVALID, problem);
         call_fail(round->call, ERR_INVALID, problem);
         free(run);
         return;

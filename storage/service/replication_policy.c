@@ -82,5 +82,5 @@ void replication_change_call(struct service_call *call)
     set.policy = policy;
     command.call_case = PR__COMMAND__CALL_REPLICATION_SET;
     command.replication_set = &set;
-    audit_write(call, &command, "cluster policy set", policy_text(policy, &call->call_arena));
+    audit_write(call, &command, policy_text(policy, &call->call_arena));
 }

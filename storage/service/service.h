@@ -115,9 +115,12 @@ struct service_call {
     Pr__Request *request;
     Pr__Deliver *request_deliver; /* a delivery's command */
     enum service_role role;
-    uint32_t connection;     /* of the front end */
-    struct session *session; /* for calls that need one; may end while the call is under way:
-                                see sessions.h */
+    uint32_t connection;      /* of the front end */
+    uint32_t uid;             /* of the caller */
+    const char *audit_object; /* what its line in the log says instead of what the request says,
+                                 see audit.h; NULL: that */
+    struct session *session;  /* for calls that need one; may end while the call is under way:
+                                 see sessions.h */
     uint64_t session_id;
     uint64_t deadline_ms; /* absolute, monotonic */
     void *context;        /* of whoever handles it, while it does */

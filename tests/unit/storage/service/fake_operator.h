@@ -42,6 +42,7 @@ static void answered(struct service_call *call, enum err err, const char *text)
 {
     heard.answers++;
     heard.err = err;
+    audit_reply(call, err, text); /* as call_reply() does it */
     strncpy(heard.text, text != NULL ? text : "", sizeof(heard.text) - 1);
     arena_fini(&call->call_arena);
     free(call);

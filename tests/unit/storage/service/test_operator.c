@@ -4,8 +4,11 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/base/check.h"
 #include "storage/query/directory.h"
@@ -13,6 +16,7 @@
 #include "storage/schema/format.h"
 #include "storage/service/address_lists.h"
 #include "storage/service/addresses.h"
+#include "storage/service/audit.h"
 #include "storage/service/cluster.h"
 #include "storage/service/duties.h"
 #include "storage/service/firewall.h"
@@ -66,6 +70,7 @@ static void ask(Pr__Request *request)
     call->service = &service;
     call->request = request;
     call->role = ROLE_OPERATOR;
+    call->uid = 1234;
     call->deadline_ms = now_ms + 5000;
     arena_init(&call->call_arena);
     operator_handle(call);
@@ -281,6 +286,7 @@ static void test_removal_refused(void **state)
 {
     (void)state;
     assert_int_equal(ask_removal("eve@example.test"), ERR_NOTFOUND);
+    assert_string_equal(heard.text, "there is no account eve@example.test");
     assert_int_equal(writes.count, 0);
     writes.script[0].err = ERR_UNAVAILABLE;
     assert_int_equal(ask_removal("bob@example.test"), ERR_UNAVAILABLE);
@@ -309,6 +315,120 @@ static void test_needs_cluster(void **state)
     assert_int_equal(heard.err, ERR_UNSUPPORTED);
 }
 
+/* ---- what stays in the log ---- */
+
+static char logged[1 << 16];
+
+/* What asking leaves on standard error. */
+static const char *ask_logged(Pr__Request *request)
+{
+    FILE *file = tmpfile();
+    int before = dup(STDERR_FILENO);
+
+    CHECK(file != NULL && before >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    ask(request);
+    CHECK(dup2(before, STDERR_FILENO) >= 0);
+    close(before);
+    rewind(file);
+    logged[fread(logged, 1, sizeof(logged) - 1, file)] = '\0';
+    fclose(file);
+    return logged;
+}
+
+static void expect_line(Pr__Request *request, const char *words)
+{
+    const char *line = ask_logged(request);
+    const char *first = strstr(line, "event=operator ");
+
+    if (first == NULL || strstr(first, words) == NULL || strstr(first, " uid=1234 ") == NULL ||
+        strstr(first + 1, "event=operator ") != NULL)
+        fail_msg("no line with \"%s\": %s", words, line);
+    assert_null(strstr(line, "sesame"));
+}
+
+static void test_changes_are_logged(void **state)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__AccountCreate create = PR__ACCOUNT_CREATE__INIT;
+    Pr__ClusterJoin join = PR__CLUSTER_JOIN__INIT;
+    Pr__SettingPut put = PR__SETTING_PUT__INIT;
+    Pr__Setting setting = PR__SETTING__INIT;
+    Pr__QueueAlter alter = PR__QUEUE_ALTER__INIT;
+    Pr__QueueChange change = PR__QUEUE_CHANGE__INIT;
+    uint64_t ids[] = {17, 18};
+    Pr__FirewallPut firewall = PR__FIREWALL_PUT__INIT;
+    Pr__FirewallEntry entry = PR__FIREWALL_ENTRY__INIT;
+    Pr__FirewallEntry *entries[] = {&entry};
+    char bob[] = "bob@example.test", sesame[] = "open sesame", weak[] = "guessable";
+    char name[] = "mail.postmaster", net[] = "192.0.2.0/24", node[] = "mx1";
+
+    (void)state;
+    directory_format = FORMAT_ADDRESSES;
+    create.address = bob;
+    create.password = sesame;
+    request.call_case = PR__REQUEST__CALL_ACCOUNT_CREATE;
+    request.account_create = &create;
+    expect_line(&request, "call=account_create object=bob@example.test uid=1234 result=OK");
+    create.password = weak;
+    expect_line(&request, "result=INVALID text=\"Too easy.");
+    join.token = sesame;
+    join.node_name = node;
+    request.call_case = PR__REQUEST__CALL_CLUSTER_JOIN;
+    request.cluster_join = &join;
+    expect_line(&request, "call=cluster_join object=mx1 ");
+    setting.name = name;
+    setting.value = sesame;
+    put.scope_name = bob;
+    put.setting = &setting;
+    request.call_case = PR__REQUEST__CALL_SETTING_PUT;
+    request.setting_put = &put;
+    expect_line(&request, "object=\"bob@example.test mail.postmaster\"");
+    change.ids = ids;
+    change.n_ids = 2;
+    change.action = PR__QUEUE_CHANGE__ACTION__DROP;
+    alter.group = 3;
+    alter.change = &change;
+    request.call_case = PR__REQUEST__CALL_QUEUE_ALTER;
+    request.queue_alter = &alter;
+    expect_line(&request, "object=\"group=3 ids=17 ids=18 DROP\"");
+    entry.net = net;
+    entry.action = PR__FIREWALL_ACTION__FIREWALL_DENY;
+    firewall.entries = entries;
+    firewall.n_entries = 1;
+    request.call_case = PR__REQUEST__CALL_FIREWALL_PUT;
+    request.firewall_put = &firewall;
+    expect_line(&request, "object=\"192.0.2.0/24 FIREWALL_DENY\"");
+}
+
+/* Every call says in its table whether it changes something. */
+static void test_looks_are_not_logged(void **state)
+{
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__ClusterUpgrade upgrade = PR__CLUSTER_UPGRADE__INIT;
+    unsigned changes = 0;
+
+    (void)state;
+    for (size_t i = 0; i < operator_row_count; i++) {
+        service.replicator = NULL;
+        request.call_case = operator_rows[i].call_case;
+        if (!operator_rows[i].needs_cluster)
+            continue;
+        changes += operator_rows[i].changes;
+        if (operator_rows[i].changes)
+            expect_line(&request, "result=INVALID");
+        else
+            assert_string_equal(ask_logged(&request), "");
+    }
+    assert_true(changes > 30);
+    service.replicator = (struct replicator *)&service;
+    request.call_case = PR__REQUEST__CALL_CLUSTER_UPGRADE;
+    request.cluster_upgrade = &upgrade;
+    upgrade.check = true;
+    assert_string_equal(ask_logged(&request), "");
+    upgrade.check = false;
+    expect_line(&request, "call=cluster_upgrade ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +443,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_removal_cut_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_needs_cluster, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_changes_are_logged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_looks_are_not_logged, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
