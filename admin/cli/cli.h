@@ -89,6 +89,7 @@ enum cli_exit {
       "imap, submission, or both with a comma between; for all if not given")                  \
     X(ACCOUNT, "account", "ADDRESS", "of this account")                                        \
     X(FROM, "from", "ADDRESS", "of this sender; <> is the null sender")                        \
+    X(ID, "id", "TRACE", "of the delivery whose reply had this id=")                           \
     X(REASON, "reason", "TEXT", "words for other operators")                                   \
     X(BANS, "bans", NULL, "only bans")                                                         \
     X(DURING, "during", "TIME", "for so long: 10m, 2h, 7d; for good if not given")             \

@@ -6,6 +6,7 @@
 
 #include "admin/cli/output.h"
 #include "node/base/check.h"
+#include "storage/schema/request_id.h"
 
 static const struct output_column columns[] = {
     {"id", "MESSAGE", OUTPUT_TEXT},     {"from", "FROM", OUTPUT_ADDRESS},
@@ -19,7 +20,7 @@ static const struct output_column show_columns[] = {
     {"account_id", "account", OUTPUT_NUMBER}, {"size", "size", OUTPUT_BYTES},
     {"time_ms", "accepted", OUTPUT_TIME},     {"due_ms", "next attempt", OUTPUT_TIME},
     {"state", "state", OUTPUT_TEXT},          {"held_reason", "held because", OUTPUT_TEXT},
-    {"envid", "envelope id", OUTPUT_TEXT},
+    {"trace", "trace id", OUTPUT_TEXT},       {"envid", "envelope id", OUTPUT_TEXT},
 };
 
 static const struct output_column recipient_columns[] = {
@@ -49,6 +50,19 @@ static json_t *json_of_recipients(const Pr__QueueRecord *record)
     return rows;
 }
 
+/* What the reply to the message had behind id=. */
+static void add_trace(json_t *made, const Pr__QueueRecord *record)
+{
+    char text[REQUEST_ID_TEXT_SIZE];
+    struct request_id id;
+
+    if (record->delivery_id.len != sizeof(id.bytes))
+        return;
+    memcpy(id.bytes, record->delivery_id.data, sizeof(id.bytes));
+    request_id_format(&id, text);
+    output_add(made, "trace", json_string(text));
+}
+
 static json_t *json_of_message(struct cli *cli, const Pr__QueueRecord *record, uint32_t group)
 {
     json_t *made = json_object();
@@ -65,6 +79,7 @@ static json_t *json_of_message(struct cli *cli, const Pr__QueueRecord *record, u
     output_add(made, "held", json_boolean(record->held));
     output_add(made, "held_reason", json_of_text(record->held_reason));
     output_add(made, "state", json_string(record->held ? "held" : "waits"));
+    add_trace(made, record);
     if (record->envelope != NULL && record->envelope->envid[0] != '\0')
         output_add(made, "envid", json_of_text(record->envelope->envid));
     output_add(made, "recipients_count", json_integer((json_int_t)record->n_recipients));
@@ -92,10 +107,23 @@ const Pr__QueueListAnswer *queue_fetch_page(struct cli *cli, Pr__QueueList *ask)
     return reply->queue_list;
 }
 
-void queue_read_filter(struct cli *cli, Pr__QueueList *ask)
+bool queue_read_filter(struct cli *cli, Pr__QueueList *ask)
 {
+    struct request_id *id = arena_alloc(&cli->arena, sizeof(*id));
+
+    if (cli_has(cli, OPTION_ID)) {
+        if (!request_id_parse(bytes_of(cli->options[OPTION_ID]), id)) {
+            cli_fail(
+                "\"%s\" is no id of a delivery: it has 26 digits and letters, as behind id= "
+                "in the reply to a message",
+                cli->options[OPTION_ID]);
+            return false;
+        }
+        ask->delivery_id = (ProtobufCBinaryData){sizeof(id->bytes), id->bytes};
+    }
     ask->sender = arena_string(&cli->arena, bytes_of(cli->options[OPTION_FROM]));
     ask->domain = arena_string(&cli->arena, bytes_of(cli->options[OPTION_TO]));
+    return true;
 }
 
 enum cli_exit cli_queue_list(struct cli *cli)
@@ -104,7 +132,10 @@ enum cli_exit cli_queue_list(struct cli *cli)
     json_t *rows = json_array();
     bool more = true;
 
-    queue_read_filter(cli, &ask);
+    if (!queue_read_filter(cli, &ask)) {
+        json_decref(rows);
+        return CLI_USAGE;
+    }
     while (more) {
         const Pr__QueueListAnswer *answer = queue_fetch_page(cli, &ask);
         if (answer == NULL) {

@@ -8,8 +8,8 @@
 
 /* A page behind ask->after_group and after_id; NULL after a message. */
 const Pr__QueueListAnswer *queue_fetch_page(struct cli *cli, Pr__QueueList *ask);
-/* --from and --to. */
-void queue_read_filter(struct cli *cli, Pr__QueueList *ask);
+/* --from, --to and --id; false after a message. */
+bool queue_read_filter(struct cli *cli, Pr__QueueList *ask);
 /* "2/17"; false after a message. */
 bool queue_read_id(const char *typed, uint32_t *group, uint64_t *id);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changes of messages in the queue: of those that are named, or of all that --from and --to
- * choose. */
+/* Changes of messages in the queue: of those that are named, or of all that --from, --to and
+ * --id choose. */
 #include <stdlib.h>
 
 #include "admin/cli/output.h"
@@ -35,7 +35,8 @@ static enum cli_exit choose_filtered(struct cli *cli, struct chosen *chosen)
     Pr__QueueList ask = PR__QUEUE_LIST__INIT;
     bool more = true;
 
-    queue_read_filter(cli, &ask);
+    if (!queue_read_filter(cli, &ask))
+        return CLI_USAGE;
     while (more) {
         const Pr__QueueListAnswer *answer = queue_fetch_page(cli, &ask);
         if (answer == NULL)
@@ -51,10 +52,11 @@ static enum cli_exit choose_filtered(struct cli *cli, struct chosen *chosen)
 
 static enum cli_exit choose_all(struct cli *cli, struct chosen *chosen)
 {
-    bool filtered = cli_has(cli, OPTION_FROM) || cli_has(cli, OPTION_TO);
+    bool filtered =
+        cli_has(cli, OPTION_FROM) || cli_has(cli, OPTION_TO) || cli_has(cli, OPTION_ID);
 
     if (filtered == (cli->argument_count > 0))
-        return cli_fail("name messages as GROUP/ID, or choose them by --from and --to"),
+        return cli_fail("name messages as GROUP/ID, or choose them by --from, --to and --id"),
                CLI_USAGE;
     if (filtered)
         return choose_filtered(cli, chosen);

@@ -155,8 +155,9 @@ static bool hold(struct apply *apply, Pr__QueueRecord *record)
         due_delete(apply, record);
         apply->record.queue_held++;
     }
+    if (!record->held || *apply->command->queue_change->reason != '\0')
+        record->held_reason = apply->command->queue_change->reason; /* else the first stays */
     record->held = true;
-    record->held_reason = apply->command->queue_change->reason;
     record_store(apply, record);
     return true;
 }

@@ -6,6 +6,7 @@
 #include "storage/machine/sending.h"
 #include "storage/query/view.h"
 #include "storage/schema/address.h"
+#include "storage/schema/entry.h"
 
 /* The group's row; all zero where there is none. */
 static void group_load(struct db_txn *txn, uint32_t group, struct group_record *record)
@@ -92,7 +93,10 @@ static bool is_wanted(const Pr__QueueRecord *record, const Pr__QueueList *call)
 {
     struct bytes sender = bytes_of(call->sender);
     struct bytes domain = bytes_of(call->domain);
+    struct bytes delivery = bytes_of_field(call->delivery_id);
 
+    if (delivery.len > 0 && !bytes_equal(bytes_of_field(record->delivery_id), delivery))
+        return false;
     if (sender.len > 0 &&
         (record->envelope == NULL || !same_text(bytes_of(record->envelope->sender), sender)))
         return false;
@@ -111,7 +115,7 @@ static bool row_wanted(struct db_txn *txn, struct bytes row, const Pr__QueueList
     Pr__QueueRecord *record;
     bool wanted;
 
-    if (*call->sender == '\0' && *call->domain == '\0')
+    if (*call->sender == '\0' && *call->domain == '\0' && call->delivery_id.len == 0)
         return true;
     arena_init(&record_arena);
     record = directory_unpack(txn, row, &pr__queue_record__descriptor, &record_arena);

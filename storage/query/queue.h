@@ -29,9 +29,9 @@ Pr__QueueRecord *query_queue_record(struct db_txn *txn, uint32_t group, uint64_t
 
 /*
  * A page of the group's queue behind the id *after, in the order of ids: those that the call's
- * filters let through (its id, limit, sender and domain; letters' case does not matter). *after
- * is then the last that was looked at, and answer->more says whether there may be more behind
- * it: a page that ends because enough was looked at can be empty.
+ * filters let through (its id, limit, sender, domain and delivery's id; letters' case does not
+ * matter). *after is then the last that was looked at, and answer->more says whether there may
+ * be more behind it: a page that ends because enough was looked at can be empty.
  */
 enum err query_queue_list(struct db_txn *txn, uint32_t group, const Pr__QueueList *call,
                           uint64_t *after, struct arena *arena, Pr__QueueListAnswer *answer);

@@ -46,9 +46,10 @@ struct request_id request_id_of_part(const struct request_id *id, uint32_t part)
     return made;
 }
 
+static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
 void request_id_format(const struct request_id *id, char text[REQUEST_ID_TEXT_SIZE])
 {
-    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
     unsigned bits = 0;
     unsigned pending = 2; /* 130 bits in 26 digits: two zero bits go ahead of the 128 */
 
@@ -61,4 +62,41 @@ void request_id_format(const struct request_id *id, char text[REQUEST_ID_TEXT_SI
         }
     }
     *text = '\0';
+}
+
+/* 32: none. */
+static unsigned digit_value(uint8_t typed)
+{
+    uint8_t lower = byte_lower(typed);
+    unsigned value = 0;
+
+    if (lower == 'i' || lower == 'l')
+        return 1;
+    if (lower == 'o')
+        return 0;
+    while (value < 32 && (uint8_t)digits[value] != lower)
+        value++;
+    return value;
+}
+
+bool request_id_parse(struct bytes text, struct request_id *id)
+{
+    unsigned bits = 0;
+    unsigned pending = 0;
+    size_t len = 0;
+
+    if (text.len != REQUEST_ID_TEXT_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned value = digit_value(text.at[i]);
+        if (value == 32 || (i == 0 && value > 7)) /* two of the 130 bits are zero */
+            return false;
+        bits = (bits << 5 | value) & 0xffff;
+        pending += i == 0 ? 3 : 5;
+        if (pending >= 8) {
+            pending -= 8;
+            id->bytes[len++] = (uint8_t)(bits >> pending);
+        }
+    }
+    return true;
 }

@@ -30,5 +30,8 @@ struct request_id request_id_of_part(const struct request_id *id, uint32_t part)
 /* Crockford's base 32 in lower case: sorts like the bytes, and can be read out over a
  * telephone. */
 void request_id_format(const struct request_id *id, char text[REQUEST_ID_TEXT_SIZE]);
+/* Capitals too, and the letters that the alphabet leaves out for the digits that they look like
+ * (i and l, o). False when that is no id. */
+bool request_id_parse(struct bytes text, struct request_id *id);
 
 #endif

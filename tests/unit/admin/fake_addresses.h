@@ -281,12 +281,17 @@ static void answer_settings(const Pr__Request *request, Pr__Reply *reply, struct
 
 /* ---- the queue: 2/17 and 3/1, a message a page ---- */
 
+#define QUEUED_TRACE "01kap5w8p0abcdefgh0123456j"
+
 static Pr__QueueRecord *make_queued(struct arena *arena, uint64_t id)
 {
+    struct request_id *delivery = arena_alloc(arena, sizeof(*delivery));
     Pr__QueueRecord *record = arena_alloc(arena, sizeof(*record));
 
     pr__queue_record__init(record);
     record->id = id;
+    CHECK(request_id_parse(BYTES(QUEUED_TRACE), delivery));
+    record->delivery_id = (ProtobufCBinaryData){sizeof(delivery->bytes), delivery->bytes};
     record->n_recipients = 1;
     record->recipients = arena_alloc(arena, sizeof(*record->recipients));
     record->recipients[0] = arena_alloc(arena, sizeof(**record->recipients));
@@ -301,11 +306,18 @@ static void answer_queue(const Pr__Request *request, Pr__Reply *reply, struct ar
     const Pr__QueueList *ask = request->queue_list;
     Pr__QueueListAnswer *answer = arena_alloc(arena, sizeof(*answer));
     bool first = ask->after_group == 0 || ask->id != 0;
+    char trace_text[REQUEST_ID_TEXT_SIZE];
+    struct request_id trace;
 
     pr__queue_list_answer__init(answer);
     if (ask->id == 0)
         asked("queue %s %s %llu/%llu", ask->sender, ask->domain,
               (unsigned long long)ask->after_group, (unsigned long long)ask->after_id);
+    if (ask->delivery_id.len == sizeof(trace.bytes)) {
+        memcpy(trace.bytes, ask->delivery_id.data, sizeof(trace.bytes));
+        request_id_format(&trace, trace_text);
+        asked(" trace=%s", trace_text);
+    }
     if (ask->id != 99) {
         answer->n_messages = answer->n_groups = 1;
         answer->messages = arena_alloc(arena, sizeof(*answer->messages));

@@ -18,6 +18,7 @@
 #include "node/runtime/config.h"
 #include "node/runtime/rpc.h"
 #include "storage/schema/entry.h"
+#include "storage/schema/request_id.h"
 
 #include "tests/unit/admin/cli_process.h"
 
@@ -218,6 +219,12 @@ static void test_queue(void **state)
          "queue a@b.test c.test 0/0 id=0;queue a@b.test c.test 2/17 id=0;", NULL},
         {P "queue list --json", 0, "\"id\": \"3/1\"", NULL, NULL, NULL},
         {P "queue show 2/17", 0, "no such host", "", NULL, NULL},
+        {P "queue show 2/17", 0, QUEUED_TRACE, "", NULL, NULL},
+        {P "queue list --id 01KAP5W8P0ABCDEFGHO123456J", 0, "2/17", NULL,
+         "queue   0/0 trace=" QUEUED_TRACE " id=0;queue   2/17 trace=" QUEUED_TRACE " id=0;",
+         NULL},
+        {P "queue list --id 17", 2, "", "is no id of a delivery", "", NULL},
+        {P "queue hold --id 17", 2, "", "is no id of a delivery", "", NULL},
         {P "queue show 2/99", 1, "", "there is no message 2/99", NULL, NULL},
         {P "queue show 17", 2, "", "it is GROUP/ID", "", NULL},
         {P "queue hold 2/17 3/1 2/18 --reason why", 0, "3 of 3 messages held", "",
@@ -226,7 +233,7 @@ static void test_queue(void **state)
         {P "queue release 2/17", 0, NULL, "", "queue_alter 2 17 action=1  id=16;", NULL},
         {P "queue retry 2/17", 0, NULL, "", "queue_alter 2 17 action=3  id=16;", NULL},
         {P "queue drop 2/17", 1, "", "Forget 1 message, and tell nobody?", "", NULL},
-        {P "queue hold", 2, "", "or choose them by --from and --to", "", NULL},
+        {P "queue hold", 2, "", "or choose them by --from, --to and --id", "", NULL},
         {P "queue hold 2/17 --from a@b.test", 2, "", "or choose them by --from", "", NULL},
         {P "queue drop --from a@b.test --to c.test", 1, "", "Forget 2 messages", NULL, NULL},
         {P "queue drop --from a@b.test --yes", 0, "2 of 2 messages dropped", "",

@@ -176,6 +176,17 @@ Pr__Outcome *queue_lab_change(struct lab *lab, Pr__QueueChange__Action action, s
     return lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_change, QUEUE_CHANGE, &change));
 }
 
+void queue_lab_hold(struct lab *lab, uint64_t id, const char *reason)
+{
+    Pr__QueueChange change = PR__QUEUE_CHANGE__INIT;
+
+    change.action = PR__QUEUE_CHANGE__ACTION__HOLD;
+    change.n_ids = 1;
+    change.ids = &id;
+    change.reason = text_of(lab, reason);
+    lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_change, QUEUE_CHANGE, &change));
+}
+
 static struct bytes digest_of(struct lab *lab, uint64_t key)
 {
     uint8_t digest[GREYLIST_KEY_SIZE] = {0};

@@ -39,6 +39,7 @@ Pr__Outcome *queue_lab_send(struct queue_lab_message *message);
 uint64_t queue_lab_queue(struct lab *lab, const char *address);
 Pr__Outcome *queue_lab_change(struct lab *lab, Pr__QueueChange__Action action, size_t count,
                               const uint64_t *ids);
+void queue_lab_hold(struct lab *lab, uint64_t id, const char *reason);
 Pr__Outcome *queue_lab_seen(struct lab *lab, uint64_t key, uint64_t wait_ms, uint64_t keep_ms,
                             uint64_t passed_keep_ms);
 

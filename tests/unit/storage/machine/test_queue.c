@@ -140,6 +140,11 @@ static void held_is_not_due_until_it_is_released(void **state)
     assert_int_equal(queue_lab_counts(lab).oldest_due_ms, 0);
     assert_int_equal(queue_lab_counts(lab).oldest_ms, then);
     assert_string_equal(queue_lab_record(lab, 1)->held_reason, "a reason");
+    queue_lab_hold(lab, 1, "");
+    assert_string_equal(queue_lab_record(lab, 1)->held_reason, "a reason");
+    queue_lab_hold(lab, 1, "a better one");
+    assert_string_equal(queue_lab_record(lab, 1)->held_reason, "a better one");
+    assert_int_equal(queue_lab_counts(lab).held, 2);
     lab_invariants(lab, QUEUE_GROUP);
 
     lab->now_ms += HOUR_MS;

@@ -103,6 +103,17 @@ static void pages_join_and_filters_filter(void **state)
         assert_string_equal(ids(lab, &call), "");
     }
     call.sender = call.domain = TEXT("");
+    call.limit = 2;
+    struct db_txn *txn = db_read_begin(lab->db);
+    call.delivery_id = query_queue_record(txn, QUEUE_GROUP, 3, &lab->arena)->delivery_id;
+    db_abort(&txn);
+    assert_int_equal(call.delivery_id.len, 16);
+    assert_string_equal(ids(lab, &call), "3");
+    call.sender = TEXT("bea@acme.example");
+    assert_string_equal(ids(lab, &call), "");
+    call.sender = TEXT("");
+    call.delivery_id.len = 0;
+    call.limit = 7;
     call.after_id = 3;
     assert_string_equal(ids(lab, &call), "45");
     call.after_id = 5;

@@ -55,6 +55,28 @@ static void test_request_ids_sort_by_time_as_bytes_and_as_text(void **state)
     assert_int_equal(later_text[25], '0');
 }
 
+static void test_request_ids_are_read_again(void **state)
+{
+    const uint8_t random[10] = {0, 255, 1, 254, 2, 128, 127, 9, 77, 31};
+    struct request_id id = request_id_make(1763750000123, random);
+    struct request_id read;
+    char text[REQUEST_ID_TEXT_SIZE];
+
+    (void)state;
+    request_id_format(&id, text);
+    assert_true(request_id_parse(bytes_of(text), &read));
+    assert_memory_equal(read.bytes, id.bytes, REQUEST_ID_SIZE);
+    assert_true(request_id_parse(BYTES("7ZZZZZZZZZzzzzzzzzzzzzzzzz"), &read));
+    assert_int_equal(read.bytes[0] & read.bytes[15], 255);
+    assert_true(request_id_parse(BYTES("0000000000000000000000OoIL"), &read));
+    assert_int_equal(read.bytes[15], 33);
+    assert_false(request_id_parse(BYTES("8zzzzzzzzzzzzzzzzzzzzzzzzz"), &read));
+    assert_false(request_id_parse(BYTES("0000000000000000000000000u"), &read));
+    assert_false(request_id_parse(BYTES("000000000000000000000000 0"), &read));
+    assert_false(request_id_parse(BYTES("000000000000000000000000"), &read));
+    assert_false(request_id_parse(BYTES(""), &read));
+}
+
 static void test_entries_come_back_and_nonsense_does_not(void **state)
 {
     (void)state;
@@ -128,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses_fold_and_split),
         cmocka_unit_test(test_request_ids_sort_by_time_as_bytes_and_as_text),
+        cmocka_unit_test(test_request_ids_are_read_again),
         cmocka_unit_test(test_entries_come_back_and_nonsense_does_not),
         cmocka_unit_test(test_search_keys_are_measured_before_they_are_unpacked),
     };
