@@ -7,7 +7,6 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "storage/query/directory.h"
-#include "storage/query/settings.h"
 #include "storage/schema/entry.h"
 #include "storage/service/firewall.h"
 #include "storage/service/login_oauth.h"
@@ -28,6 +27,7 @@ struct login {
     struct service_call *call;
     bool left;    /* its connection has closed while it had a call */
     bool at_once; /* IMAP's LOGIN: all in one call */
+    bool barred;  /* its account may not log in: told to the log alone */
     struct auth_config config;
     struct auth_oauth *oauth; /* of OAUTHBEARER */
     struct auth_exchange *exchange;
@@ -124,6 +124,11 @@ static void fill_tried(const struct login *login, Pr__AuthStepAnswer *answer)
     answer->account_digest = name.len > 0 ? firewall_account_digest(&key, name) : 0;
 }
 
+static const char *program_of(const struct login *login)
+{
+    return login->call->role == ROLE_SMTP ? "smtp" : "imap";
+}
+
 static void refuse(struct login *login, const char *why)
 {
     struct service_call *call = login->call;
@@ -134,8 +139,9 @@ static void refuse(struct login *login, const char *why)
     firewalls_login(login->logins->service, login->connection, login->peer, false);
     fill_tried(login, &answer);
     log_info(NULL, "login refused",
-             LOG_FIELDS(LOG_TEXT("user", answer.tried), LOG_TEXT("peer", login->peer),
-                        LOG_TEXT("reason", why)));
+             LOG_FIELDS(LOG_TEXT("user", answer.tried), LOG_TEXT("program", program_of(login)),
+                        LOG_U64("connection", login->connection), LOG_TEXT("peer", login->peer),
+                        LOG_TEXT("reason", login->barred ? "the account is barred" : why)));
     if (login->at_once) {
         login_free(login);
         call_fail(call, ERR_DENIED, NULL);
@@ -150,21 +156,6 @@ static void refuse(struct login *login, const char *why)
     reply.auth_step = &answer;
     login_free(login);
     call_reply(call, &reply);
-}
-
-/* What a front end has to know of who has logged in. */
-static void fill_settings(struct login *login, Pr__AuthStepAnswer *answer)
-{
-    struct arena *arena = &login->login_arena;
-    struct db_txn *txn = service_directory_begin(login->logins->service);
-    struct settings_place place = settings_place_account(txn, login->account, arena);
-
-    answer->domain_id = place.domain_id;
-    answer->tenant_id = place.tenant_id;
-    answer->hide_client = settings_number(txn, place, SETTING_SUBMISSION_HIDE_CLIENT) != 0;
-    answer->recipients_max =
-        (uint32_t)settings_number(txn, place, SETTING_SENDING_MESSAGE_RECIPIENTS);
-    db_abort(&txn);
 }
 
 static void let_in(struct login *login)
@@ -188,8 +179,10 @@ static void let_in(struct login *login)
                                            account->group, account->address);
     session->unwatched = call->role == ROLE_SMTP;
     firewalls_login(service, login->connection, login->peer, true);
-    log_info(NULL, "login",
-             LOG_FIELDS(LOG_TEXT("user", account->address), LOG_TEXT("peer", login->peer)));
+    log_info(
+        NULL, "login",
+        LOG_FIELDS(LOG_TEXT("user", account->address), LOG_TEXT("program", program_of(login)),
+                   LOG_U64("connection", login->connection), LOG_TEXT("peer", login->peer)));
     verifiers_seen(service, account, auth_exchange_result(login->exchange)->secret,
                    bytes_from(login->password, login->password_len));
     if (login->at_once) {
@@ -199,7 +192,7 @@ static void let_in(struct login *login)
         reply.login = &logged_in;
     } else {
         fill_tried(login, &answer);
-        fill_settings(login, &answer);
+        login_settings(service, account, &login->login_arena, &answer);
         answer.session = session->id;
         answer.address = account->address;
         answer.account_id = account->id;
@@ -295,6 +288,7 @@ static void on_fresh(void *context, enum err err, uint64_t index, struct bytes u
     db_abort(&txn);
     bool may =
         login->account != NULL && login_secrets(login->account, &login->login_arena, &secrets);
+    login->barred = login->account != NULL && !may;
     go_on(login, auth_exchange_user(login->exchange, login->folded, may ? &secrets : NULL,
                                     clock_wall_ms() / 1000));
 }

@@ -3,6 +3,7 @@
 
 #include "node/mail/idn.h"
 #include "storage/query/directory.h"
+#include "storage/query/settings.h"
 #include "storage/schema/entry.h"
 
 /* Keys of another length than theirs are none. */
@@ -146,4 +147,18 @@ bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE]
     db_abort(&txn);
     arena_fini(&arena);
     return there;
+}
+
+void login_settings(struct service *service, const Pr__AccountRecord *account,
+                    struct arena *arena, Pr__AuthStepAnswer *answer)
+{
+    struct db_txn *txn = service_directory_begin(service);
+    struct settings_place place = settings_place_account(txn, account, arena);
+
+    answer->domain_id = place.domain_id;
+    answer->tenant_id = place.tenant_id;
+    answer->hide_client = settings_number(txn, place, SETTING_SUBMISSION_HIDE_CLIENT) != 0;
+    answer->recipients_max =
+        (uint32_t)settings_number(txn, place, SETTING_SENDING_MESSAGE_RECIPIENTS);
+    db_abort(&txn);
 }

@@ -30,4 +30,8 @@ bool login_is_outdated(struct service *service, const Pr__AccountRecord *then,
 /* The cluster's secret of salts; false, with `key` as it was, as long as there is none. */
 bool login_server_key(struct service *service, uint8_t key[AUTH_SERVER_KEY_SIZE]);
 
+/* What a front end has to know of who has logged in. */
+void login_settings(struct service *service, const Pr__AccountRecord *account,
+                    struct arena *arena, Pr__AuthStepAnswer *answer);
+
 #endif

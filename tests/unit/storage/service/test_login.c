@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "node/base/check.h"
 #include "storage/auth/auth.h"
@@ -156,6 +157,23 @@ static void plain(uint32_t connection, const char *user, const char *password)
     step(connection, 0, "PLAIN", bytes_from(message, (size_t)len));
 }
 
+static const char *plain_logged(const char *user, const char *password)
+{
+    static char logged[1 << 12];
+    FILE *file = tmpfile();
+    int before = dup(STDERR_FILENO);
+
+    CHECK(file != NULL && before >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    plain(ANN, user, password);
+    work();
+    CHECK(dup2(before, STDERR_FILENO) >= 0);
+    close(before);
+    rewind(file);
+    logged[fread(logged, 1, sizeof(logged) - 1, file)] = '\0';
+    fclose(file);
+    return logged;
+}
+
 static unsigned sessions(void)
 {
     return sessions_count(world.service.sessions);
@@ -258,6 +276,24 @@ static void test_outdated(void **state)
         assert_int_equal(answer.good, 0);
         assert_int_equal(sessions(), 0);
     }
+}
+
+/* Operators read why; clients hear nothing of it. */
+static void test_logged(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(plain_logged("ann@acme.example", "right"),
+                           "event=login user=ann@acme.example program=smtp connection=7 "));
+    const char *line = plain_logged("nobody@acme.example", "right");
+    assert_non_null(strstr(line, "program=smtp connection=7 "));
+    assert_non_null(strstr(line, "reason=\"no such user\""));
+    char heard[sizeof(answer.refusal)];
+    memcpy(heard, answer.refusal, sizeof(heard));
+    WANT(OK, RUN(AccountAlter, account_alter, ACCOUNT_ALTER,
+                 .address = TEXT("ann@acme.example"), .bars_set = PR__ACCOUNT_BAR__BAR_LOGIN));
+    line = plain_logged("ann@acme.example", "right");
+    assert_non_null(strstr(line, "reason=\"the account is barred\""));
+    assert_string_equal(answer.refusal, heard);
 }
 
 /* An exchange belongs to its connection, and to a minute. */
@@ -413,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_outdated),
         TEST(test_plain),
+        TEST(test_logged),
         TEST(test_exchange),
         TEST(test_connection_closes),
         TEST(test_many_begin),
