@@ -119,13 +119,16 @@ static enum smtp_reply take_rcpt(struct smtp_session *session, struct bytes args
         return smtp_recipient_limit(session) < session->config->recipients_max
                    ? SMTP_REPLY_RCPT_ONE
                    : SMTP_REPLY_RCPT_TOO_MANY;
-    /* RFC 5321 section 4.5.1: "postmaster" without a domain is the one of this host. */
+    /* RFC 5321 section 4.5.1: "postmaster" without a domain is the one of this host, whose name
+     * need not be a domain of ours: so it is looked up as it is. */
     if (path.domain.len == 0) {
         if (!bytes_equal_nocase(path.local, BYTES("postmaster")))
             return SMTP_REPLY_ADDRESS_SYNTAX;
         path.domain = bytes_of(session->config->hostname);
+        recipient->address = BYTES("postmaster");
+    } else {
+        recipient->address = address_fold(arena, path.local, path.domain);
     }
-    recipient->address = address_fold(arena, path.local, path.domain);
     recipient->path = mail_path_format(arena, &path);
     return SMTP_REPLY_OK;
 }

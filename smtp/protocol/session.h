@@ -76,7 +76,8 @@ enum smtp_want {
     SMTP_WANT_XCLIENT, /* may the peer speak for smtp_session_xclient()? Then xclient_taken() */
     SMTP_WANT_AUTH,    /* action.bytes are the client's part of an exchange: authenticated() */
     SMTP_WANT_SENDER,  /* may action.bytes send? See envelope(); then call allowed() */
-    SMTP_WANT_RESOLVE, /* look action.bytes (a folded address) up, then call resolved() */
+    SMTP_WANT_RESOLVE, /* look action.bytes (a folded address, or "postmaster", this host's) up,
+                          then call resolved() */
     SMTP_WANT_BEGIN,   /* a message is about to come, see envelope(); then call begun() */
     SMTP_WANT_BODY,    /* action.bytes continue the message */
     SMTP_WANT_COMMIT,  /* the message is complete: make it durable, then call committed() */
@@ -109,7 +110,7 @@ enum {
 
 /* A recipient that was accepted, in the order of the RCPT commands. */
 struct smtp_recipient {
-    struct bytes address; /* folded, to be looked up */
+    struct bytes address; /* folded, to be looked up; "postmaster" alone is this host's */
     struct bytes path;    /* as it is written: quoted where it must be */
     uint64_t account_id;
     unsigned notify; /* 0: not said, which means FAILURE and maybe DELAY */

@@ -9,7 +9,7 @@
 
 /*
  * Takes the place of storage/client/client.c at link time: a store in memory that does as it is
- * told. Users are y@here.test (account 1), z@here.test (2), postmaster@mx.test (3);
+ * told. Users are y@here.test (account 1), z@here.test (2), postmaster without a domain (3);
  * down@here.test cannot be looked up. list@here.test is a list of 1, 2 and far@else.test,
  * pair@here.test stands for 1 and 2, forward@here.test and forwardN@here.test go on to
  * away@else.test (forwards of accounts 9 and 9 + N), both@here.test to two addresses that are

@@ -12,8 +12,8 @@
  * "<close>".
  *
  * Users of here.test: y (account 1), z (2), u0 ... u999 (100 + n); "down" cannot be looked up.
- * postmaster@mx.test is account 3. No other domain is ours. What the driver refuses in its own
- * words, by the local part, with PLAY_REFUSED, PLAY_LATER or (and the connection ends)
+ * postmaster without a domain is account 3. No other domain is ours. What the driver refuses in
+ * its own words, by the local part, with PLAY_REFUSED, PLAY_LATER or (and the connection ends)
  * PLAY_CUT: "refused", "later", "cut" as a sender or a recipient; "nobegin" as a sender at
  * BEGIN, "virus" as a sender at COMMIT. A hostname that begins with "refuse" makes it refuse to
  * greet.
