@@ -73,6 +73,42 @@ static void test_logins(void **state)
                      0);
 }
 
+/* Each is counted once, of one address, and forgotten when nobody tells of it for long. */
+static void test_logins_one_by_one(void **state)
+{
+    const uint64_t later_ms = 1000 + FIREWALL_SHARES_LOGIN_MS;
+    const struct firewall_address high = {1, 5};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        login(1, 5, false, 1000);
+    assert_int_equal(tell(1, 5, FIREWALL_LOGIN_FAILED, 1, 1000), 1);
+    assert_int_equal(tell(1, 5, FIREWALL_LOGIN_FAILED, 3, 1000), 2);
+    firewall_shares_login(shares, 1, &high, false, 1000);
+    assert_int_equal(tell(1, 5, FIREWALL_LOGIN_FAILED, 1, 1000), 0);
+    login(1, 5, false, 1000);
+    login(1, 6, false, later_ms);
+    login(1, 6, false, later_ms + FIREWALL_SHARES_LOGIN_MS);
+    assert_int_equal(tell(1, 5, FIREWALL_LOGIN_FAILED, 1, later_ms + FIREWALL_SHARES_LOGIN_MS),
+                     0);
+    assert_int_equal(tell(1, 6, FIREWALL_LOGIN_FAILED, 9, later_ms + FIREWALL_SHARES_LOGIN_MS),
+                     2);
+}
+
+/* Beyond the most that are remembered no other address is; those that are go on. */
+static void test_logins_most(void **state)
+{
+    const uint64_t beyond = 100 + FIREWALL_SHARES_LOGINS_MAX;
+
+    (void)state;
+    for (uint64_t address = 100; address <= beyond; address++)
+        login(1, address, false, 1000);
+    login(1, 100, false, 1000);
+    assert_int_equal(tell(1, 100, FIREWALL_LOGIN_FAILED, 3, 1000), 2);
+    assert_int_equal(tell(1, beyond - 1, FIREWALL_LOGIN_FAILED, 3, 1000), 1);
+    assert_int_equal(tell(1, beyond, FIREWALL_LOGIN_FAILED, 3, 1000), 0);
+}
+
 /* So many at once, then so many a second; of each kind and connection by itself. */
 static void test_share(void **state)
 {
@@ -80,9 +116,13 @@ static void test_share(void **state)
     assert_int_equal(tell(1, 5, FIREWALL_EARLY_TALK, UINT32_MAX, 1000), 200);
     assert_int_equal(tell(1, 6, FIREWALL_EARLY_TALK, 1, 1000), 0);
     assert_int_equal(tell(1, 6, FIREWALL_EARLY_TALK, 100, 3000), 10);
+    assert_int_equal(tell(1, 6, FIREWALL_EARLY_TALK, 100, 3000), 0);
     assert_int_equal(tell(1, 6, FIREWALL_FLOOD, 100, 3000), 60);
     assert_int_equal(tell(2, 6, FIREWALL_EARLY_TALK, 100, 3000), 100);
     assert_int_equal(tell(1, 6, FIREWALL_EARLY_TALK, 1000, 3000 + 3600 * 1000), 200);
+    assert_int_equal(tell(1, 5, FIREWALL_NULL_SENDER, UINT32_MAX, 3000), 20000);
+    assert_int_equal(tell(1, 5, FIREWALL_RECIPIENT_UNKNOWN, UINT32_MAX, 3000), 5000);
+    firewall_shares_connection_closed(NULL, 1);
     firewall_shares_connection_closed(shares, 1);
     assert_int_equal(tell(1, 6, FIREWALL_PROTOCOL_ERROR, 100000, 3000), 2000);
     assert_int_equal(tell(1, 6, FIREWALL_MESSAGE, 100000, 3000), 100000);
@@ -94,6 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_logins),
+        TEST(test_logins_one_by_one),
+        TEST(test_logins_most),
         TEST(test_share),
     };
 

@@ -89,7 +89,8 @@ static void test_once(void **state)
 {
     (void)state;
     tick(first);
-    tick(first); /* under way */
+    world.now_ms += 2 * ROLE_DUTY_AGAIN_MS;
+    tick(first); /* under way, for long */
     work();
     assert_int_equal(world.writes, 1);
     assert_int_equal(world.calls[0], PR__COMMAND__CALL_ROLE_ACCOUNT_MAKE);

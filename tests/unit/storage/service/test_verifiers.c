@@ -8,6 +8,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include "storage/auth/totp.h"
 #include "storage/service/verifiers.h"
 #include "tests/unit/storage/directory_lab.h"
 #include "tests/unit/storage/service/login_lab.h"
@@ -133,6 +134,31 @@ static void test_none_wanted(void **state)
     assert_int_equal(world.writes, 1);
 }
 
+/* Codes are asked for, an app password waits for its salt, or no client could say it by SCRAM.
+ */
+static void test_none_possible(void **state)
+{
+    struct lab *lab = world.lab;
+    uint8_t secret[AUTH_TOTP_SECRET_SIZE] = {1, 2, 3};
+
+    (void)state;
+    login_lab_account("odd@acme.example", "ri\001ght");
+    assert_int_equal(login_lab_plain(ROLE_SMTP, "odd@acme.example", "ri\001ght"), ERR_OK);
+    WANT(OK, RUN(AppPasswordAdd, app_password_add, APP_PASSWORD_ADD, .address = TEXT(CARL),
+                 .password = CALL(AppPassword, app_password, .name = TEXT("phone"),
+                                  .digest = directory_lab_bytes(lab, AUTH_DIGEST_SIZE, 1))));
+    assert_int_equal(login_lab_plain(ROLE_SMTP, CARL, "carls"), ERR_OK);
+    WANT(OK,
+         RUN(CredentialsSet, credentials_set, CREDENTIALS_SET, .address = TEXT(ANN),
+             .totp_secret = CALL(BytesValue, bytes_value,
+                                 .value = field_of_bytes(bytes_from(secret, sizeof(secret))))));
+    verifiers_set(&world.service, BYTES(ANN),
+                  bytes_of(directory_lab_account_of(lab, ANN)->password_hash), BYTES("right"));
+    world_run(world.now_ms);
+    assert_int_equal(world.writes, 0);
+    assert_false(has_keys(ANN) || has_keys(CARL) || has_keys("odd@acme.example"));
+}
+
 /* Passwords set for many at a time: few are worked on, the others get theirs by logging in. */
 static void test_few_at_a_time(void **state)
 {
@@ -185,6 +211,7 @@ int main(void)
         TEST(test_changed_meanwhile),
         TEST(test_lost),
         TEST(test_none_wanted),
+        TEST(test_none_possible),
         TEST(test_few_at_a_time),
         cmocka_unit_test_teardown(test_old_cluster, login_lab_end),
     };
