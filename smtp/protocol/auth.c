@@ -55,7 +55,8 @@ static struct bytes find_mechanism(const char *list, struct bytes name)
 /* The exchange is over, with this reply. */
 void smtp_auth_end(struct smtp_session *session, const struct smtp_verdict *verdict)
 {
-    bool refused = verdict->line.len == 0 && verdict->reply == SMTP_REPLY_AUTH_REFUSED;
+    bool refused = (verdict->line.len == 0 && verdict->reply == SMTP_REPLY_AUTH_REFUSED) ||
+                   session->auth.given_up != SMTP_REPLY_OK;
 
     buffer_wipe(&session->auth.response);
     session->auth = (struct smtp_auth){.failures = session->auth.failures + refused};
@@ -70,6 +71,20 @@ static void end_with(struct smtp_session *session, enum smtp_reply reply)
 {
     const struct smtp_verdict verdict = {.reply = reply};
     smtp_auth_end(session, &verdict);
+}
+
+void smtp_auth_give_up(struct smtp_session *session, enum smtp_reply reply)
+{
+    struct smtp_auth *auth = &session->auth;
+
+    if (auth->final || !auth->has_response) {
+        end_with(session, reply);
+        return;
+    }
+    buffer_wipe(&auth->response);
+    auth->initial = false;
+    auth->given_up = reply;
+    smtp_session_ask(session, SMTP_STATE_AUTH);
 }
 
 static bool decode(struct smtp_session *session, struct bytes text)
@@ -135,9 +150,9 @@ void smtp_auth_line(struct smtp_session *session, struct bytes line)
     struct smtp_auth *auth = &session->auth;
 
     if (bytes_equal(line, BYTES("*"))) {
-        end_with(session, SMTP_REPLY_AUTH_CANCELLED);
+        smtp_auth_give_up(session, SMTP_REPLY_AUTH_CANCELLED);
     } else if (!decode(session, line)) {
-        end_with(session, SMTP_REPLY_AUTH_SYNTAX);
+        smtp_auth_give_up(session, SMTP_REPLY_AUTH_SYNTAX);
     } else if (!auth->final) {
         auth->initial = false;
         auth->has_response = true;
@@ -164,6 +179,11 @@ void smtp_session_authenticated(struct smtp_session *session, uint64_t ticket,
         return;
     CHECK(answer->bytes.len <= SMTP_AUTH_BYTES_MAX);
     CHECK(answer->login.len <= SMTP_LOGIN_SIZE_MAX);
+    if (session->auth.given_up != SMTP_REPLY_OK) {
+        end_with(session, answer->result == SMTP_AUTH_TOO_MANY ? SMTP_REPLY_AUTH_TOO_MANY
+                                                               : session->auth.given_up);
+        return;
+    }
     struct buffer response = session->auth.response; /* the answer may be a part of it */
     buffer_init(&session->auth.response);
     if (answer->result == SMTP_AUTH_DONE) {

@@ -8,10 +8,8 @@
 static void take_auth_line(struct smtp_session *session, struct bytes line,
                            enum smtp_reply refusal)
 {
-    const struct smtp_verdict too_long = {.reply = SMTP_REPLY_AUTH_LINE};
-
     if (refusal == SMTP_REPLY_LINE_TOO_LONG)
-        smtp_auth_end(session, &too_long);
+        smtp_auth_give_up(session, SMTP_REPLY_AUTH_LINE);
     else if (refusal != SMTP_REPLY_OK)
         smtp_session_reply(session, refusal);
     else if (!smtp_command_take_cr(&line))

@@ -51,6 +51,7 @@ static bool next_question(struct smtp_session *session, struct smtp_action *acti
         action->mechanism = session->auth.mechanism;
         action->initial = session->auth.initial;
         action->has_response = session->auth.has_response;
+        action->given_up = session->auth.given_up != SMTP_REPLY_OK;
     }
     return true;
 }

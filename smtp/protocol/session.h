@@ -98,6 +98,9 @@ struct smtp_action {
     struct bytes mechanism; /* as it stands in smtp_config */
     bool initial;           /* the exchange begins */
     bool has_response; /* false: the client has sent nothing yet, not even an empty response */
+    /* The client has ended the exchange itself, and had sent a message before: it has seen what
+     * became of that. Whatever the answer is but TOO_MANY, it is a failure, and counted. */
+    bool given_up;
 };
 
 /* NOTIFY of RCPT (RFC 3461 section 4.1): NEVER alone, or any of the others. */

@@ -52,6 +52,7 @@ struct smtp_auth {
     struct buffer response; /* decoded; wiped when it is answered */
     bool initial;           /* it came with the command */
     bool has_response;
+    enum smtp_reply given_up; /* by the client, which hears this; OK: it was not */
     bool final; /* the driver is satisfied; the client has still to take its last bytes */
     unsigned failures; /* refused since the connection began */
 };
@@ -197,6 +198,8 @@ const char *smtp_auth_offered(const struct smtp_session *session);
 void smtp_command_auth(struct smtp_session *session, struct bytes args);
 /* A line of an exchange, without its CRLF. */
 void smtp_auth_line(struct smtp_session *session, struct bytes line);
+/* The client says, or shows, that it does not go on. */
+void smtp_auth_give_up(struct smtp_session *session, enum smtp_reply reply);
 void smtp_auth_end(struct smtp_session *session, const struct smtp_verdict *verdict);
 void smtp_session_set_account(struct smtp_session *session, uint64_t account_id,
                               struct bytes login);

@@ -35,6 +35,8 @@ void sender_ask(struct visitor *visitor, const struct smtp_action *action)
 {
     const struct receive_config *config = &visitor->receive->config;
 
+    /* It may have taken the last word of its log-in since, of which nobody is told. */
+    conn_hold_secrets(visitor->conn, false);
     if (!login_may_send(visitor->login)) {
         smtp_session_refused(visitor->session, action->ticket, &barred);
         return;

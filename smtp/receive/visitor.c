@@ -35,6 +35,14 @@ const char *visitor_peer(const struct visitor *visitor)
 static void guard_open(struct visitor *visitor);
 static void policy_open(struct visitor *visitor, const struct address *client);
 
+/* Whoever was logged in is not any more. */
+static void expect_login(struct visitor *visitor)
+{
+    if (visitor->login != NULL)
+        login_forget(visitor->login);
+    conn_hold_secrets(visitor->conn, visitor->login != NULL);
+}
+
 /* A proxy of ours says for whom it speaks. A log-in that it vouches for is not taken over: what
  * an account may do is decided by the store, from a log-in of its own. */
 static void take_xclient(struct visitor *visitor, uint64_t ticket)
@@ -55,7 +63,7 @@ static void take_xclient(struct visitor *visitor, uint64_t ticket)
         guard_free(&visitor->guard);
         guard_open(visitor);
     }
-    conn_hold_secrets(visitor->conn, visitor->login != NULL);
+    expect_login(visitor);
     smtp_session_xclient_taken(visitor->session, ticket, 0, bytes_from(NULL, 0));
 }
 
@@ -217,7 +225,7 @@ static void on_login_answered(void *context)
 {
     struct visitor *visitor = context;
 
-    conn_hold_secrets(visitor->conn, login_session(visitor->login) == 0);
+    conn_hold_secrets(visitor->conn, !smtp_session_envelope(visitor->session)->authenticated);
     visitor_continue(visitor);
 }
 
@@ -388,7 +396,7 @@ static void visitor_tls_started(void *context)
     struct visitor *visitor = context;
 
     smtp_session_tls_started(visitor->session);
-    conn_hold_secrets(visitor->conn, visitor->login != NULL);
+    expect_login(visitor);
     visitor->phase_ms = clock_monotonic_ms();
     visitor_continue(visitor);
 }

@@ -20,6 +20,7 @@ struct login {
     bool hides_client;
     unsigned recipients_max;
     struct smtp_auth_answer held; /* its bytes are in the arena */
+    bool said;                    /* the client: a message of the exchange */
     bool left;                    /* its client; what the store still answers is undone */
 };
 
@@ -87,7 +88,7 @@ static enum smtp_auth_result result_of(enum err err)
 static void take_account(struct login *login, const Pr__AuthStepAnswer *step)
 {
     if (login->session != 0)
-        log_out(login); /* of before, by a session that began anew (STARTTLS, XCLIENT) */
+        log_out(login); /* of one who has not taken the last word of its log-in */
     login->session = step->session;
     login->account_id = step->account_id;
     login->address = arena_copy(&login->login_arena, bytes_of(step->address));
@@ -130,6 +131,17 @@ static bool tell(struct login *login, const Pr__AuthStepAnswer *step,
     default:
         return false;
     }
+}
+
+/* The client has ended the exchange itself; whose it would have been nobody says. */
+static void give_up(struct login *login)
+{
+    const Pr__AuthStepAnswer unknown = PR__AUTH_STEP_ANSWER__INIT;
+    struct smtp_auth_answer answer = {.result = SMTP_AUTH_REFUSED};
+
+    login->exchange = 0; /* the store's ends with the next one, or the connection */
+    if (!tell(login, &unknown, &answer))
+        give(login, &answer);
 }
 
 /* The client has gone: nobody is told, and nobody stays logged in. */
@@ -191,8 +203,13 @@ void login_step(struct login *login, const struct smtp_action *action)
     Pr__Request request = PR__REQUEST__INIT;
     Pr__AuthStep step = PR__AUTH_STEP__INIT;
 
-    arena_init(&call_arena);
     login->ticket = action->ticket;
+    if (action->given_up) {
+        give_up(login);
+        return;
+    }
+    login->said = action->has_response; /* once it is, it stays so to the end of the exchange */
+    arena_init(&call_arena);
     if (action->initial) {
         login->exchange = 0;
         step.mechanism = arena_string(&call_arena, action->mechanism);
@@ -217,7 +234,17 @@ void login_step(struct login *login, const struct smtp_action *action)
 
 bool login_waits(const struct login *login)
 {
-    return login->call != 0;
+    return login->said && (login->call != 0 || login->exchange != 0);
+}
+
+void login_forget(struct login *login)
+{
+    CHECK(login->call == 0);
+    if (login->session != 0)
+        log_out(login);
+    arena_fini(&login->login_arena);
+    *login = (struct login){.config = login->config};
+    arena_init(&login->login_arena);
 }
 
 uint64_t login_session(const struct login *login)

@@ -39,8 +39,13 @@ void login_free(struct login **login);
 /* Performs SMTP_WANT_AUTH. */
 void login_step(struct login *login, const struct smtp_action *action);
 
-/* The store has been asked, and has not answered yet. */
+/* The client has sent a message, and what became of it is told to nobody yet: it may have
+ * learnt from it all the same. */
 bool login_waits(const struct login *login);
+
+/* The connection begins anew (TLS, another client of a proxy): nobody is logged in. Not while
+ * the store is asked. */
+void login_forget(struct login *login);
 
 /* Gives the answer that was held. */
 void login_release(struct login *login);

@@ -70,6 +70,7 @@ void server_start(struct server *server, unsigned messages_max)
         .connections_address_max = 50,
         .messages_max = messages_max,
         .times = &server->times,
+        .xclient_networks = server->xclient_networks,
     };
     server->receive = receive_new(&config);
     receive_listen(server->receive, fd, server->service, server->implicit);

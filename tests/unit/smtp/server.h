@@ -23,6 +23,7 @@ struct server {
     struct sockaddr_in address;
     enum smtp_service service; /* MX; a test may change it before server_start() */
     bool implicit;             /* TLS from the start; likewise */
+    const struct config_prefixes *xclient_networks; /* likewise */
     struct tls_context *tls;
     struct memory_budget *memory; /* NULL: none; a test may set it before server_start() */
     bool stopped;

@@ -90,6 +90,11 @@ static void test_exchanges(void **state)
                           "*\r\nAUTH PLAIN " GOOD "\r\n"),
          READY CHALLENGE_USER CANCELLED AUTH_FIRST CHALLENGE_USER CHALLENGE_PASSWORD CANCELLED
              LOGGED_IN},
+        {"giving up counts when a message was sent",
+         BYTES_INIT(START "AUTH LOGIN\r\n*\r\nAUTH LOGIN eQ==\r\n*\r\nAUTH LOGIN\r\n!\r\n"
+                          "AUTH LOGIN\r\neQ==\r\n!\r\nAUTH LOGIN eQ==\r\n*\r\nNOOP\r\n"),
+         READY CHALLENGE_USER CANCELLED CHALLENGE_PASSWORD CANCELLED CHALLENGE_USER MALFORMED
+             CHALLENGE_USER CHALLENGE_PASSWORD MALFORMED CHALLENGE_PASSWORD CANCELLED TOO_MANY},
         {"no base64",
          BYTES_INIT(START "AUTH PLAIN !\r\nAUTH PLAIN AHkA\x01\r\nAUTH PLAIN AHk\r\n"
                           "AUTH PLAIN AHkAc2VjcmV0 x\r\nAUTH LOGIN\r\ne\r\nAUTH LOGIN\r\n"

@@ -38,6 +38,11 @@ void __wrap_free(void *memory)
     __real_free(memory);
 }
 
+static bool nobody_is_logged_in(void)
+{
+    return fake_store.logouts == 1;
+}
+
 static void test_log_ins(void **state)
 {
     struct server *server = *state;
@@ -65,6 +70,84 @@ static void test_log_ins(void **state)
     server_stop(server);
     looking = false;
     assert_int_equal(found, 0);
+}
+
+/* A proxy speaks for one client after the other: the second one's log-in is a new one. */
+static void test_another_client(void **state)
+{
+    static const struct config_prefixes here = {
+        .count = 1,
+        .at = {{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127}}, 104}},
+    };
+    struct server *server = *state;
+    struct submit_client client;
+
+    server->xclient_networks = &here;
+    submit_begin(server);
+    found = 0;
+    looking = true;
+    server_run(server);
+    submit_enter(&client, server);
+    submit_say(&client, submit_plain("right"), "235 ");
+    submit_say(&client, "XCLIENT ADDR=192.0.2.9\r\n", "220 ");
+    submit_wait(nobody_is_logged_in); /* not even before the next log-in */
+    submit_say(&client, "EHLO client.test\r\n", "250 ");
+    submit_say(&client, "AUTH LOGIN\r\n", "334 ");
+    submit_say(&client, "YW5uQGhlcmUudGVzdA==\r\n", "334 ");
+    submit_put(&client, "SG9yc2UtQmF0dGVyeS1TdGFw"); /* its end is missing yet */
+    submit_say(&client, "bGU=\r\n", "535 ");
+    submit_leave(&client);
+    server_stop(server);
+    looking = false;
+    assert_int_equal(found, 0);
+    assert_int_equal(fake_store.logins, 1);
+    assert_int_equal(fake_store.logouts, 1);
+}
+
+/* The password was right, and what the store says with that is left untaken. */
+static bool with_last_word(const Pr__Request *request, Pr__Reply *reply, enum err *err)
+{
+    static char address[] = "ann@here.test";
+    static uint8_t last[] = "last";
+    static Pr__AuthStepAnswer answer;
+
+    if (request->call_case != PR__REQUEST__CALL_AUTH_STEP || fake_store.logins > 0)
+        return false;
+    pr__auth_step_answer__init(&answer);
+    answer.session = FAKE_SESSION;
+    answer.address = address;
+    answer.account_id = 4;
+    answer.challenge = (ProtobufCBinaryData){4, last};
+    reply->answer_case = PR__REPLY__ANSWER_AUTH_STEP;
+    reply->auth_step = &answer;
+    fake_store.logins++;
+    *err = ERR_OK;
+    return true;
+}
+
+static void test_last_word_not_taken(void **state)
+{
+    struct server *server = *state;
+    struct submit_client client;
+
+    submit_begin(server);
+    fake_store.answers = with_last_word;
+    found = 0;
+    looking = true;
+    server_run(server);
+    submit_enter(&client, server);
+    submit_say(&client, submit_plain("right"), "334 ");
+    submit_say(&client, "*\r\n", "501 ");
+    submit_say(&client, "MAIL FROM:<ann@here.test>\r\n", "530 ");
+    submit_say(&client, submit_plain(SECRET), "535 ");
+    submit_say(&client, submit_plain("right"), "235 ");
+    submit_say(&client, "MAIL FROM:<ann@here.test>\r\n", "250 ");
+    submit_leave(&client);
+    server_stop(server);
+    looking = false;
+    assert_int_equal(found, 0);
+    assert_int_equal(fake_store.logins, 2);
+    assert_int_equal(fake_store.logouts, 2);
 }
 
 static void on_answer(void *context, enum err err, struct bytes reply)
@@ -101,6 +184,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_log_ins),
+        SERVER_TEST(test_another_client),
+        SERVER_TEST(test_last_word_not_taken),
         cmocka_unit_test(test_calls),
     };
 
