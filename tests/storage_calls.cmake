@@ -22,5 +22,8 @@ foreach(name app_passwords login_scram verifiers)
             storage/service/verifiers.c storage/service/app_passwords.c
             ${calls_uses} pr_auth pr_firewall PkgConfig::OPENSSL)
 endforeach()
+unit_test(storage/service formats ${calls_world} storage/service/formats.c ${calls_uses})
 unit_test(storage/service address_lists ${calls_world} storage/service/address_lists.c
           storage/service/listing.c ${calls_uses})
+unit_test(storage/service secrets_told ${calls_world} storage/service/app_passwords.c
+          storage/service/login_secrets.c ${calls_uses} pr_auth)

@@ -15,6 +15,7 @@
 /* An app password, whose verifiers are being made. */
 struct app_making {
     struct service_call *call;
+    uint64_t id; /* in the directory; 0: not there yet */
     struct bytes address;
     char text[AUTH_APP_TEXT_SIZE];
     uint8_t digest[AUTH_DIGEST_SIZE];
@@ -30,8 +31,35 @@ static void app_making_free(struct app_making *making)
     free(making);
 }
 
-static void on_app_added(void *context, enum err err, const Pr__Outcome *outcome,
-                         uint64_t index)
+/* A request that comes twice is carried out once: what the second one has made up counts for
+ * nothing, and is told to nobody. */
+static void refuse_second(struct service_call *call, enum err err)
+{
+    call_fail(call, err == ERR_OK ? ERR_CONFLICT : ERR_UNKNOWN,
+              err == ERR_OK ? "this request came before, or another one since: the secret that "
+                              "counts was told then and cannot be told again; make a new one"
+                            : "it was made, but whether the secret here is the one that counts "
+                              "is not known; make a new one");
+}
+
+static bool app_counts(const struct app_making *making)
+{
+    struct service_call *call = making->call;
+    struct db_txn *txn = service_directory_begin(call->service);
+    const Pr__AccountRecord *account =
+        directory_account(txn, making->address, &call->call_arena);
+    bool counts = false;
+
+    db_abort(&txn);
+    const Pr__Credentials *known = account != NULL ? account->credentials : NULL;
+    for (size_t i = 0; known != NULL && i < known->n_app_passwords && !counts; i++)
+        counts = known->app_passwords[i]->id == making->id &&
+                 bytes_equal(bytes_of_field(known->app_passwords[i]->digest),
+                             bytes_from(making->digest, sizeof(making->digest)));
+    return counts;
+}
+
+static void on_app_known(void *context, enum err err, uint64_t index, struct bytes unused)
 {
     struct app_making *making = context;
     struct service_call *call = making->call;
@@ -39,17 +67,35 @@ static void on_app_added(void *context, enum err err, const Pr__Outcome *outcome
     Pr__AppPasswordMakeAnswer answer = PR__APP_PASSWORD_MAKE_ANSWER__INIT;
 
     (void)index;
-    if (err != ERR_OK || outcome->err != ERR_OK) {
+    (void)unused;
+    if (err != ERR_OK || !app_counts(making)) {
         app_making_free(making);
-        call_outcome(call, err, outcome);
+        refuse_second(call, err);
         return;
     }
-    answer.id = outcome->id;
+    answer.id = making->id;
     answer.password = making->text;
     reply.answer_case = PR__REPLY__ANSWER_APP_PASSWORD_MAKE;
     reply.app_password_make = &answer;
     call_reply(call, &reply);
     app_making_free(making);
+}
+
+static void on_app_added(void *context, enum err err, const Pr__Outcome *outcome,
+                         uint64_t index)
+{
+    struct app_making *making = context;
+    struct service_call *call = making->call;
+
+    (void)index;
+    if (err != ERR_OK || outcome->err != ERR_OK) {
+        app_making_free(making);
+        call_outcome(call, err, outcome);
+        return;
+    }
+    making->id = outcome->id;
+    replicator_read(call->service->replicator, DIRECTORY_GROUP, call->deadline_ms, on_app_known,
+                    making);
 }
 
 static void make_in_pool(void *context)
@@ -147,7 +193,21 @@ void app_password_remove_call(struct service_call *call)
     write_call(call, DIRECTORY_GROUP, &command);
 }
 
-static void on_totp_set(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+static bool totp_counts(struct service_call *call)
+{
+    const struct bytes *secret = call->context;
+    struct db_txn *txn = service_directory_begin(call->service);
+    const Pr__AccountRecord *account =
+        directory_account(txn, bytes_of(call->request->totp_make->address), &call->call_arena);
+
+    db_abort(&txn);
+    struct bytes stored = account != NULL && account->credentials != NULL
+                              ? bytes_of_field(account->credentials->totp_secret)
+                              : BYTES("");
+    return bytes_equal(stored, *secret);
+}
+
+static void on_totp_known(void *context, enum err err, uint64_t index, struct bytes unused)
 {
     struct service_call *call = context;
     const struct bytes *secret = call->context;
@@ -157,8 +217,9 @@ static void on_totp_set(void *context, enum err err, const Pr__Outcome *outcome,
     struct buffer uri = BUFFER_EMPTY;
 
     (void)index;
-    if (err != ERR_OK || outcome->err != ERR_OK) {
-        call_outcome(call, err, outcome);
+    (void)unused;
+    if (err != ERR_OK || !totp_counts(call)) {
+        refuse_second(call, err);
         return;
     }
     if (secret->len > 0) {
@@ -173,6 +234,18 @@ static void on_totp_set(void *context, enum err err, const Pr__Outcome *outcome,
     buffer_fini(&text);
     buffer_fini(&uri);
     call_reply(call, &reply);
+}
+
+static void on_totp_set(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+{
+    struct service_call *call = context;
+
+    (void)index;
+    if (err != ERR_OK || outcome->err != ERR_OK)
+        call_outcome(call, err, outcome);
+    else
+        replicator_read(call->service->replicator, DIRECTORY_GROUP, call->deadline_ms,
+                        on_totp_known, call);
 }
 
 void totp_make_call(struct service_call *call)

@@ -15,7 +15,8 @@ enum { ASK_MS = 2000, RAISE_MS = 10000, TEXT_MAX = 512 };
 struct formats {
     struct service *service;
     struct loop_timer *timer;
-    struct raise *raise; /* under way; one at a time */
+    struct loop_timer *soon; /* NULL: no look is due */
+    struct raise *raise;     /* under way; one at a time */
 };
 
 /* A FormatRaise of a mail group. */
@@ -107,6 +108,20 @@ static void look(void *context)
                 raise);
 }
 
+static void on_soon(void *context)
+{
+    struct formats *formats = context;
+
+    formats->soon = NULL;
+    look(formats);
+}
+
+void formats_look_soon(struct formats *formats)
+{
+    if (formats != NULL && formats->soon == NULL)
+        formats->soon = loop_timer_start(formats->service->loop, 0, 0, on_soon, formats);
+}
+
 struct formats *formats_new(struct service *service)
 {
     struct formats *formats = calloc(1, sizeof(*formats));
@@ -124,6 +139,7 @@ void formats_free(struct formats **formats)
     if (ending == NULL)
         return;
     loop_timer_stop(&ending->timer);
+    loop_timer_stop(&ending->soon);
     if (ending->raise != NULL)
         ending->raise->formats = NULL;
     free(ending);

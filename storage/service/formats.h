@@ -14,6 +14,9 @@ enum { FORMATS_LOOK_MS = 2000 };
 struct formats;
 
 struct formats *formats_new(struct service *service);
+/* The directory changed, perhaps its format, or who leads a group: those that are led here need
+ * not wait for the next look. NULL is allowed. */
+void formats_look_soon(struct formats *formats);
 void formats_free(struct formats **formats);
 
 /* `cluster upgrade`: which node knows which format; raises the directory's unless it only asks.

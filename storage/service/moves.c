@@ -29,12 +29,19 @@ struct look {
     uint64_t account_id; /* what the command is about */
 };
 
+/* A FormatRaise of another group. */
+struct upgrade {
+    struct moves *owner; /* NULL: nobody cares any more */
+};
+
 struct moves {
     struct service *service;
     uint32_t group;
     struct look *look;
     struct move_out *out;
+    struct upgrade *upgrade; /* of the group that the next one goes to */
     uint64_t out_account;
+    uint32_t out_to;
     uint64_t after; /* accounts up to here had their turn */
     uint64_t next_ms;
 };
@@ -58,6 +65,8 @@ void moves_free(struct moves **moves)
     *moves = NULL;
     if (closing->look != NULL)
         closing->look->owner = NULL;
+    if (closing->upgrade != NULL)
+        closing->upgrade->owner = NULL;
     move_out_free(&closing->out);
     free(closing);
 }
@@ -172,6 +181,53 @@ static void on_out_done(void *context, enum err err)
     moves->next_ms = clock_monotonic_ms() + (err == ERR_OK ? 0 : MOVES_AGAIN_MS);
 }
 
+static void out_start(struct moves *moves)
+{
+    moves->out = move_out_new(moves->service, moves->out_account, moves->group, moves->out_to,
+                              on_out_done, moves);
+}
+
+static void on_upgraded(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
+{
+    struct upgrade *upgrade = context;
+    struct moves *moves = upgrade->owner;
+
+    (void)index;
+    free(upgrade);
+    if (moves == NULL)
+        return;
+    moves->upgrade = NULL;
+    if (err == ERR_OK)
+        err = (enum err)outcome->err;
+    if (err == ERR_OK) {
+        out_start(moves);
+        return;
+    }
+    log_warn(NULL, "an account's move waits: the group it goes to is not upgraded yet",
+             LOG_FIELDS(LOG_U64("account", moves->out_account), LOG_U64("from", moves->group),
+                        LOG_U64("to", moves->out_to), LOG_TEXT("error", err_name(err))));
+    moves->after = moves->out_account;
+    moves->next_ms = clock_monotonic_ms() + MOVES_AGAIN_MS;
+}
+
+/* Rows of this group's format are none in a lower one: the other group has to have it before
+ * anything begins. Its own leader raises it, too, but perhaps later (formats.c). */
+static void upgrade_start(struct moves *moves, unsigned format)
+{
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__FormatRaise raise = PR__FORMAT_RAISE__INIT;
+    struct upgrade *upgrade = malloc(sizeof(*upgrade));
+
+    CHECK(upgrade != NULL);
+    upgrade->owner = moves;
+    moves->upgrade = upgrade;
+    raise.format = format;
+    command.call_case = PR__COMMAND__CALL_FORMAT_RAISE;
+    command.format_raise = &raise;
+    write_start(moves->service, moves->out_to, &command, clock_monotonic_ms() + MOVES_WRITE_MS,
+                on_upgraded, upgrade);
+}
+
 /* Returns whether a move began. */
 static bool out_begin(struct moves *moves)
 {
@@ -185,12 +241,19 @@ static bool out_begin(struct moves *moves)
         wanted = moves_wanted(txn, moves->group, 0, &arena);
     if (wanted != NULL) {
         moves->out_account = wanted->account_id;
-        moves->out = move_out_new(moves->service, wanted->account_id, wanted->from, wanted->to,
-                                  on_out_done, moves);
+        moves->out_to = wanted->to;
     }
+    bool begun = wanted != NULL;
     db_abort(&txn);
     arena_fini(&arena);
-    return wanted != NULL;
+    if (!begun)
+        return false;
+    unsigned format = service_format(moves->service, moves->group);
+    if (service_format(moves->service, moves->out_to) < format) /* also when it is not here */
+        upgrade_start(moves, format);
+    else
+        out_start(moves);
+    return true;
 }
 
 /* ---- the look ---- */
@@ -257,8 +320,9 @@ void moves_tick(struct moves *moves, uint64_t now_ms)
 {
     struct look *look;
 
-    if (moves->look != NULL || moves->out != NULL || moves->service->stopping ||
-        now_ms < moves->next_ms || service_format(moves->service, moves->group) < FORMAT_DEPTH)
+    if (moves->look != NULL || moves->out != NULL || moves->upgrade != NULL ||
+        moves->service->stopping || now_ms < moves->next_ms ||
+        service_format(moves->service, moves->group) < FORMAT_DEPTH)
         return;
     look = calloc(1, sizeof(*look));
     CHECK(look != NULL);

@@ -9,6 +9,7 @@
 #include "raft/transport_nng.h"
 #include "storage/machine/applier.h"
 #include "storage/service/compaction.h"
+#include "storage/service/formats.h"
 #include "storage/service/limits.h"
 #include "storage/service/node_log.h"
 #include "storage/service/service.h"
@@ -151,7 +152,10 @@ static unsigned site_of(void *context, uint64_t node_id)
 
 static void on_changed(void *context, uint32_t group)
 {
+    const struct service *service = context;
+
     writes_leader_changed(context, group);
+    formats_look_soon(service->formats);
 }
 
 /* ---- states of groups from other nodes ---- */

@@ -211,6 +211,7 @@ void service_events(struct service *service, const struct machine_events *events
         service_nodes_refresh(service);
         fence_directory_changed(service);
         replication_policy_apply(service);
+        formats_look_soon(service->formats);
     }
     watch_events(service, events);
     route_events(service, events);

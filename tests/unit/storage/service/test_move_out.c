@@ -16,6 +16,8 @@
 #include "node/base/check.h"
 #include "storage/machine/account.h"
 #include "storage/machine/moving.h"
+#include "storage/machine/record.h"
+#include "storage/schema/format.h"
 #include "storage/service/move_out.h"
 #include "storage/service/moves.h"
 #include "tests/unit/storage/moving.h"
@@ -388,6 +390,60 @@ static void old_directory_decides_nothing(void **state)
     place_free(place);
 }
 
+/* ---- a group that is not upgraded ---- */
+
+/* A group of the format before, and what only a newer one knows of the account. */
+static void downgrade(struct place *place)
+{
+    struct db_txn *txn = db_write_begin(lab_of(place)->db);
+    struct group_record group;
+    struct record record;
+    struct bytes row;
+    struct key key;
+
+    assert_int_equal(db_get(txn, TABLE_META, key_group(&key, place->to), &row), ERR_OK);
+    assert_true(group_decode(row, &group));
+    group.format = FORMAT_SCOPES;
+    group_encode(&group, &record);
+    db_put(txn, TABLE_META, key_group(&key, place->to), record_bytes(&record));
+    struct sending_record sending = {.slot = 1, .hour = {1}, .day = {1}};
+    sending_encode(&sending, &record);
+    db_put(txn, TABLE_SENDING, key_number(&key, place->from, place->account),
+           record_bytes(&record));
+    assert_int_equal(db_commit(&txn), ERR_OK);
+}
+
+static enum world_fate lose_raises(struct service_world *in, uint32_t group,
+                                   const Pr__Command *command)
+{
+    (void)in;
+    (void)group;
+    return command->call_case == PR__COMMAND__CALL_FORMAT_RAISE ? WORLD_LOST : WORLD_APPLIED;
+}
+
+static void moves_wait_for_the_other_groups_format(void **state)
+{
+    struct place *place = place_new();
+
+    (void)state;
+    downgrade(place);
+    move_ask(place);
+    leaders_new(place);
+    world.fate = lose_raises;
+    lead(place, world.now_ms + LONG_MS);
+    assert_true(world.writes > 1);
+    for (unsigned i = 0; i < world.writes; i++) {
+        assert_int_equal(world.calls[i], PR__COMMAND__CALL_FORMAT_RAISE);
+        assert_int_equal(world.groups[i], place->to);
+    }
+    assert_false(is_moving_in(place, place->from));
+    assert_int_equal(deliver(place, place->from), ERR_OK);
+    world.fate = NULL;
+    lead(place, world.now_ms + LONG_MS);
+    expect_settled(place, place->to);
+    place_free(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +454,7 @@ int main(void)
         cmocka_unit_test(newer_attempt_thaws),
         cmocka_unit_test(given_up_move_thaws),
         cmocka_unit_test(old_directory_decides_nothing),
+        cmocka_unit_test(moves_wait_for_the_other_groups_format),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
