@@ -39,14 +39,16 @@ static bool expand(struct resolver *resolver, struct bytes address,
 
 /* ---- abuse and postmaster ---- */
 
+/* `tried` was in vain for a narrower scope; it becomes what is tried now. */
 static bool role_by_setting(struct resolver *resolver, const struct address_found *role,
-                            struct settings_place place)
+                            struct settings_place place, struct bytes *tried)
 {
     struct bytes text =
         settings_text(resolver->txn, place, SETTING_MAIL_POSTMASTER, resolver->arena);
 
-    if (text.len == 0)
+    if (text.len == 0 || bytes_equal(text, *tried))
         return false;
+    *tried = text;
     resolver_step(resolver, "mail.postmaster: %.*s", BYTES_ARG(text));
     return expand(resolver, text, NULL, role);
 }
@@ -60,9 +62,11 @@ static bool role_expand(struct resolver *resolver, const struct address_found *r
     struct settings_place widest = {0};
     const Pr__AccountRecord *account;
     struct origin first = {0};
+    struct bytes tried = BYTES("");
 
-    if (role_by_setting(resolver, role, place) || role_by_setting(resolver, role, wider) ||
-        role_by_setting(resolver, role, widest) ||
+    if (role_by_setting(resolver, role, place, &tried) ||
+        role_by_setting(resolver, role, wider, &tried) ||
+        role_by_setting(resolver, role, widest, &tried) ||
         expand(resolver, BYTES(ROLE_ADDRESS), NULL, NULL))
         return true;
     account = directory_account(resolver->txn, BYTES(ROLE_ADDRESS), resolver->arena);

@@ -200,8 +200,9 @@ static void account_expand(struct resolver *resolver, struct origin *origin,
         resolver_account_add(resolver, origin, account);
         return;
     }
-    resolver_step(resolver, "%s: forwarded to %zu addresses%s", account->address,
-                  account->forward->n_targets, account->forward->keep ? ", and kept" : "");
+    resolver_step(resolver, "%s: forwarded to %zu address%s%s", account->address,
+                  account->forward->n_targets, account->forward->n_targets == 1 ? "" : "es",
+                  account->forward->keep ? ", and kept" : "");
     if (account->forward->keep)
         resolver_account_add(resolver, origin, account);
     forward = resolver_origin(resolver, origin, found);
@@ -276,8 +277,9 @@ static void alias_expand(struct resolver *resolver, struct origin *origin,
         resolver_trouble(resolver, PR__RESOLVE_ANSWER__TROUBLE__LIST_CLOSED, true);
         return;
     }
-    resolver_step(resolver, "%s: %s %zu addresses", alias->address,
-                  alias->list != NULL ? "a list of" : "an alias of", alias->n_targets);
+    resolver_step(resolver, "%s: %s %zu address%s", alias->address,
+                  alias->list != NULL ? "a list of" : "an alias of", alias->n_targets,
+                  alias->n_targets == 1 ? "" : "es");
     group_note(resolver, alias->group);
     on = resolver_origin(resolver, origin, found);
     if (alias->list != NULL) {

@@ -114,6 +114,9 @@ static void test_explained(void **state)
     assert_true(explained("far@other.example gets it, on another host"));
     GOES("nobody@acme.example", "NOTFOUND");
     assert_true(explained("nobody@acme.example: nobody has that address"));
+    ALIAS("one@acme.example", "ann@acme.example");
+    GOES("one@acme.example", "ann@acme.example");
+    assert_true(explained("one@acme.example: an alias of 1 address"));
 }
 
 /* ---- who may send as what ---- */
