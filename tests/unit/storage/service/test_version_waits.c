@@ -128,6 +128,30 @@ static void test_too_many(void **state)
                      before + VERSION_WAITS_MAX - VERSION_WAITS_CONNECTION_MAX + 1);
 }
 
+/* Who knows nothing yet, or something else than what is true, is told at once, also where
+ * nothing was ever set; who was answered leaves room for the next. */
+static void test_at_once(void **state)
+{
+    (void)state;
+    ask(1, 0);
+    assert_int_equal(heard.count, 1);
+    ask(1, version() + 1);
+    assert_int_equal(heard.count, 2);
+    for (unsigned round = 0; round < 3; round++) {
+        unsigned before = heard.count;
+        for (unsigned i = 0; i < VERSION_WAITS_MAX; i++)
+            ask(1 + i / VERSION_WAITS_CONNECTION_MAX, version());
+        assert_int_equal(heard.count, before);
+        WANT(OK, directory_lab_set(lab, PR__SETTING_SCOPE__SETTING_CLUSTER, "", "mail.outbound",
+                                   round % 2 == 0 ? "on" : "off"));
+        ask(1, version() - 1);
+        assert_int_equal(heard.count, before + 1);
+        world_run(world.now_ms + VERSION_LOOK_MS);
+        assert_int_equal(heard.count, before + 1 + VERSION_WAITS_MAX);
+        assert_int_equal(heard.reply->err, ERR_OK);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -135,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_change_and_deadline),
         TEST(test_too_many),
+        TEST(test_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
