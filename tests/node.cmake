@@ -59,6 +59,7 @@ unit_test(node/runtime dns_signed SOURCES tests/unit/node/runtime/name_server.c 
 fuzz_target(dns_answer USES pr_runtime)
 unit_test(node/firewall process_bounds USES pr_firewall)
 unit_test(node/firewall tally_bounds USES pr_firewall)
+unit_test(node/firewall forgive USES pr_firewall)
 unit_test(node/runtime dns_random SOURCES tests/unit/node/runtime/name_server.c USES pr_runtime LABELS threads)
 unit_test(node/runtime stream_local SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)
 unit_test(node/runtime stream_opener SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)

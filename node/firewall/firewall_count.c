@@ -39,6 +39,7 @@ static struct table_slot *find_or_make(struct firewall *firewall, enum firewall_
         firewall_key_of(keyed, &conn->address, conn->network, account);
     struct table_slot *slot =
         table_put(&firewall->tables[keyed], &key, (uint8_t)keyed, firewall->tick);
+    slot->network = conn->network; /* firewall_forgive() goes by it */
     counters_touch(&firewall->counters, keyed, slot, firewall->tick);
     return slot;
 }
