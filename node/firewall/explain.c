@@ -2,9 +2,12 @@
 #include "node/firewall/explain.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "node/firewall/firewall.h"
 #include "node/firewall/firewall_internal.h"
+
+enum { SERVICES = 4 }; /* bits of enum firewall_service */
 
 void explain_span(uint64_t span_s, char text[EXPLAIN_SPAN_SIZE])
 {
@@ -26,7 +29,7 @@ void explain_scope(unsigned scope, struct buffer *text)
     static const char *const names[] = {"smtp", "submission", "imap", "http"};
     const char *comma = "";
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < SERVICES; i++) {
         if ((scope >> i & 1) == 0)
             continue;
         buffer_printf(text, "%s%s", comma, names[i]);
@@ -73,10 +76,11 @@ void explain_counters(const struct counters *counters, enum firewall_keyed keyed
         explain_rule(counters, *id, slot, key, is_v6, tick, text);
 }
 
+static const char *const kinds[] = {"", "allow", "deny", "ban", "exempt"};
+
 static void explain_entry(const struct firewall_entry *entry, uint64_t now_s,
                           struct buffer *text)
 {
-    static const char *const kinds[] = {"", "allow", "deny", "ban", "exempt"};
     char place[FIREWALL_PLACE_TEXT_SIZE];
     char span[EXPLAIN_SPAN_SIZE];
 
@@ -100,6 +104,39 @@ static void explain_entry(const struct firewall_entry *entry, uint64_t now_s,
     buffer_add_byte(text, '\n');
 }
 
+/* Which of the entries counts, for each service. */
+static void explain_decision(const struct firewall_list *list,
+                             const struct firewall_address *address, uint32_t network,
+                             uint64_t now_s, struct buffer *text)
+{
+    static const char *const ends[] = {"", "bans and limits do not count", "it is refused",
+                                       "it is refused",
+                                       "the ban of its net or network does not count"};
+    struct firewall_entry found[SERVICES];
+    char places[SERVICES][FIREWALL_PLACE_TEXT_SIZE] = {""};
+
+    for (unsigned i = 0; i < SERVICES; i++)
+        if (firewall_list_find(list, address, network, (enum firewall_service)(1U << i), now_s,
+                               &found[i]))
+            firewall_place_text(&found[i].place, places[i]);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        unsigned scope = 0;
+        if (places[i][0] == '\0')
+            continue;
+        for (unsigned other = SERVICES; other-- > i;) {
+            if (places[other][0] == '\0' || found[other].kind != found[i].kind ||
+                strcmp(places[other], places[i]) != 0)
+                continue;
+            scope |= 1U << other;
+            if (other != i)
+                places[other][0] = '\0'; /* said with this one */
+        }
+        buffer_printf(text, "list: %s %s wins at ", kinds[found[i].kind], places[i]);
+        explain_scope(scope, text);
+        buffer_printf(text, ": %s\n", ends[found[i].kind]);
+    }
+}
+
 void firewall_list_explain(const struct firewall_list *list,
                            const struct firewall_address *address, uint32_t network,
                            uint64_t now_s, struct buffer *text)
@@ -109,6 +146,7 @@ void firewall_list_explain(const struct firewall_list *list,
 
     while (firewall_list_next(list, address, network, &cursor, &entry))
         explain_entry(&entry, now_s, text);
+    explain_decision(list, address, network, now_s, text);
 }
 
 static void explain_ban(const struct table_slot *slot, const char *key, uint32_t tick,

@@ -73,7 +73,8 @@ bool firewall_list_next(const struct firewall_list *list,
                         const struct firewall_address *address, uint32_t network,
                         size_t *cursor, struct firewall_entry *entry);
 
-/* For `postraft firewall explain`: a line for each of these, in words, in `text`. */
+/* For `postraft firewall explain`: a line for each of these, in words, and which of them wins,
+ * in `text`. */
 void firewall_list_explain(const struct firewall_list *list,
                            const struct firewall_address *address, uint32_t network,
                            uint64_t now_s, struct buffer *text);

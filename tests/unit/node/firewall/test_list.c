@@ -364,7 +364,21 @@ static void says_why_in_words(void **state)
                         "list: ban 192.0.2.0/24 at submission, imap, http by rule "
                         "cluster-spray, level 2, 6 h left: 11.0 accounts guessed at\n"
                         "list: allow 192.0.2.9 at smtp, submission, imap, http, ended 90 s "
-                        "ago\n");
+                        "ago\n"
+                        "list: deny AS64500 wins at smtp, submission, imap, http: it is "
+                        "refused\n");
+    firewall_list_free(&list);
+    /* An address that is let in, inside of a net that is shut. */
+    entries[1].until_s = 0;
+    entries[1].scope = FIREWALL_IMAP | FIREWALL_SMTP;
+    assert_int_equal(firewall_list_new(entries, 3, &list), ERR_OK);
+    buffer_clear(&text);
+    firewall_list_explain(list, &address, 64500, NOW, &text);
+    buffer_add_byte(&text, 0);
+    assert_non_null(
+        strstr((const char *)buffer_bytes(&text).at,
+               "list: allow 192.0.2.9 wins at smtp, imap: bans and limits do not count\n"
+               "list: deny AS64500 wins at submission, http: it is refused\n"));
     buffer_fini(&text);
     firewall_list_free(&list);
 }

@@ -154,6 +154,41 @@ static void credit_is_no_licence(void **state)
     check_ban(FIREWALL_CLUSTER_GUESSES, "0.0.2.0", 0);
 }
 
+/* What only front ends say bans no address that has logged in lately; what the store sees does,
+ * and hearsay bans anybody else. */
+static void hearsay_bans_nobody_who_logged_in(void **state)
+{
+    static const struct {
+        enum firewall_event event;
+        uint32_t count; /* enough for one address, and not for its net */
+    } hearsay[] = {{FIREWALL_RECIPIENT_UNKNOWN, 60},
+                   {FIREWALL_PROTOCOL_ERROR, 210},
+                   {FIREWALL_EARLY_TALK, 10}};
+
+    (void)state;
+    for (uint32_t i = 0; i < sizeof(hearsay) / sizeof(hearsay[0]); i++) {
+        struct firewall_address known = v4(0x01000001 + (i << 16));
+        struct firewall_address unknown = v4(0x02000001 + (i << 16));
+        uint64_t withheld = firewall_tally_counts(tally)->bans_withheld;
+        log_in(known, 0, 7 + i);
+        tell_count(hearsay[i].event, known, hearsay[i].count);
+        assert_false(next_ban());
+        assert_true(firewall_tally_counts(tally)->bans_withheld > withheld);
+        tell_count(hearsay[i].event, unknown, hearsay[i].count);
+        assert_true(next_ban());
+        assert_true(firewall_address_equal(&ban.place.prefix.address, &unknown));
+        while (next_ban())
+            ;
+        /* Credit ends. */
+        now_s += FIREWALL_CREDIT_S;
+        tell_count(hearsay[i].event, known, hearsay[i].count);
+        assert_true(next_ban());
+        assert_true(firewall_address_equal(&ban.place.prefix.address, &known));
+        while (next_ban())
+            ;
+    }
+}
+
 static void nets_are_banned_but_not_who_logged_in(void **state)
 {
     (void)state;
@@ -361,6 +396,7 @@ int main(void)
         TEST(an_account_under_attack_makes_strangers_heavier),
         TEST(a_forgotten_password_bans_nobody),
         TEST(credit_is_no_licence),
+        TEST(hearsay_bans_nobody_who_logged_in),
         TEST(nets_are_banned_but_not_who_logged_in),
         TEST(banned_addresses_add_up_to_their_net),
         TEST(low_and_slow_by_network),
