@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/query/addresses.h"
+#include "storage/query/addresses_find.h"
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
 #include "storage/schema/entry.h"
@@ -176,6 +178,32 @@ static bool fold_scope(struct service_call *call, Pr__SettingScope scope, char *
     return true;
 }
 
+/* Mail to postmaster must find somebody: an address of ours that nobody has is a slip. Of
+ * others nothing is known. */
+static bool postmaster_known(struct service_call *call, const char *typed)
+{
+    struct addresses_question question = {.sender = BYTES(""), .any_sender = true};
+    struct addresses_answer answer;
+    struct address_found found;
+
+    question.now_s = (int64_t)(clock_wall_ms() / 1000);
+    if (!operator_address(call, typed, &question.address))
+        return false;
+    struct db_txn *txn = service_directory_begin(call->service);
+    bool ours =
+        address_find(txn, question.address, &call->call_arena, &found) && found.domain != NULL;
+    bool known =
+        !ours || addresses_resolve(txn, &question, &call->call_arena, &answer) != ERR_NOTFOUND;
+    db_abort(&txn);
+    if (!known)
+        call_fail(call, ERR_NOTFOUND,
+                  arena_printf(&call->call_arena,
+                               "nobody has the address %.*s, so nobody would read this mail: "
+                               "make the account, alias or list first",
+                               BYTES_ARG(question.address)));
+    return known;
+}
+
 void setting_put_call(struct service_call *call)
 {
     Pr__SettingPut *put = call->request->setting_put;
@@ -194,6 +222,9 @@ void setting_put_call(struct service_call *call)
         return;
     }
     if (!fold_scope(call, put->scope, &put->scope_name))
+        return;
+    if (strcmp(put->setting->name, "mail.postmaster") == 0 && put->setting->value[0] != '\0' &&
+        !postmaster_known(call, put->setting->value))
         return;
     command.call_case = PR__COMMAND__CALL_SETTING_PUT;
     command.setting_put = put;

@@ -96,6 +96,32 @@ static void test_change_and_deadline(void **state)
     assert_int_equal(heard.reply->err, ERR_OK);
 }
 
+static enum err put_postmaster(const char *address)
+{
+    Pr__Request *request = calls_request(PR__REQUEST__CALL_SETTING_PUT);
+    char name[] = "mail.postmaster";
+    Pr__Setting setting = PR__SETTING__INIT;
+    Pr__SettingPut put = PR__SETTING_PUT__INIT;
+
+    setting.name = name;
+    setting.value = arena_string(&lab->arena, bytes_of(address));
+    put.setting = &setting;
+    request->setting_put = &put;
+    return calls_ask(ROLE_OPERATOR, 1, request, setting_put_call);
+}
+
+/* Who shall read mail to postmaster is somebody. */
+static void test_postmaster(void **state)
+{
+    (void)state;
+    WANT(OK, directory_lab_account(lab, "ann@acme.example"));
+    assert_int_equal(put_postmaster("ann@acme.example"), ERR_OK);
+    assert_int_equal(put_postmaster("nosuch@acme.example"), ERR_NOTFOUND);
+    assert_non_null(strstr(heard.reply->text, "nosuch@acme.example"));
+    assert_int_equal(put_postmaster("noc@far.example"), ERR_OK);
+    assert_int_equal(put_postmaster(""), ERR_OK);
+}
+
 /* One connection cannot take all places, and nobody is answered without news. */
 static void test_too_many(void **state)
 {
@@ -158,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_change_and_deadline),
+        TEST(test_postmaster),
         TEST(test_too_many),
         TEST(test_at_once),
     };
