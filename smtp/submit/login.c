@@ -136,9 +136,10 @@ static bool tell(struct login *login, const Pr__AuthStepAnswer *step,
 /* The client has ended the exchange itself; whose it would have been nobody says. */
 static void give_up(struct login *login)
 {
-    const Pr__AuthStepAnswer unknown = PR__AUTH_STEP_ANSWER__INIT;
     struct smtp_auth_answer answer = {.result = SMTP_AUTH_REFUSED};
+    Pr__AuthStepAnswer unknown;
 
+    pr__auth_step_answer__init(&unknown); /* the macro casts a const away */
     login->exchange = 0; /* the store's ends with the next one, or the connection */
     if (!tell(login, &unknown, &answer))
         give(login, &answer);

@@ -152,7 +152,7 @@ static void test_messages(void **state)
     submit_say(&client, submit_plain("right"), "235 ");
     submit_say(&client, "MAIL FROM:<bob@here.test>\r\n", "553 ");
     submit_say(&client, "MAIL FROM:<ann@here.test>\r\nRCPT TO:<Z@here.test>\r\n", "250 ");
-    submit_say(&client, TO_Y + strlen("MAIL FROM:<ann@here.test>\r\n"), "354 ");
+    submit_say(&client, "RCPT TO:<y@here.test>\r\nDATA\r\n", "354 ");
     submit_say(&client, FROM_ANN, "250 2.0.0");
     submit_leave(&client);
     server_stop(server);
