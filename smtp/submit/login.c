@@ -202,7 +202,7 @@ void login_step(struct login *login, const struct smtp_action *action)
     struct buffer end_point = BUFFER_EMPTY;
     struct arena call_arena;
     Pr__Request request = PR__REQUEST__INIT;
-    Pr__AuthStep step = PR__AUTH_STEP__INIT;
+    Pr__AuthStep step;
 
     login->ticket = action->ticket;
     if (action->given_up) {
@@ -211,6 +211,7 @@ void login_step(struct login *login, const struct smtp_action *action)
     }
     login->said = action->has_response; /* once it is, it stays so to the end of the exchange */
     arena_init(&call_arena);
+    pr__auth_step__init(&step); /* likewise */
     if (action->initial) {
         login->exchange = 0;
         step.mechanism = arena_string(&call_arena, action->mechanism);
