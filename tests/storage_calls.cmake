@@ -15,13 +15,15 @@ unit_test(storage/service firewall_shares SOURCES storage/service/firewall_share
 unit_test(storage/service role_duty ${service_world} storage/service/role_duty.c
           tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
-foreach(name app_passwords login_scram verifiers)
+foreach(name app_passwords login_scram verifiers wiped)
   unit_test(storage/service ${name} ${calls_world} tests/unit/storage/service/login_lab.c
             tests/unit/storage/auth/scram_client.c storage/service/login.c
             storage/service/login_secrets.c storage/service/password_check.c
             storage/service/verifiers.c storage/service/app_passwords.c
             ${calls_uses} pr_auth pr_firewall PkgConfig::OPENSSL)
 endforeach()
+target_sources(test_storage_service_wiped PRIVATE ${PROJECT_SOURCE_DIR}/storage/service/passwords.c)
+target_link_options(test_storage_service_wiped PRIVATE -Wl,--wrap=free)
 unit_test(storage/service formats ${calls_world} storage/service/formats.c ${calls_uses})
 unit_test(storage/service address_lists ${calls_world} storage/service/address_lists.c
           storage/service/listing.c ${calls_uses})

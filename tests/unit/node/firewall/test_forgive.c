@@ -124,6 +124,8 @@ static void held_answers_are_bounded(void **state)
     }
     assert_int_equal(held, 3);
     assert_int_equal(firewall_delayed(firewall), 3);
+    assert_int_equal(fail_once(0).action, FIREWALL_DELAY); /* it is held already */
+    assert_int_equal(firewall_delayed(firewall), 3);
     firewall_closed(firewall, &conns[0]);  /* gone while it waits */
     firewall_resumed(firewall, &conns[0]); /* the timer was on its way */
     assert_int_equal(firewall_delayed(firewall), 2);
