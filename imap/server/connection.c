@@ -26,11 +26,13 @@ static void delay(struct imap_connection *connection, const struct imap_action *
 {
     connection->delay_ticket = action->ticket;
     loop_timer_stop(&connection->timer);
-    if (connection->guard_delays && !connection->held)
+    if (connection->guard_delays && !connection->held) {
         guard_delay(connection->guard, action->delay_ms, on_guard_delayed, connection);
-    else
+    } else {
+        connection->guard_delays = false;
         connection->timer = loop_timer_start(connection->server->loop, action->delay_ms, 0,
                                              on_delayed, connection);
+    }
 }
 
 static void on_drained(void *context)

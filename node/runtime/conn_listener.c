@@ -16,6 +16,7 @@ enum {
     ACCEPTS_A_TURN = 64,    /* then the connections that there are have their turn */
     PAUSE_MS = 100,         /* when the machine has no descriptors left */
     DESCRIPTORS_KEPT = 384, /* 272 of them for questions to name servers */
+    CROWD_MIN = 10,         /* fewer places have no last tenth */
 };
 
 static void count_refusal(const struct conn_listener *listener)
@@ -128,6 +129,7 @@ static void accept_one(struct conn_listener *listener, int fd, const struct sock
     listener->connections++;
     struct conn *conn = conn_new(listener, fd);
     conn->crowded =
+        listener->limits.connections_max >= CROWD_MIN &&
         (uint64_t)listener->connections * 10 > (uint64_t)listener->limits.connections_max * 9;
     conn_name_peer(conn, known ? &address : NULL, port);
     conn->counted = counted;

@@ -31,6 +31,7 @@ struct local_kind {
     int watched; /* for which events */
     struct stream_peer peer;
     bool *freed; /* while events are handled */
+    bool deaf;   /* the peer takes nothing more; its last words may still be there */
     struct stream_event receive_lost;
     struct stream_event send_lost;
     struct {
@@ -47,7 +48,7 @@ static void watch_for(struct local_kind *stream, int events);
 
 static int awaited(const struct local_kind *stream)
 {
-    bool writing = stream->base.sending && !stream->send_lost.queued;
+    bool writing = stream->base.sending && !stream->send_lost.queued && !stream->deaf;
     return (stream->base.receiving ? UV_READABLE : 0) | (writing ? UV_WRITABLE : 0);
 }
 
@@ -91,11 +92,18 @@ static void lose(struct local_kind *stream)
     stream->base.calls->lost(stream->base.context);
 }
 
+/* Sending has failed. Whoever receives goes on to the end, which is told for both. */
+static bool hears_on(struct local_kind *stream, int error)
+{
+    stream->deaf = stream->base.receiving && (error == EPIPE || error == ECONNRESET);
+    return stream->deaf;
+}
+
 static void go_on_sending(struct local_kind *stream)
 {
     bool usable = write_some(stream);
 
-    if (usable && !all_written(stream))
+    if (usable ? !all_written(stream) : hears_on(stream, errno))
         return;
     stream->base.sending = false;
     if (usable)
@@ -143,8 +151,11 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     if (freed)
         return;
     stream->freed = NULL;
-    if (!stream->base.closed)
-        watch_for(stream, awaited(stream));
+    if (stream->base.closed)
+        return;
+    watch_for(stream, awaited(stream));
+    if (stream->deaf && !stream->base.receiving && !stream->send_lost.queued)
+        stream_queue_put(stream->base.queue, &stream->send_lost);
 }
 
 static void watch_for(struct local_kind *stream, int events)
@@ -197,10 +208,12 @@ static bool op_send(struct stream *base, const struct bytes *pieces, unsigned co
         } data = {.from = pieces[i].at};
         stream->output.pieces[i] = (struct iovec){data.to, pieces[i].len};
     }
-    if (!write_some(stream))
+    if (write_some(stream)) {
+        if (!all_written(stream))
+            watch_for(stream, stream->watched | UV_WRITABLE);
+    } else if (!hears_on(stream, errno)) {
         stream_queue_put(base->queue, &stream->send_lost);
-    else if (!all_written(stream))
-        watch_for(stream, stream->watched | UV_WRITABLE);
+    }
     return all_written(stream);
 }
 

@@ -136,7 +136,8 @@ static void refuse(struct login *login, const char *why)
     Pr__AuthStepAnswer answer = PR__AUTH_STEP_ANSWER__INIT;
     uint8_t digest[AUTH_DIGEST_SIZE];
 
-    firewalls_login(login->logins->service, login->connection, login->peer, false);
+    if (!login->left)
+        firewalls_login(login->logins->service, login->connection, login->peer, false);
     fill_tried(login, &answer);
     log_info(NULL, "login refused",
              LOG_FIELDS(LOG_TEXT("user", answer.tried), LOG_TEXT("program", program_of(login)),

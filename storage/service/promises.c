@@ -181,6 +181,9 @@ static void put(struct promises *promises, uint32_t connection, uint64_t hash, u
 
     if (map_get(&link->now.map, hash) != NULL)
         return;
+    /* Else the fullest age would have to go, with what was promised a moment ago. */
+    if (link->now.map.count >= PROMISES_MAX / 2)
+        link_turn(promises, link, now_ms);
     make_room(promises, now_ms);
     map_put(&link->now.map, hash, &promised);
     promises->count++;

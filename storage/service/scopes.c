@@ -38,6 +38,7 @@ struct ask {
     uint64_t
         closed_ms; /* until then who needs `closed_need` is refused unasked; 0: it is not */
     struct scopes_amount closed_need;
+    bool again; /* it was closed until now: who needs as much does not wait for others anew */
 };
 
 struct scopes {
@@ -184,28 +185,48 @@ static void on_pause(void *context)
         pause_start(ask, ask->closed_ms - clock_monotonic_ms());
         waiters_end(waiters, refusal_of(ask), text);
         free(text);
+    } else if (ask->waiters == NULL && ask->closed_ms != 0) {
+        ask->again = true;
+        ask->closed_ms = 0;
+        pause_start(ask, SCOPES_CLOSED_KEPT_MS);
     } else if (ask->waiters == NULL) {
         ask_free(ask);
     } else {
+        ask->again |= ask->closed_ms != 0;
         ask->closed_ms = 0;
         ask_start(ask);
     }
 }
 
-/* A tenant that has sent all it may goes on trying: the directory is not asked each time. */
-static bool close_for_now(struct ask *ask, const struct waiter *refused)
+/* A tenant that has sent all it may goes on trying: the directory is not asked each time. Who
+ * waits for no less than was refused just now waits no longer: others have had their time. */
+static bool close_for_now(struct ask *ask, struct waiter **refused)
 {
-    if (ask->waiters != NULL || refused == NULL || ask->text == NULL ||
+    struct scopes_amount least;
+
+    if (*refused == NULL || ask->text == NULL ||
         ask->share.kind != PR__SCOPE_KIND__SCOPE_SENDING)
         return false;
-    ask->closed_ms = clock_monotonic_ms() + SCOPES_CLOSED_MS;
-    ask->closed_need = refused->need;
-    for (const struct waiter *at = refused; at != NULL; at = at->next) {
-        if (at->need.bytes < ask->closed_need.bytes)
-            ask->closed_need.bytes = at->need.bytes;
-        if (at->need.messages < ask->closed_need.messages)
-            ask->closed_need.messages = at->need.messages;
+    least = (*refused)->need;
+    for (const struct waiter *at = *refused; at != NULL; at = at->next) {
+        if (at->need.bytes < least.bytes)
+            least.bytes = at->need.bytes;
+        if (at->need.messages < least.messages)
+            least.messages = at->need.messages;
     }
+    for (const struct waiter *at = ask->waiters; at != NULL; at = at->next)
+        if (at->need.bytes < least.bytes || at->need.messages < least.messages)
+            return false;
+    ask->scopes->short_count -= ask->short_count;
+    ask->short_count = 0;
+    while (ask->waiters != NULL) {
+        struct waiter *waiter = ask->waiters;
+        ask->waiters = waiter->next;
+        waiter->next = *refused;
+        *refused = waiter;
+    }
+    ask->closed_ms = clock_monotonic_ms() + SCOPES_CLOSED_MS;
+    ask->closed_need = least;
     pause_start(ask, SCOPES_CLOSED_MS);
     return true;
 }
@@ -228,6 +249,8 @@ static struct waiter **waiter_sort(struct ask *ask, struct waiter *waiter,
     if (!ask->scarce)
         return now_ms >= waiter->deadline_ms ? late : NULL;
     if (now_ms >= waiter->deadline_ms ||
+        (ask->again && waiter->need.bytes >= ask->closed_need.bytes &&
+         waiter->need.messages >= ask->closed_need.messages) ||
         (waiter->short_ms != 0 && now_ms - waiter->short_ms >= SCOPES_WAIT_MS))
         return refused;
     if (waiter->short_ms == 0) {
@@ -277,7 +300,7 @@ static void ask_answered(struct ask *ask)
         CHECK(text != NULL);
     }
     waiters_sort(ask, &content, &refused, &late);
-    if (!close_for_now(ask, refused)) {
+    if (!close_for_now(ask, &refused)) {
         if (ask->waiters == NULL)
             ask_free(ask);
         else
@@ -413,7 +436,7 @@ void scopes_ask(struct service *service, uint32_t group, const Pr__ScopeShare *r
     };
     ask->waiters = waiter;
     share_keep(ask, refusal);
-    if (ask->closed_ms != 0)
+    if (ask->closed_ms != 0 || waiter->next == NULL)
         loop_timer_stop(&ask->timer);
     if (!ask->under_way && ask->timer == NULL) /* asked at the end of this turn */
         pause_start(ask, 0);

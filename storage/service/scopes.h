@@ -26,7 +26,8 @@ enum {
     SCOPES_SHORT_MAX = 32,
     SCOPES_SHORT_TOTAL_MAX = 256,
     SCOPES_ASK_MS = 5000,    /* a command's deadline: then there is no majority */
-    SCOPES_CLOSED_MS = 1000, /* who may not send more is refused without a question so long */
+    SCOPES_CLOSED_MS = 1000, /* who may not send more is refused without a question so long; */
+    SCOPES_CLOSED_KEPT_MS = 10000, /* and so long after that with one, and without a wait */
 };
 
 struct scopes *scopes_new(struct service *service);

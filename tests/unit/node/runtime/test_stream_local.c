@@ -304,6 +304,29 @@ static void the_peer_is_known(void **state)
     stream_lab_free(lab);
 }
 
+static void last_words_come_though_sending_fails(void **state)
+{
+    static uint8_t room[ROOM];
+    static uint8_t large[LARGE];
+    const struct bytes piece = bytes_from(large, sizeof(large));
+    (void)state;
+    for (unsigned ends_before = 0; ends_before < 2; ends_before++) {
+        struct stream_lab *lab = stream_lab_new("words");
+        stream_lab_pair(lab);
+        stream_lab_receive(lab, room, sizeof(room), 1);
+        if (!ends_before)
+            assert_false(stream_lab_send(lab, &piece, 1));
+        assert_int_equal(send(lab->peer, "farewell", 8, MSG_NOSIGNAL), 8);
+        close(lab->peer);
+        lab->peer = -1;
+        if (ends_before)
+            stream_lab_send(lab, &BYTES("x"), 1);
+        run_until(lab->loop, is_lost, lab);
+        assert_int_equal(lab->received, 1);
+        stream_lab_free(lab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +338,7 @@ int main(void)
         cmocka_unit_test(closing_loses_what_is_under_way),
         cmocka_unit_test(a_stream_may_be_freed_by_what_it_tells),
         cmocka_unit_test(the_peer_is_known),
+        cmocka_unit_test(last_words_come_though_sending_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
