@@ -32,7 +32,7 @@ bool operator_domain(struct service_call *call, const char *typed, struct bytes 
 
     for (char *at = lower; *at != '\0'; at++)
         *at = (char)byte_lower((uint8_t)*at);
-    if (lower[0] == '!') {
+    if (lower[0] == '!' || lower[0] == '<') {
         call_fail(call, ERR_INVALID, "that is no name");
         return false;
     }
