@@ -117,6 +117,14 @@ static void test_explained(void **state)
     ALIAS("one@acme.example", "ann@acme.example");
     GOES("one@acme.example", "ann@acme.example");
     assert_true(explained("one@acme.example: an alias of 1 address"));
+    WANT(OK, directory_lab_set(lab, PR__SETTING_SCOPE__SETTING_CLUSTER, "", "mail.postmaster",
+                               "gone@acme.example"));
+    GOES("abuse@acme.example", "postmaster@localhost");
+    unsigned said = 0;
+    for (size_t i = 0; i < addresses_lab_last()->step_count; i++)
+        said +=
+            strcmp(addresses_lab_last()->steps[i], "mail.postmaster: gone@acme.example") == 0;
+    assert_int_equal(said, 1);
 }
 
 /* ---- who may send as what ---- */
