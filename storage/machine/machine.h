@@ -37,7 +37,7 @@ struct machine_events {
     unsigned ended_count;
     unsigned ended_room;
     bool handover_added;
-    bool queue_due;      /* something in the queue is due that was not, or sooner than before */
+    bool queue_due;      /* something was put into the lanes of the queue, or is due sooner */
     bool scopes_changed; /* limits of domains and tenants, or what of them is granted */
     bool moves_changed;  /* which accounts are to move */
     bool settings_changed;

@@ -6,20 +6,42 @@
 #include "storage/machine/apply.h"
 
 /*
- * Mail for other hosts. A QueueRecord holds a reference to its body. It has a row in the order
- * of due times (queue_due) unless it is held: that order is what there is to do. Records stay
- * in their group until they are dropped, whatever becomes of the account: they were accepted.
- * The group's row counts them, and those that are held.
+ * Mail for other hosts. A QueueRecord holds a reference to its body. Its recipients of one
+ * domain are a destination; a delivery to more than QUEUE_RECORD_RECIPIENTS_MAX becomes several
+ * records, which share the body. A destination that waits lies in the lane (domain, class,
+ * tenant) at its due time (table queue_lane), unless the record is held; a lane lies at the due
+ * time of its first (table queue_due), one row a lane: that order is what there is to do.
+ * Notices that are owed lie in the lane of domain "", as destination 0. Records stay in their
+ * group until each recipient has its verdict, and its notice, or they are dropped, whatever
+ * becomes of the account: they were accepted. The group's row counts them, and those that are
+ * held.
+ *
+ * A destination's domain is the address's, with ASCII letters in lower case. U-labels stay as
+ * they were written, since Unicode's tables are not the same on all nodes (node/mail/idn.h):
+ * whoever sends makes A-labels of them.
  */
 enum {
     QUEUE_ADDRESS_SIZE_MAX = 512,
+    QUEUE_DOMAIN_SIZE_MAX = 440,         /* of an address; it fits into the key of a lane */
     QUEUE_ENVID_SIZE_MAX = 100,          /* RFC 3461 section 4.4 */
     QUEUE_ORCPT_SIZE_MAX = 500,          /* RFC 3461 section 4.2 */
+    QUEUE_RECORD_RECIPIENTS_MAX = 100,   /* and so destinations */
     QUEUE_RECORD_SIZE_MAX = 1024 * 1024, /* packed; less than what a copy of a group takes */
     QUEUE_CHANGE_MAX = 1000,             /* ids in one command */
     QUEUE_CHANGE_BYTES_MAX = 16 * 1024 * 1024, /* of their records */
     QUEUE_REASON_SIZE_MAX = 512,
+    /* Of whoever sends. Beyond them a command is refused: texts are cut before they come here.
+     */
+    QUEUE_ITEMS_MAX = 256, /* in one QueueLease or QueueReport */
+    QUEUE_STATUS_SIZE_MAX = 16,
+    QUEUE_REPLY_SIZE_MAX = 1000, /* UTF-8, no control characters, so no line ends; as remote */
+    QUEUE_REMOTE_SIZE_MAX = 320,
+    QUEUE_LEASE_MS_MAX = 10 * 60 * 1000,
+
+    QUEUE_NOTICE_MS = 2 * 60 * 1000, /* a notice waits for verdicts on the others */
 };
+
+#define QUEUE_RETRY_MS_MAX ((uint64_t)31 * 24 * 60 * 60 * 1000)
 
 enum queue_notify {
     QUEUE_NOTIFY_NEVER = 1,

@@ -19,7 +19,7 @@ struct queue_counts {
     uint64_t messages;
     uint64_t held;
     uint64_t oldest_ms;     /* when the first that is there was accepted; 0: there is none */
-    uint64_t oldest_due_ms; /* the next that is not held; 0: there is none */
+    uint64_t oldest_due_ms; /* the next attempt or notice of those not held; 0: there is none */
 };
 void query_queue_counts(struct db_txn *txn, uint32_t group, struct queue_counts *counts);
 
@@ -44,6 +44,26 @@ struct queue_due {
 };
 size_t query_queue_due(struct db_txn *txn, uint32_t group, const struct queue_due *after,
                        uint64_t until_ms, struct queue_due *rows, size_t room);
+
+/*
+ * What there is to do (storage/machine/queue.h): lanes whose first is due at call->until_ms,
+ * the earliest first, behind call->after where it is given (its due_ms counts). answer->more
+ * says that there are more of them; next_due_ms is that of the first lane due later, clock_ms
+ * the group's own at its last command. Lanes show what is leased as well, once the lease is
+ * over.
+ */
+enum err query_queue_lanes(struct db_txn *txn, uint32_t group, const Pr__QueueLanes *call,
+                           struct arena *arena, Pr__QueueLanesAnswer *answer);
+
+/*
+ * What is due in a lane, the earliest first. Each message is a record with one destination and
+ * the recipients of it that wait. In lanes of domain "": with all destinations, and the
+ * recipients about whom a notice is owed. The next page begins behind (due_ms of its
+ * destination, or notice_ms; id; number of its destination, or 0) of the last message.
+ * ERR_INVALID for a call without lane.
+ */
+enum err query_queue_read(struct db_txn *txn, uint32_t group, const Pr__QueueRead *call,
+                          struct arena *arena, Pr__QueueReadAnswer *answer);
 
 /* Recipients that count against an account's limits, by the group's clock. */
 void query_sending(struct db_txn *txn, uint32_t group, uint64_t account_id, uint64_t *in_hour,
