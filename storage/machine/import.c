@@ -374,10 +374,29 @@ static enum err import_done(struct apply *apply, struct moving_record *moving)
                             (unsigned long long)moving->expunged,
                             (unsigned long long)account.record.messages,
                             (unsigned long long)account.record.expunged);
-    account.record.place = PLACE_HERE;
+    /* Nobody writes to it before the directory says that it is here: until then the attempt can
+     * still be given up. */
+    account.record.place = apply_format(apply) >= FORMAT_ADDRESSES ? PLACE_FROZEN : PLACE_HERE;
     account_store(apply->txn, &account);
     moving->state = MOVING_IN_DONE;
     moving_store(apply, account.id, moving);
+    return ERR_OK;
+}
+
+/* The directory says that the account is here. */
+static enum err import_settled(struct apply *apply, const struct moving_record *moving)
+{
+    struct account account;
+
+    if (moving->state != MOVING_IN_DONE)
+        return apply_refuse(apply, ERR_CONFLICT, "not all rows are here");
+    account_load(apply->txn, apply->group, apply->command->import_end->account_id, &account);
+    if (account.record.place == PLACE_FROZEN) {
+        account.record.place = PLACE_HERE;
+        account_store(apply->txn, &account);
+    }
+    moving_delete(apply, account.id);
+    doom_import(apply, account.id);
     return ERR_OK;
 }
 
@@ -425,9 +444,5 @@ enum err apply_import_end(struct apply *apply)
     }
     if (call->kind != PR__IMPORT_END__KIND__SETTLED)
         return apply_refuse(apply, ERR_UNSUPPORTED, "an end that is not known");
-    if (moving.state != MOVING_IN_DONE)
-        return apply_refuse(apply, ERR_CONFLICT, "not all rows are here");
-    moving_delete(apply, call->account_id);
-    doom_import(apply, call->account_id);
-    return ERR_OK;
+    return import_settled(apply, &moving);
 }

@@ -40,7 +40,7 @@ struct group_record {
 /* Whether an account is in this group. What is not HERE takes no command. */
 enum account_place {
     PLACE_HERE = 0,
-    PLACE_FROZEN,   /* about to leave: can be read */
+    PLACE_FROZEN,   /* about to leave, or whole and not yet settled: can be read */
     PLACE_IMPORTED, /* on its way in: its rows are not whole */
     PLACE_ELSEWHERE /* it left, or what came of it was given up; rows may still be there */
 };

@@ -20,7 +20,8 @@
  * freeze     nothing changes any more; what has changed since goes over
  * finish     the other group checks that it has all
  * flip       the directory says that the account is there
- * end        the old group frees its rows; the new one forgets how they came
+ * settle     the other group takes commands for it, and forgets how the rows came
+ * end        the old group frees its rows
  */
 struct move_out {
     struct service *service;
@@ -146,37 +147,15 @@ static bool refused(struct move_out *move, const Pr__Outcome *outcome, const cha
 
 static void later(struct move_out *move, uint64_t delay_ms, void (*fired)(void *context))
 {
-    CHECK(move->timer == NULL);
     move->timer = loop_timer_start(move->service->loop, delay_ms, 0, fired, move);
 }
 
 /* ---- the end ---- */
 
-static void settled(struct move_out *move, const Pr__Outcome *outcome)
-{
-    if (!refused(move, outcome, "settle"))
-        move_end(move, ERR_OK, "");
-}
-
-static void import_end_send(struct move_out *move, Pr__ImportEnd__Kind kind, step_done *done,
-                            const char *name)
-{
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__ImportEnd end = PR__IMPORT_END__INIT;
-
-    end.account_id = move->account_id;
-    end.attempt = move->attempt;
-    end.kind = kind;
-    end.sequence = move->look.sequence;
-    command.call_case = PR__COMMAND__CALL_IMPORT_END;
-    command.import_end = &end;
-    send_command(move, move->to, &command, done, name);
-}
-
 static void ended(struct move_out *move, const Pr__Outcome *outcome)
 {
     if (!refused(move, outcome, "end"))
-        import_end_send(move, PR__IMPORT_END__KIND__SETTLED, settled, "settle");
+        move_end(move, ERR_OK, "");
 }
 
 static void move_end_send(struct move_out *move)
@@ -214,9 +193,24 @@ static void on_flip_known(void *context, enum err err, uint64_t index, struct by
         move_end_send(move);
 }
 
-static void flipped(struct move_out *move, const Pr__Outcome *outcome)
+static void import_end_send(struct move_out *move, Pr__ImportEnd__Kind kind, step_done *done,
+                            const char *name)
 {
-    if (refused(move, outcome, "flip"))
+    Pr__Command command = PR__COMMAND__INIT;
+    Pr__ImportEnd end = PR__IMPORT_END__INIT;
+
+    end.account_id = move->account_id;
+    end.attempt = move->attempt;
+    end.kind = kind;
+    end.sequence = move->look.sequence;
+    command.call_case = PR__COMMAND__CALL_IMPORT_END;
+    command.import_end = &end;
+    send_command(move, move->to, &command, done, name);
+}
+
+static void settled(struct move_out *move, const Pr__Outcome *outcome)
+{
+    if (refused(move, outcome, "settle"))
         return;
     move->frozen_ms = clock_monotonic_ms() - move->frozen_at_ms;
     move->frozen = false;
@@ -227,6 +221,12 @@ static void flipped(struct move_out *move, const Pr__Outcome *outcome)
     move->calls++;
     replicator_read(move->service->replicator, DIRECTORY_GROUP,
                     clock_monotonic_ms() + MOVE_OUT_WRITE_MS, on_flip_known, move);
+}
+
+static void flipped(struct move_out *move, const Pr__Outcome *outcome)
+{
+    if (!refused(move, outcome, "flip"))
+        import_end_send(move, PR__IMPORT_END__KIND__SETTLED, settled, "settle");
 }
 
 static void finished(struct move_out *move, const Pr__Outcome *outcome)

@@ -170,6 +170,12 @@ static void begin(struct mover *mover)
     mover->step = MOVING_COPY;
 }
 
+static void nothing_comes_in(struct mover *mover, uint32_t group)
+{
+    CHECK(lab_deliver(&mover->model->lab, group, mover->account->id, BYTES("late"))->err ==
+          ERR_MOVED);
+}
+
 static void freeze(struct mover *mover)
 {
     Pr__MoveFreeze call = PR__MOVE_FREEZE__INIT;
@@ -186,10 +192,7 @@ static void freeze(struct mover *mover)
         tick.rows = 20;
         apply(mover, mover->from, LAB_COMMAND(tick, TICK, &tick));
     } else {
-        /* Nothing comes in. */
-        Pr__Outcome *refused =
-            lab_deliver(&mover->model->lab, mover->from, mover->account->id, BYTES("late"));
-        CHECK(refused->err == ERR_MOVED);
+        nothing_comes_in(mover, mover->from);
     }
 }
 
@@ -239,9 +242,15 @@ static void flip(struct mover *mover)
                   apply(mover, 0, LAB_COMMAND(account_move_done, ACCOUNT_MOVE_DONE, &call))))
         return;
     CHECK(!mover->replaced);
-    mover->account->group = mover->to;
-    mover->account->frozen = false;
-    mover->step = MOVING_END;
+    mover->account->group = mover->to; /* frozen there, too, until it is settled */
+    mover->step = MOVING_SETTLE;
+}
+
+static void settle(struct mover *mover)
+{
+    end(mover, PR__IMPORT_END__KIND__SETTLED, MOVING_END);
+    if (!mover->replaced)
+        mover->account->frozen = false;
 }
 
 static void move_end(struct mover *mover, bool moved)
@@ -253,7 +262,7 @@ static void move_end(struct mover *mover, bool moved)
     call.moved = moved;
     if (!accepted(mover, apply(mover, mover->from, LAB_COMMAND(move_end, MOVE_END, &call))))
         return;
-    mover->step = MOVING_SETTLE;
+    mover->step = MOVING_IDLE;
 }
 
 bool moving_next(struct mover *mover)
@@ -275,17 +284,19 @@ bool moving_next(struct mover *mover)
         break;
     case MOVING_DONE:
         end(mover, PR__IMPORT_END__KIND__DONE, MOVING_FLIP);
-        if (!mover->replaced)
+        if (!mover->replaced) {
             moving_rows_equal(mover->model, mover->account->id, mover->from, mover->to);
+            nothing_comes_in(mover, mover->to);
+        }
         break;
     case MOVING_FLIP:
         flip(mover);
         break;
+    case MOVING_SETTLE:
+        settle(mover);
+        break;
     case MOVING_END:
         move_end(mover, true);
-        break;
-    case MOVING_SETTLE:
-        end(mover, PR__IMPORT_END__KIND__SETTLED, MOVING_IDLE);
         break;
     }
     return mover->step != MOVING_IDLE;
@@ -328,7 +339,7 @@ static void duty_do(struct mover *mover, uint32_t group)
         break;
     case MOVE_DUTY_SETTLE:
         mover->to = group;
-        end(mover, PR__IMPORT_END__KIND__SETTLED, MOVING_IDLE);
+        settle(mover);
         break;
     case MOVE_DUTY_DROP:
         drop(mover, group, &moving);

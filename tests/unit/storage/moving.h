@@ -20,8 +20,8 @@ enum moving_step {
     MOVING_COPY,
     MOVING_DONE,
     MOVING_FLIP,
-    MOVING_END,
-    MOVING_SETTLE
+    MOVING_SETTLE,
+    MOVING_END
 };
 
 struct mover {

@@ -177,7 +177,7 @@ static void steps_follow_each_other(void **state)
         {PR__COMMAND__CALL_IMPORT_BEGIN, 2},       {PR__COMMAND__CALL_IMPORT_ROWS, 2},
         {PR__COMMAND__CALL_MOVE_FREEZE, 1},        {PR__COMMAND__CALL_IMPORT_ROWS, 2},
         {PR__COMMAND__CALL_IMPORT_END, 2},         {PR__COMMAND__CALL_ACCOUNT_MOVE_DONE, 0},
-        {PR__COMMAND__CALL_MOVE_END, 1},           {PR__COMMAND__CALL_IMPORT_END, 2},
+        {PR__COMMAND__CALL_IMPORT_END, 2},         {PR__COMMAND__CALL_MOVE_END, 1},
     };
     struct place *place = place_new();
     unsigned at = 0;
