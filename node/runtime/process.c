@@ -191,18 +191,30 @@ void process_sandbox(struct process *process, const char *files)
     if (files != NULL)
         sandbox_for_files();
     else
-        sandbox_without_files(false);
+        sandbox_without_files(0);
+#endif
+}
+
+static void sandbox_with_network(unsigned network)
+{
+#ifdef PROCESS_UNFENCED
+    (void)network;
+    log_warn(NULL, "not fenced off, built for a sanitizer", NULL);
+#else
+    sandbox_without_files(network);
 #endif
 }
 
 void process_sandbox_dns(struct process *process)
 {
     (void)process;
-#ifdef PROCESS_UNFENCED
-    log_warn(NULL, "not fenced off, built for a sanitizer", NULL);
-#else
-    sandbox_without_files(true);
-#endif
+    sandbox_with_network(SANDBOX_DNS);
+}
+
+void process_sandbox_outgoing(struct process *process)
+{
+    (void)process;
+    sandbox_with_network(SANDBOX_DNS | SANDBOX_OUTGOING);
 }
 
 /* Without the keys a node goes on, believing no signature: mail would otherwise stop for want

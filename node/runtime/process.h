@@ -72,6 +72,9 @@ void process_sandbox(struct process *process, const char *files);
 /* As without files, but the process may ask name servers: sockets to other machines. For
  * programs that called process_dns(). */
 void process_sandbox_dns(struct process *process);
+/* As process_sandbox_dns(), and the process may connect to other hosts (dial.h), from any of
+ * its addresses. It still cannot listen. */
+void process_sandbox_outgoing(struct process *process);
 
 /* The resolver of the configuration (dns.h), the caller's, to be freed before process_end().
  * NULL, with the reason logged, when it cannot be had, or is switched off (dns.enabled). Before

@@ -19,9 +19,15 @@ void sandbox_files(const struct config *config);
 /* For programs that keep files: no other program, no other process, no administration. */
 void sandbox_for_files(void);
 
-/* For programs that have none: no file is opened any more, no socket but of this machine; only
- * the calls that such a program needs. With `dns` also sockets to name servers, which are IPv4
- * and IPv6, UDP and TCP, to anywhere: the filter cannot look at addresses. */
-void sandbox_without_files(bool dns);
+/*
+ * For programs that have none: no file is opened any more, no socket but of this machine; only
+ * the calls that such a program needs. `network` adds sockets to other machines, to anywhere,
+ * since the filter cannot look at addresses; to listen is allowed to nobody.
+ */
+enum {
+    SANDBOX_DNS = 1 << 0,      /* name servers: IPv4 and IPv6, UDP and TCP */
+    SANDBOX_OUTGOING = 1 << 1, /* other hosts: IPv4 and IPv6, TCP */
+};
+void sandbox_without_files(unsigned network);
 
 #endif

@@ -208,31 +208,36 @@ void sandbox_for_files(void)
     install(filter);
 }
 
-/* What a resolver needs: a socket and a port of its own for each question. */
-static void allow_dns(scmp_filter_ctx filter)
+/* Sockets of one type to other machines, each with a port of its own. */
+static void allow_sockets(scmp_filter_ctx filter, int type)
 {
     static const int families[] = {AF_INET, AF_INET6};
-    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
     const uint64_t kinds = UINT32_MAX & ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    for (size_t i = 0; i < COUNT(families); i++)
-        for (size_t j = 0; j < COUNT(types); j++) {
-            const struct scmp_arg_cmp compare[] = {
-                {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (uint64_t)families[i]},
-                {.arg = 1,
-                 .op = SCMP_CMP_MASKED_EQ,
-                 .datum_a = kinds,
-                 .datum_b = (uint64_t)types[j]},
-            };
-            CHECK(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-                                         compare) == 0);
-        }
+    for (size_t i = 0; i < COUNT(families); i++) {
+        const struct scmp_arg_cmp compare[] = {
+            {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (uint64_t)families[i]},
+            {.arg = 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = kinds, .datum_b = (uint64_t)type},
+        };
+        int result =
+            seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, compare);
+        CHECK(result == 0 || result == -EEXIST);
+    }
     rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind));
-    rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg));
-    rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(recvmmsg));
 }
 
-void sandbox_without_files(bool dns)
+static void allow_network(scmp_filter_ctx filter, unsigned network)
+{
+    if (network != 0)
+        allow_sockets(filter, SOCK_STREAM);
+    if (network & SANDBOX_DNS) {
+        allow_sockets(filter, SOCK_DGRAM);
+        rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg));
+        rule(filter, SCMP_ACT_ALLOW, SCMP_SYS(recvmmsg));
+    }
+}
+
+void sandbox_without_files(unsigned network)
 {
     const uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
     scmp_filter_ctx filter = seccomp_init(refuse);
@@ -243,8 +248,7 @@ void sandbox_without_files(bool dns)
     rule(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
     allow_when(filter, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
     allow_when(filter, SCMP_SYS(socket), 0, ALL_BITS, AF_UNIX);
-    if (dns)
-        allow_dns(filter);
+    allow_network(filter, network);
     allow_when(filter, SCMP_SYS(tgkill), 0, ALL_BITS, (uint64_t)getpid());
     allow_when(filter, SCMP_SYS(prctl), 0, ALL_BITS, PR_SET_NAME);
     allow_when(filter, SCMP_SYS(prlimit64), 2, ALL_BITS, 0); /* asking, not setting */
