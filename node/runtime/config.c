@@ -216,6 +216,35 @@ static void take_servers(cfg_t *section, const struct config_row *row, struct ar
         servers->at[i] = arena_string(arena, bytes_of(cfg_getnstr(section, row->name, i)));
 }
 
+static void take_sources(cfg_t *section, const struct config_row *row,
+                         struct config_sources *sources)
+{
+    sources->count = cfg_size(section, row->name);
+    for (unsigned i = 0; i < sources->count; i++)
+        CHECK(address_parse(bytes_of(cfg_getnstr(section, row->name, i)), &sources->at[i]));
+}
+
+static const char *in_lower_case(struct arena *arena, struct bytes text)
+{
+    char *copy = arena_string(arena, text);
+
+    for (char *at = copy; *at != '\0'; at++)
+        *at = (char)byte_lower((uint8_t)*at);
+    return copy;
+}
+
+static void take_routes(cfg_t *section, const struct config_row *row, struct arena *arena,
+                        struct config_routes *routes)
+{
+    routes->count = cfg_size(section, row->name);
+    for (unsigned i = 0; i < routes->count; i++) {
+        struct config_route_parts parts;
+        CHECK(config_route_split(bytes_of(cfg_getnstr(section, row->name, i)), &parts));
+        routes->at[i] = (struct config_route){in_lower_case(arena, parts.domain),
+                                              in_lower_case(arena, parts.host), parts.port};
+    }
+}
+
 static void take_row(cfg_t *cfg, const struct config_row *row, struct arena *arena,
                      struct config *config)
 {
@@ -240,6 +269,12 @@ static void take_row(cfg_t *cfg, const struct config_row *row, struct arena *are
         break;
     case CONFIG_SERVERS:
         take_servers(section, row, arena, field);
+        break;
+    case CONFIG_SOURCES:
+        take_sources(section, row, field);
+        break;
+    case CONFIG_ROUTES:
+        take_routes(section, row, arena, field);
         break;
     case CONFIG_PATH:
     case CONFIG_HOST:
@@ -326,6 +361,8 @@ static const char *whole_problem(struct arena *arena, struct config *config)
     if (config->election_ms != 0 && config->heartbeat_ms != 0 &&
         config->heartbeat_ms * 2 > config->election_ms)
         return "cluster: election_ms must be at least twice heartbeat_ms";
+    if (config->relay_retry_most_s < config->relay_retry_first_s)
+        return "relay: retry_most_s must not be less than retry_first_s";
     if (config->hostname[0] == '\0') {
         char name[256] = "";
         if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0' ||

@@ -23,12 +23,15 @@
  *   listen "lmtp" { address = { "unix:/run/postraft/lmtp.sock" } }
  *   proxy { networks = { "192.0.2.0/28" } }
  *   dns { servers = { "127.0.0.53" } }
+ *   relay { addresses = { "192.0.2.25" } }
  *   limits { message_bytes = 52428800 }
  */
 enum {
     CONFIG_ADDRESSES_MAX = 16,
     CONFIG_PREFIXES_MAX = 64,
     CONFIG_SERVERS_MAX = 8,
+    CONFIG_SOURCES_MAX = 64,
+    CONFIG_ROUTES_MAX = 64,
     CONFIG_LISTENERS_MAX = 8
 };
 #define CONFIG_PATH_DEFAULT "/etc/postraft/postraft.conf"
@@ -45,6 +48,23 @@ struct config_prefixes {
 
 struct config_servers {
     const char *at[CONFIG_SERVERS_MAX]; /* "192.0.2.53", "192.0.2.53:53", "[2001:db8::1]:53" */
+    unsigned count;
+};
+
+struct config_sources {
+    struct address at[CONFIG_SOURCES_MAX];
+    unsigned count;
+};
+
+struct config_route {
+    const char
+        *domain;      /* "example.com", ".example.com": below it, "*": any other; lower case */
+    const char *host; /* its addresses are looked up; "[192.0.2.1]", "[2001:db8::1]": it */
+    unsigned port;    /* 0: relay_port */
+};
+
+struct config_routes {
+    struct config_route at[CONFIG_ROUTES_MAX];
     unsigned count;
 };
 
@@ -76,9 +96,11 @@ struct config {
     const char *user_store;         /* "" : as whoever started the supervisor */
     const char *user_smtp;
     const char *user_imap;
+    const char *user_relay;
     const char *user_operator;
     unsigned processes_smtp;
     unsigned processes_imap;
+    unsigned processes_relay;
     bool durability_cross_dc;
     unsigned durability_grace_s;
     uint64_t message_bytes_max;
@@ -88,6 +110,19 @@ struct config {
     unsigned memory_mb;         /* of one front end process; 0: a quarter of the machine's */
     unsigned connections_max;
     unsigned connections_address_max;
+    struct config_sources relay_addresses; /* none: the system chooses */
+    unsigned relay_port;
+    bool relay_prefer_ipv6;
+    struct config_prefixes relay_networks; /* that mail may go to although they are private */
+    struct config_routes relay_routes;
+    const char *relay_authorities; /* "" : the system's */
+    unsigned relay_connections_max;
+    unsigned relay_connections_provider_max;
+    unsigned relay_retry_first_s;
+    unsigned relay_retry_most_s;
+    unsigned relay_expire_s;
+    unsigned relay_expire_notice_s; /* of mail with the null sender */
+    unsigned relay_delay_s;
     uint64_t disk_reserve_bytes; /* 0: a part of the disk */
     uint64_t log_retain_bytes;   /* of the replication log, over all groups */
     uint64_t log_hold_bytes;     /* the same, for nodes that are away; 0: eight times that */

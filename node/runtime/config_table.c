@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "node/runtime/config_table.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-#include <sys/un.h>
-
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const policies[] = {"majority", "cross-dc", NULL};
 
@@ -86,9 +82,10 @@ const struct config_row config_rows[] = {
          "postraft-store must be able to read it, and may read the whole folder it is in."),
     TEXT("users", "store", CONFIG_WORD, user_store, "",
          "Who postraft-store runs as. Not set: who started postraftd. The same goes for the "
-         "next two."),
+         "next three."),
     TEXT("users", "smtp", CONFIG_WORD, user_smtp, "", "Who postraft-smtp runs as."),
     TEXT("users", "imap", CONFIG_WORD, user_imap, "", "Who postraft-imap runs as."),
+    TEXT("users", "relay", CONFIG_WORD, user_relay, "", "Who postraft-relay runs as."),
     TEXT("users", "operator", CONFIG_WORD, user_operator, "",
          "Who may use the `postraft` command on this node. Not set: who started postraftd."),
     NUMBER("processes", "smtp", CONFIG_UNSIGNED, processes_smtp, 1, 0, 64,
@@ -96,6 +93,9 @@ const struct config_row config_rows[] = {
            "mail."),
     NUMBER("processes", "imap", CONFIG_UNSIGNED, processes_imap, 1, 0, 64,
            "The same for postraft-imap."),
+    NUMBER("processes", "relay", CONFIG_UNSIGNED, processes_relay, 1, 0, 1,
+           "0: this node sends no mail to other hosts. What lies in groups that it leads waits "
+           "until another node leads them."),
     CHOICE("durability", "policy", CONFIG_SWITCH, durability_cross_dc, "cross-dc", policies,
            "What an acknowledgement promises: a copy in a second data center, or a majority "
            "wherever it is."),
@@ -117,6 +117,39 @@ const struct config_row config_rows[] = {
            "Connections of one process."),
     NUMBER("limits", "connections_address", CONFIG_UNSIGNED, connections_address_max, 50, 1,
            1000000, "Connections of one process from one IPv4 address or IPv6 /64."),
+    LIST("relay", "addresses", CONFIG_SOURCES, relay_addresses,
+         "Addresses of this machine that mail leaves from. Each needs a name in the DNS that "
+         "leads back to it. Empty: the system chooses."),
+    NUMBER("relay", "port", CONFIG_UNSIGNED, relay_port, 25, 1, 65535,
+           "Where other hosts are reached, unless a route says otherwise. Anything but 25 is "
+           "for tests."),
+    NUMBER("relay", "prefer_ipv6", CONFIG_BOOL, relay_prefer_ipv6, 0, 0, 1,
+           "Of a host that has both kinds of addresses IPv6 is tried first."),
+    LIST("relay", "networks", CONFIG_PREFIXES, relay_networks,
+         "Private, loopback and other special networks that mail may go to all the same. To "
+         "others of them none goes, whatever the DNS says."),
+    LIST("relay", "routes", CONFIG_ROUTES, relay_routes,
+         "Where mail for a domain goes instead of its MX hosts: \"example.com=host\", "
+         "\".example.com=host:2525\" for what is below it, \"*=[192.0.2.1]\" for all others."),
+    TEXT("relay", "authorities", CONFIG_PATH, relay_authorities, "",
+         "Certificate authorities that are believed where a host's certificate must be good, "
+         "PEM. Not set: the system's."),
+    NUMBER("relay", "connections", CONFIG_UNSIGNED, relay_connections_max, 500, 1, 100000,
+           "Connections to other hosts at a time."),
+    NUMBER("relay", "connections_provider", CONFIG_UNSIGNED, relay_connections_provider_max, 10,
+           1, 10000,
+           "The same to one provider: to all domains whose mail the same hosts take."),
+    NUMBER("relay", "retry_first_s", CONFIG_UNSIGNED, relay_retry_first_s, 120, 1, 86400,
+           "How long to wait after the first attempt that was put off. Then longer each time."),
+    NUMBER("relay", "retry_most_s", CONFIG_UNSIGNED, relay_retry_most_s, 14400, 1, 86400,
+           "The longest wait between two attempts."),
+    NUMBER("relay", "expire_s", CONFIG_UNSIGNED, relay_expire_s, 432000, 1, 2592000,
+           "After so long what could not be sent goes back to its sender."),
+    NUMBER("relay", "expire_notice_s", CONFIG_UNSIGNED, relay_expire_notice_s, 172800, 1,
+           2592000, "The same for mail without a sender: it is given up."),
+    NUMBER("relay", "delay_s", CONFIG_UNSIGNED, relay_delay_s, 14400, 1, 2592000,
+           "After so long a sender is told that a message still waits; once more after six "
+           "times as long."),
     NUMBER(
         "storage", "log_retain_bytes", CONFIG_U64, log_retain_bytes, GIB, 1024 * 1024,
         1024 * GIB,
@@ -164,127 +197,3 @@ const unsigned config_listen_rows_count =
 _Static_assert(sizeof(config_listen_rows) / sizeof(config_listen_rows[0]) <=
                    CONFIG_LISTENERS_MAX,
                "as config.h promises");
-
-unsigned config_list_max(enum config_kind kind)
-{
-    if (kind == CONFIG_PREFIXES)
-        return CONFIG_PREFIXES_MAX;
-    return kind == CONFIG_SERVERS ? CONFIG_SERVERS_MAX : 0;
-}
-
-static const char *path_problem(const char *text)
-{
-    if (text[0] != '/')
-        return "is not an absolute path";
-    return strlen(text) <= 1024 ? NULL : "is too long";
-}
-
-static const char *host_problem(const char *text)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789-.";
-    size_t len = strlen(text);
-
-    if (len > 253 || strspn(text, allowed) != len || strstr(text, "..") != NULL)
-        return "is not a host name";
-    return strchr(".-", text[0]) == NULL && text[len - 1] != '-' ? NULL : "is not a host name";
-}
-
-/* "192.0.2.1:25" or "[2001:db8::1]:25" */
-static bool is_host_and_port(const char *text)
-{
-    struct in6_addr number;
-    char host[64];
-    uint64_t port;
-    const char *colon = strrchr(text, ':');
-    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
-
-    if (len == 0 || len >= sizeof(host) || !bytes_to_u64(bytes_of(colon + 1), &port) ||
-        port == 0 || port > 65535)
-        return false;
-    memcpy(host, text, len);
-    host[len] = '\0';
-    if (host[0] == '[' && host[len - 1] == ']') {
-        host[len - 1] = '\0';
-        return inet_pton(AF_INET6, host + 1, &number) == 1;
-    }
-    return inet_pton(AF_INET, host, &number) == 1;
-}
-
-static const char *address_problem(const char *text)
-{
-    return is_host_and_port(text) ? NULL
-                                  : "is not an address like 192.0.2.1:25 or [2001:db8::1]:25";
-}
-
-static const char *local_problem(const char *text)
-{
-    const struct sockaddr_un *address = NULL;
-
-    if (strncmp(text, CONFIG_LOCAL, strlen(CONFIG_LOCAL)) != 0)
-        return is_host_and_port(text) ? NULL
-                                      : "is not an address like 127.0.0.1:24 or unix:/path";
-    text += strlen(CONFIG_LOCAL);
-    if (text[0] != '/')
-        return "has no absolute path";
-    return strlen(text) < sizeof(address->sun_path) ? NULL : "has too long a path";
-}
-
-static const char *prefix_problem(const char *text)
-{
-    struct address_prefix prefix;
-
-    return address_prefix_parse(bytes_of(text), &prefix)
-               ? NULL
-               : "is not a network like 192.0.2.0/24 or 2001:db8::/32";
-}
-
-static const char *server_problem(const char *text)
-{
-    struct address address;
-
-    return address_parse(bytes_of(text), &address) || is_host_and_port(text)
-               ? NULL
-               : "is not an address like 192.0.2.53 or [2001:db8::1]:53";
-}
-
-static const char *word_problem(const char *text)
-{
-    if (strlen(text) > 64)
-        return "is too long";
-    return strpbrk(text, " \t\r\n:/") == NULL ? NULL : "is not a name";
-}
-
-const char *config_text_problem(enum config_kind kind, const char *const *choices,
-                                const char *text)
-{
-    if (text[0] == '\0')
-        return NULL;
-    switch (kind) {
-    case CONFIG_PATH:
-        return path_problem(text);
-    case CONFIG_HOST:
-        return host_problem(text);
-    case CONFIG_ADDRESS:
-        return address_problem(text);
-    case CONFIG_LOCAL_ADDRESS:
-        return local_problem(text);
-    case CONFIG_PREFIXES:
-        return prefix_problem(text);
-    case CONFIG_SERVERS:
-        return server_problem(text);
-    case CONFIG_WORD:
-        return word_problem(text);
-    case CONFIG_CHOICE:
-    case CONFIG_SWITCH:
-        for (; *choices != NULL; choices++)
-            if (strcmp(*choices, text) == 0)
-                return NULL;
-        return "is not one of the values that there are";
-    case CONFIG_BOOL:
-    case CONFIG_UNSIGNED:
-    case CONFIG_U64:
-        break;
-    }
-    return "is not a text";
-}

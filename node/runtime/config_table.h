@@ -18,6 +18,8 @@ enum config_kind {
     CONFIG_U64,
     CONFIG_PREFIXES, /* a list of networks */
     CONFIG_SERVERS,  /* a list of addresses, with or without a port */
+    CONFIG_SOURCES,  /* a list of addresses without a port */
+    CONFIG_ROUTES,   /* a list of "domain=host:port" */
 };
 
 #define CONFIG_LOCAL "unix:"
@@ -53,5 +55,13 @@ unsigned config_list_max(enum config_kind kind);
  * fine: it stands for "not set". Of a list it is one entry, which must not be empty. */
 const char *config_text_problem(enum config_kind kind, const char *const *choices,
                                 const char *text);
+
+/* What a route consists of, in its text. False: it is none. */
+struct config_route_parts {
+    struct bytes domain;
+    struct bytes host; /* a name, or an address in brackets */
+    unsigned port;     /* 0: none is given */
+};
+bool config_route_split(struct bytes text, struct config_route_parts *parts);
 
 #endif

@@ -28,7 +28,8 @@ bool identity_of(const char *user, struct identity *identity)
 
 bool users_known(const struct config *config)
 {
-    const char *const names[] = {config->user_store, config->user_smtp, config->user_imap};
+    const char *const names[] = {config->user_store, config->user_smtp, config->user_imap,
+                                 config->user_relay};
     struct identity identity;
     bool known = true;
 

@@ -18,6 +18,16 @@ static void check_text(const struct config_row *row, const char *text)
     CHECK(text != NULL && config_text_problem(row->kind, row->choices, text) == NULL);
 }
 
+static void check_routes(const struct config_routes *routes)
+{
+    CHECK(routes->count <= CONFIG_ROUTES_MAX);
+    for (unsigned i = 0; i < routes->count; i++) {
+        const struct config_route *route = &routes->at[i];
+        CHECK(route->domain[0] != '\0' && route->host[0] != '\0' && route->port <= 65535);
+        CHECK(strpbrk(route->domain, "=[]:") == NULL && strchr(route->host, '=') == NULL);
+    }
+}
+
 static void check_row(const struct config_row *row, const struct config *config)
 {
     const void *field = (const char *)config + row->offset;
@@ -36,6 +46,12 @@ static void check_row(const struct config_row *row, const struct config *config)
         CHECK(((const struct config_prefixes *)field)->count <= CONFIG_PREFIXES_MAX);
         for (unsigned i = 0; i < ((const struct config_prefixes *)field)->count; i++)
             CHECK(((const struct config_prefixes *)field)->at[i].bits <= 128);
+        break;
+    case CONFIG_SOURCES:
+        CHECK(((const struct config_sources *)field)->count <= CONFIG_SOURCES_MAX);
+        break;
+    case CONFIG_ROUTES:
+        check_routes(field);
         break;
     case CONFIG_SERVERS:
         CHECK(((const struct config_servers *)field)->count <= CONFIG_SERVERS_MAX);

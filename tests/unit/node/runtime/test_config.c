@@ -60,11 +60,50 @@ static void everything_has_a_default(void **state)
     assert_int_equal(loaded.config.submission_recipients_max, 100);
     assert_int_equal(loaded.config.memory_mb, 0);
     assert_int_equal(loaded.config.processes_imap, 1);
+    assert_int_equal(loaded.config.processes_relay, 1);
+    assert_int_equal(loaded.config.relay_addresses.count, 0);
+    assert_int_equal(loaded.config.relay_port, 25);
+    assert_false(loaded.config.relay_prefer_ipv6);
+    assert_int_equal(loaded.config.relay_routes.count, 0);
+    assert_string_equal(loaded.config.relay_authorities, "");
     assert_true(loaded.config.durability_cross_dc);
     assert_int_equal(loaded.config.durability_grace_s, 30);
     assert_int_equal(loaded.config.message_bytes_max, 52428800);
     assert_int_equal(loaded.config.connections_address_max, 50);
     arena_fini(&loaded.arena);
+}
+
+static void check_relay(const struct config *config)
+{
+    static const struct config_route routes[] = {{"example.com", "mx.example.net", 2526},
+                                                 {".x.example", "h", 0},
+                                                 {"*", "[2001:db8::1]", 0},
+                                                 {"y", "[192.0.2.1]", 587}};
+    char text[ADDRESS_TEXT_SIZE];
+
+    assert_string_equal(config->user_relay, "e");
+    assert_int_equal(config->processes_relay, 0);
+    assert_int_equal(config->relay_addresses.count, 2);
+    address_text(&config->relay_addresses.at[1], text);
+    assert_string_equal(text, "2001:db8::25");
+    assert_int_equal(config->relay_port, 2525);
+    assert_true(config->relay_prefer_ipv6);
+    assert_int_equal(config->relay_networks.count, 1);
+    assert_int_equal(config->relay_networks.at[0].bits, 104);
+    assert_int_equal(config->relay_routes.count, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_string_equal(config->relay_routes.at[i].domain, routes[i].domain);
+        assert_string_equal(config->relay_routes.at[i].host, routes[i].host);
+        assert_int_equal(config->relay_routes.at[i].port, routes[i].port);
+    }
+    assert_string_equal(config->relay_authorities, "/ca.pem");
+    assert_int_equal(config->relay_connections_max, 7);
+    assert_int_equal(config->relay_connections_provider_max, 3);
+    assert_int_equal(config->relay_retry_first_s, 1);
+    assert_int_equal(config->relay_retry_most_s, 2);
+    assert_int_equal(config->relay_expire_s, 60);
+    assert_int_equal(config->relay_expire_notice_s, 4);
+    assert_int_equal(config->relay_delay_s, 5);
 }
 
 static void a_whole_file_is_read(void **state)
@@ -89,8 +128,16 @@ static void a_whole_file_is_read(void **state)
               "      timeout_ms = 2500 }\n"
               "network_map { file = \"/srv/map.db\" }\n"
               "tls { certificate = \"/c.pem\" key = \"/k.pem\" }\n"
-              "users { store = \"a\" smtp = \"b\" imap = \"c\" operator = \"d\" }\n"
-              "processes { smtp = 2 imap = 3 }\n"
+              "users { store = \"a\" smtp = \"b\" imap = \"c\" operator = \"d\"\n"
+              "        relay = \"e\" }\n"
+              "processes { smtp = 2 imap = 3 relay = 0 }\n"
+              "relay { addresses = { \"192.0.2.25\", \"2001:db8::25\" } port = 2525\n"
+              "        prefer_ipv6 = true networks = { \"10.0.0.0/8\" } expire_s = 60\n"
+              "        routes = { \"Example.com=MX.example.net:2526\", \".x.example=h\",\n"
+              "                   \"*=[2001:db8::1]\", \"y=[192.0.2.1]:587\" }\n"
+              "        authorities = \"/ca.pem\" connections = 7 connections_provider = 3\n"
+              "        retry_first_s = 1 retry_most_s = 2 expire_notice_s = 4\n"
+              "        delay_s = 5 }\n"
               "durability { policy = \"majority\" grace_s = 7 }\n"
               "limits { message_bytes = 1048576 recipients = 200 connections = 300\n"
               "         connections_address = 4 submission_recipients = 20\n"
@@ -134,6 +181,7 @@ static void a_whole_file_is_read(void **state)
     assert_string_equal(config->dns_trust_anchor, "");
     assert_int_equal(config->dns_timeout_ms, 2500);
     assert_string_equal(config->network_map_file, "/srv/map.db");
+    check_relay(config);
     assert_int_equal(config->submission_recipients_max, 20);
     assert_int_equal(config->auth_failures_max, 9);
     assert_int_equal(config->memory_mb, 512);
@@ -141,6 +189,8 @@ static void a_whole_file_is_read(void **state)
     assert_true(config->log_retain_bytes == 2147483648);
     arena_fini(&loaded.arena);
 }
+
+#define NO_ROUTE " is not a route like example.com=host:25 or *=[192.0.2.1]"
 
 static void what_is_wrong_is_said_with_its_line(void **state)
 {
@@ -179,6 +229,21 @@ static void what_is_wrong_is_said_with_its_line(void **state)
         {"dns { servers = { \"::1\", \"::2\", \"::3\", \"::4\", \"::5\", \"::6\", \"::7\",\n"
          "\"::8\", \"::9\" } }\n",
          "2: servers: more than 8"},
+        {"relay { addresses = { \"192.0.2.25:25\" } }\n",
+         "1: addresses \"192.0.2.25:25\" is not an address like 192.0.2.1 or 2001:db8::1"},
+        {"relay { routes = { \"a.example\" } }\n", "1: routes \"a.example\"" NO_ROUTE},
+        {"relay { routes = { \"=h\" } }\n", "1: routes \"=h\"" NO_ROUTE},
+        {"relay { routes = { \"a=\" } }\n", "1: routes \"a=\"" NO_ROUTE},
+        {"relay { routes = { \"a=:25\" } }\n", "1: routes \"a=:25\"" NO_ROUTE},
+        {"relay { routes = { \"*.a=h\" } }\n", "1: routes \"*.a=h\"" NO_ROUTE},
+        {"relay { routes = { \".=h\" } }\n", "1: routes \".=h\"" NO_ROUTE},
+        {"relay { routes = { \"a=h:0\" } }\n", "1: routes \"a=h:0\"" NO_ROUTE},
+        {"relay { routes = { \"a=h:65536\" } }\n", "1: routes \"a=h:65536\"" NO_ROUTE},
+        {"relay { routes = { \"a=[::1\" } }\n", "1: routes \"a=[::1\"" NO_ROUTE},
+        {"relay { routes = { \"a=[h]\" } }\n", "1: routes \"a=[h]\"" NO_ROUTE},
+        {"relay { routes = { \"a=::1\" } }\n", "1: routes \"a=::1\"" NO_ROUTE},
+        {"relay { retry_first_s = 60 retry_most_s = 59 }\n",
+         " relay: retry_most_s must not be less than retry_first_s"},
         {"tls { key = \"/k\" }\n", " tls: certificate and key belong together"},
         {"cluster { election_ms = 100 heartbeat_ms = 60 }\n",
          " cluster: election_ms must be at least twice heartbeat_ms"},
