@@ -58,7 +58,7 @@ static void tell_closed(struct conn *conn)
 
     conn->session = NULL;
     if (session != NULL)
-        conn->listener->protocol->closed(session);
+        conn->protocol->closed(session);
 }
 
 static void on_uv_closed(uv_handle_t *handle)
@@ -66,7 +66,9 @@ static void on_uv_closed(uv_handle_t *handle)
     struct conn *conn = (struct conn *)handle;
 
     tell_closed(conn);
-    conn_listener_left(conn->listener, conn);
+    if (conn->listener != NULL)
+        conn_listener_left(conn->listener, conn);
+    conn_client_free(&conn->client);
     atomic_fetch_sub(&open_count, 1);
     metric_sub(METRIC_CONNECTIONS_OPEN, 1);
     SSL_free(conn->ssl);
@@ -82,6 +84,8 @@ void conn_end(struct conn *conn)
 {
     if (conn->ended)
         return;
+    if (conn->handshaking && !conn->closing)
+        conn_client_failed(conn, TLS_FAILURE_CUT, "");
     conn_wheel_remove(conn);
     conn->ended = true;
     conn->reading = false;
@@ -107,10 +111,10 @@ static void settle(struct conn *conn)
         conn_update_reading(conn);
         return;
     }
-    bool drained = conn->was_full && conn_output_len(conn) <= conn->listener->limits.output_low;
+    bool drained = conn->was_full && conn_output_len(conn) <= conn->limits->output_low;
     if (drained) {
         conn->was_full = false;
-        conn->listener->protocol->writable(conn->session);
+        conn->protocol->writable(conn->session);
     }
     if (drained || conn->resumed) {
         conn->resumed = false;
@@ -143,6 +147,7 @@ static void on_loop_free(void *context)
 {
     struct conn_shared *shared = context;
 
+    dial_cancel_all(shared);
     while (shared->first != NULL)
         conn_end(shared->first);
     while (shared->dirty != NULL)
@@ -180,9 +185,9 @@ void conn_name_peer(struct conn *conn, const struct address *address, uint16_t p
     address_text(address, conn->peer);
 }
 
-struct conn *conn_new(struct conn_listener *listener, int fd)
+struct conn *conn_new(struct conn_shared *shared, const struct conn_protocol *protocol,
+                      const struct conn_limits *limits, int fd)
 {
-    struct conn_shared *shared = listener->shared;
     struct conn *conn = calloc(1, sizeof(*conn));
 
     CHECK(conn != NULL && uv_tcp_init(loop_uv(shared->loop), &conn->tcp) == 0);
@@ -190,9 +195,10 @@ struct conn *conn_new(struct conn_listener *listener, int fd)
     uv_tcp_nodelay(&conn->tcp, 1); /* bytes are gathered here, not in the kernel */
     uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_S);
     conn->shared = shared;
-    conn->listener = listener;
+    conn->protocol = protocol;
+    conn->limits = limits;
     conn->id = atomic_fetch_add(&last_id, 1) + 1;
-    conn->idle_ms = listener->limits.idle_ms;
+    conn->idle_ms = limits->idle_ms;
     conn->next = shared->first;
     if (shared->first != NULL)
         shared->first->previous = conn;
@@ -205,7 +211,9 @@ struct conn *conn_new(struct conn_listener *listener, int fd)
 
 void conn_open_session(struct conn *conn)
 {
-    conn->session = conn->listener->protocol->open(conn->listener->server, conn);
+    void *server = conn->listener != NULL ? conn->listener->server : conn->client->context;
+
+    conn->session = conn->protocol->open(server, conn);
     CHECK(conn->session != NULL);
 }
 
@@ -214,7 +222,7 @@ void conn_write(struct conn *conn, struct bytes bytes)
     if (conn->closing || conn->ended || bytes.len == 0)
         return;
     buffer_add(conn->ssl != NULL || conn->tls_asked ? &conn->plain : &conn->output, bytes);
-    if (conn_output_len(conn) > conn->listener->limits.output_max) {
+    if (conn_output_len(conn) > conn->limits->output_max) {
         conn_end(conn);
         return;
     }
@@ -225,7 +233,7 @@ void conn_write(struct conn *conn, struct bytes bytes)
 
 bool conn_full(const struct conn *conn)
 {
-    return conn_output_len(conn) > conn->listener->limits.output_high;
+    return conn_output_len(conn) > conn->limits->output_high;
 }
 
 void conn_close(struct conn *conn)
@@ -236,7 +244,7 @@ void conn_close(struct conn *conn)
     buffer_release(&conn->cipher);
     if (!conn->feeding)
         buffer_wipe(&conn->input);
-    conn_wheel_set(conn, conn_now_ms(conn) + conn->listener->limits.close_ms);
+    conn_wheel_set(conn, conn_now_ms(conn) + conn->limits->close_ms);
     conn_mark(conn);
 }
 
@@ -248,7 +256,7 @@ void conn_resume(struct conn *conn)
 
 enum err conn_start_tls(struct conn *conn)
 {
-    if (conn->listener->tls == NULL || conn->ssl != NULL)
+    if (conn->listener == NULL || conn->listener->tls == NULL || conn->ssl != NULL)
         return ERR_UNSUPPORTED;
     if (conn->closing || conn->ended)
         return ERR_OK;

@@ -30,7 +30,8 @@ static bool exporter(SSL *ssl, struct buffer *bytes)
 /* RFC 5929 section 4.1: hashed as its signature is, but not by MD5 or SHA-1. */
 static bool server_end_point(SSL *ssl, struct buffer *bytes)
 {
-    const X509 *certificate = SSL_get_certificate(ssl);
+    const X509 *certificate =
+        SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     int hash = NID_undef;

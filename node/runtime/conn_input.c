@@ -17,7 +17,7 @@ static size_t feed(struct conn *conn, struct bytes bytes)
 
     conn->feeding = true;
     while (rest.len > 0 && conn_may_feed(conn)) {
-        size_t used = conn->listener->protocol->feed(conn->session, rest);
+        size_t used = conn->protocol->feed(conn->session, rest);
         CHECK(used <= rest.len);
         if (used == 0)
             break;
@@ -39,6 +39,7 @@ static void begin_asked_tls(struct conn *conn)
     }
     log_warn(NULL, "bytes behind STARTTLS, connection cut",
              LOG_FIELDS(LOG_U64("conn", conn->id), LOG_TEXT("peer", conn->peer)));
+    conn_client_failed(conn, TLS_FAILURE_INJECTED, "");
     conn_end(conn);
 }
 
@@ -140,10 +141,9 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
  * would make the kernel reset the connection, and the last reply could be lost. */
 void conn_update_reading(struct conn *conn)
 {
-    bool wanted =
-        !conn->ended && !conn->eof &&
-        (conn->closing || (!conn_full(conn) && !conn->tls_more &&
-                           buffer_len(&conn->input) < conn->listener->limits.input_max));
+    bool wanted = !conn->ended && !conn->eof &&
+                  (conn->closing || (!conn_full(conn) && !conn->tls_more &&
+                                     buffer_len(&conn->input) < conn->limits->input_max));
 
     if (wanted == conn->reading || conn->ended)
         return;

@@ -8,6 +8,7 @@
 #include "node/base/buffer.h"
 #include "node/runtime/conn.h"
 #include "node/runtime/loop_uv.h"
+#include "node/runtime/tls_client.h"
 
 /*
  * How a connection is made inside; for the conn_*.c files only.
@@ -44,6 +45,7 @@ struct conn_shared {
     uint64_t tick;             /* the last one that was looked at */
     struct conn_entry wheel[CONN_WHEEL_SLOTS];
     struct conn *first; /* all */
+    struct dial *dials;
     struct conn *dirty;
     struct conn **dirty_last;
     uint8_t scratch[CONN_SCRATCH_SIZE];
@@ -75,6 +77,17 @@ struct conn_listener {
     bool closed; /* freed with the last connection */
 };
 
+/* What a connection has that was dialled (dial.h). */
+struct conn_client {
+    struct conn_limits limits;
+    void *context; /* of open() */
+    SSL *asked;    /* made ready, until the handshake begins */
+    enum tls_rule rule;
+    enum tls_verified verified;
+    enum tls_failure failure; /* the first one */
+    char reason[160];
+};
+
 struct conn_writing {
     uv_write_t uv;
     struct conn *conn;
@@ -85,7 +98,10 @@ struct conn {
     uv_tcp_t tcp; /* first: the handle is the connection */
     struct conn *next, *previous;
     struct conn_shared *shared;
-    struct conn_listener *listener;
+    struct conn_listener *listener; /* NULL: dialled */
+    struct conn_client *client;     /* NULL: accepted */
+    const struct conn_protocol *protocol;
+    const struct conn_limits *limits;
     void *session;
     uint64_t id;
     SSL *ssl;
@@ -124,8 +140,10 @@ struct conn {
 };
 
 /* conn.c */
-/* The peer is named by conn_name_peer(). */
-struct conn *conn_new(struct conn_listener *listener, int fd);
+/* Listener or client are set by the caller, the peer by conn_name_peer(). `limits` lives as
+ * long as the connection. */
+struct conn *conn_new(struct conn_shared *shared, const struct conn_protocol *protocol,
+                      const struct conn_limits *limits, int fd);
 void conn_name_peer(struct conn *conn, const struct address *address, uint16_t port);
 void conn_open_session(struct conn *conn);
 void conn_mark(struct conn *conn);
@@ -149,6 +167,18 @@ void conn_tls_received(struct conn *conn, struct bytes bytes);
 /* False when the connection is beyond help. */
 bool conn_tls_encrypt(struct conn *conn);
 void conn_tls_shutdown(struct conn *conn);
+
+/* conn_client.c; without effect on a connection that was accepted */
+/* Remembered, if it is the first. */
+void conn_client_failed(struct conn *conn, enum tls_failure failure, const char *reason);
+/* OpenSSL has ended the connection with this error. */
+void conn_client_tls_refused(struct conn *conn, unsigned long code);
+void conn_client_tls_done(struct conn *conn);
+SSL *conn_client_take_ssl(struct conn_client *client);
+void conn_client_free(struct conn_client **client);
+
+/* dial.c */
+void dial_cancel_all(struct conn_shared *shared);
 
 /* conn_wheel.c */
 void conn_wheel_init(struct conn_shared *shared);

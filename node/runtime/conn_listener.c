@@ -127,7 +127,8 @@ static void accept_one(struct conn_listener *listener, int fd, const struct sock
         return;
     }
     listener->connections++;
-    struct conn *conn = conn_new(listener, fd);
+    struct conn *conn = conn_new(listener->shared, listener->protocol, &listener->limits, fd);
+    conn->listener = listener;
     conn->crowded =
         listener->limits.connections_max >= CROWD_MIN &&
         (uint64_t)listener->connections * 10 > (uint64_t)listener->limits.connections_max * 9;

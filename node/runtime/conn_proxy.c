@@ -10,7 +10,7 @@
 void conn_proxy_begin(struct conn *conn)
 {
     conn->proxying = true;
-    conn_wheel_set(conn, conn_now_ms(conn) + conn->listener->limits.proxy_ms);
+    conn_wheel_set(conn, conn_now_ms(conn) + conn->limits->proxy_ms);
 }
 
 /* To go on would be to take the proxy for the client. */

@@ -61,22 +61,6 @@ static void make_method(void)
     BIO_meth_set_create(method, bio_create);
 }
 
-void conn_tls_begin(struct conn *conn)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    CHECK(pthread_once(&once, make_method) == 0 && conn->ssl == NULL);
-    conn->ssl = SSL_new(tls_context_ssl(conn->listener->tls));
-    BIO *bio = BIO_new(method);
-    CHECK(conn->ssl != NULL && bio != NULL);
-    BIO_set_data(bio, conn);
-    SSL_set_bio(conn->ssl, bio, bio);
-    SSL_set_accept_state(conn->ssl);
-    conn_hold_secrets(conn, conn->secret);
-    conn->handshaking = true;
-    conn_wheel_set(conn, conn_now_ms(conn) + conn->listener->limits.tls_handshake_ms);
-}
-
 /* The alert that says why goes out before the end. */
 static void fail(struct conn *conn, const char *event)
 {
@@ -85,6 +69,7 @@ static void fail(struct conn *conn, const char *event)
 
     if (code != 0)
         ERR_error_string_n(code, reason, sizeof(reason));
+    conn_client_tls_refused(conn, code);
     ERR_clear_error();
     log_debug(NULL, event,
               LOG_FIELDS(LOG_U64("conn", conn->id), LOG_TEXT("peer", conn->peer),
@@ -112,11 +97,34 @@ static void handshake(struct conn *conn)
     conn->tls_text = strdup(text);
     CHECK(conn->tls_text != NULL);
     conn->handshaking = false;
+    conn_client_tls_done(conn);
     conn_wheel_set(conn, conn_now_ms(conn) + conn->idle_ms);
     if (conn->session == NULL)
         conn_open_session(conn);
     else
-        conn->listener->protocol->tls_started(conn->session);
+        conn->protocol->tls_started(conn->session);
+}
+
+void conn_tls_begin(struct conn *conn)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    CHECK(pthread_once(&once, make_method) == 0 && conn->ssl == NULL);
+    conn->ssl = conn->client != NULL ? conn_client_take_ssl(conn->client)
+                                     : SSL_new(tls_context_ssl(conn->listener->tls));
+    BIO *bio = BIO_new(method);
+    CHECK(conn->ssl != NULL && bio != NULL);
+    BIO_set_data(bio, conn);
+    SSL_set_bio(conn->ssl, bio, bio);
+    conn_hold_secrets(conn, conn->secret);
+    conn->handshaking = true;
+    conn_wheel_set(conn, conn_now_ms(conn) + conn->limits->tls_handshake_ms);
+    if (conn->client == NULL) {
+        SSL_set_accept_state(conn->ssl);
+    } else {
+        SSL_set_connect_state(conn->ssl);
+        handshake(conn); /* the client speaks first */
+    }
 }
 
 /* Reads what SSL has, as far as the session takes it. */
@@ -126,7 +134,7 @@ static void decrypt(struct conn *conn)
 
     conn->tls_more = false;
     while (!conn->ended && !conn->closing) {
-        if (conn_full(conn) || buffer_len(&conn->input) >= conn->listener->limits.input_max) {
+        if (conn_full(conn) || buffer_len(&conn->input) >= conn->limits->input_max) {
             conn->tls_more = true;
             return;
         }

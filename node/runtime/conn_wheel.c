@@ -53,11 +53,13 @@ static void place(struct conn *conn)
 static void expire(struct conn *conn)
 {
     if (conn->closing || conn->handshaking || conn->session == NULL) {
+        if (conn->handshaking && !conn->closing)
+            conn_client_failed(conn, TLS_FAILURE_TIMEOUT, "");
         conn_end(conn);
         return;
     }
     conn_wheel_set(conn, conn_now_ms(conn) + conn->idle_ms);
-    conn->listener->protocol->idle(conn->session);
+    conn->protocol->idle(conn->session);
 }
 
 static void on_tick(void *context)

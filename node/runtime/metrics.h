@@ -15,6 +15,9 @@
     X(CONNECTIONS_REFUSED, "connections_refused_total", "connections over a limit")            \
     X(PROXY_HEADERS_REFUSED, "proxy_headers_refused_total",                                    \
       "connections from proxies that did not say who the client is")                           \
+    X(CONNECTIONS_DIALLED, "connections_dialled_total", "connections made to other hosts")     \
+    X(DIALS_FAILED, "dials_failed_total",                                                      \
+      "connections to other hosts that did not come about")                                    \
     X(CONNECTIONS_OPEN, "connections_open", "connections open now")                            \
     X(DNS_QUERIES, "dns_queries_total", "names that were asked for")                           \
     X(DNS_JOINED, "dns_joined_total", "of these, while the same was under way already")        \
