@@ -93,10 +93,12 @@ endforeach()
 # Parts of the service in a world of one state, the real machine, and a clock that the test holds.
 set(service_world SOURCES tests/unit/storage/service/service_world.c tests/unit/storage/lab.c
     tests/unit/storage/invariants.c)
-unit_test(storage/service move_out ${service_world} storage/service/move_out.c storage/service/moves.c
-          storage/service/scopes_moved.c
-          ${storage_model} tests/unit/storage/moving.c
-          USES pr_storage_query pr_storage_transfer Threads::Threads PkgConfig::SODIUM)
+foreach(name move_out moves)
+  unit_test(storage/service ${name} ${service_world} storage/service/move_out.c storage/service/move_out_end.c
+            storage/service/moves.c storage/service/scopes_moved.c tests/unit/storage/service/move_place.c
+            ${storage_model} tests/unit/storage/moving.c
+            USES pr_storage_query pr_storage_transfer Threads::Threads PkgConfig::SODIUM)
+endforeach()
 unit_test(storage/service join_serve ${service_world} storage/service/join_serve.c
           node/runtime/tls_make.c node/runtime/tls_pem.c
           USES pr_storage_query pr_storage_machine PkgConfig::OPENSSL PkgConfig::SODIUM)

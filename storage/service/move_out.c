@@ -1,54 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "storage/service/move_out.h"
+#include "storage/service/move_out_steps.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "storage/query/moves.h"
 #include "storage/schema/entry.h"
-#include "storage/schema/format.h"
-#include "storage/service/limits.h"
-#include "storage/service/scopes.h"
-#include "storage/transfer/account.h"
-
-/*
- * claim      the directory gives the attempt its number; older ones cannot finish any more
- * start      the group that the account leaves takes that number, and thaws what was frozen
- * import     the other group frees what an older attempt left there
- * copy       rows go over, in rounds
- * freeze     nothing changes any more; what has changed since goes over
- * finish     the other group checks that it has all
- * flip       the directory says that the account is there
- * settle     the other group takes commands for it, and forgets how the rows came
- * end        the old group frees its rows
- */
-struct move_out {
-    struct service *service;
-    uint64_t account_id;
-    uint32_t from;
-    uint32_t to;
-    uint64_t attempt;
-    struct account_copy *copy;
-    struct account_copy_look look;
-    uint64_t bytes; /* that the frozen account holds */
-    uint64_t messages;
-    struct arena step_arena; /* of one step in the pool */
-    struct buffer entry;
-    enum err err; /* of that step */
-    bool in_pool;
-    bool opening; /* the pool makes the copy */
-    bool frozen;
-    bool ended;     /* nobody cares any more */
-    unsigned calls; /* writes under way: 0 or 1 */
-    struct loop_timer *timer;
-    uint64_t begun_ms;
-    uint64_t through_ms; /* when all rows had gone once; 0: not yet */
-    uint64_t frozen_at_ms;
-    uint64_t frozen_ms; /* how long */
-    move_out_done *done;
-    void *context;
-};
 
 static void move_delete(struct move_out *move)
 {
@@ -75,7 +34,7 @@ void move_out_free(struct move_out **move)
     move_delete(ending);
 }
 
-static void move_end(struct move_out *move, enum err err, const char *step)
+void move_out_ended(struct move_out *move, enum err err, const char *step)
 {
     uint64_t now_ms = clock_monotonic_ms();
 
@@ -98,13 +57,9 @@ static void move_end(struct move_out *move, enum err err, const char *step)
 
 /* ---- commands ---- */
 
-/* What a step does with its outcome; another err than OK of the write itself ends the attempt.
- */
-typedef void step_done(struct move_out *move, const Pr__Outcome *outcome);
-
 struct step {
     struct move_out *move;
-    step_done *done;
+    move_out_step_done *done;
     const char *name;
 };
 
@@ -118,13 +73,13 @@ static void on_step(void *context, enum err err, const Pr__Outcome *outcome, uin
     if (step.move->ended)
         move_delete(step.move);
     else if (err != ERR_OK)
-        move_end(step.move, err, step.name);
+        move_out_ended(step.move, err, step.name);
     else
         step.done(step.move, outcome);
 }
 
-static void send_command(struct move_out *move, uint32_t group, Pr__Command *command,
-                         step_done *done, const char *name)
+void move_out_send(struct move_out *move, uint32_t group, Pr__Command *command,
+                   move_out_step_done *done, const char *name)
 {
     struct step *step = malloc(sizeof(*step));
 
@@ -137,114 +92,51 @@ static void send_command(struct move_out *move, uint32_t group, Pr__Command *com
                 on_step, step);
 }
 
-static bool refused(struct move_out *move, const Pr__Outcome *outcome, const char *step)
+bool move_out_refused(struct move_out *move, const Pr__Outcome *outcome, const char *step)
 {
     if (outcome->err == ERR_OK)
         return false;
-    move_end(move, (enum err)outcome->err, step);
+    move_out_ended(move, (enum err)outcome->err, step);
     return true;
+}
+
+struct look {
+    struct move_out *move;
+    move_out_looked *looked;
+    const char *name;
+};
+
+static void on_look(void *context, enum err err, uint64_t index, struct bytes unused)
+{
+    struct look look = *(struct look *)context;
+
+    (void)index;
+    (void)unused;
+    free(context);
+    look.move->calls--;
+    if (look.move->ended)
+        move_delete(look.move);
+    else if (err != ERR_OK)
+        move_out_ended(look.move, err, look.name);
+    else
+        look.looked(look.move);
+}
+
+void move_out_look(struct move_out *move, move_out_looked *looked, const char *name)
+{
+    struct look *look = malloc(sizeof(*look));
+
+    CHECK(look != NULL);
+    *look = (struct look){move, looked, name};
+    move->calls++;
+    replicator_read(move->service->replicator, DIRECTORY_GROUP,
+                    clock_monotonic_ms() + MOVE_OUT_WRITE_MS, on_look, look);
 }
 
 static void later(struct move_out *move, uint64_t delay_ms, void (*fired)(void *context))
 {
+    CHECK(move->timer == NULL);
     move->timer = loop_timer_start(move->service->loop, delay_ms, 0, fired, move);
-}
-
-/* ---- the end ---- */
-
-static void ended(struct move_out *move, const Pr__Outcome *outcome)
-{
-    if (!refused(move, outcome, "end"))
-        move_end(move, ERR_OK, "");
-}
-
-static void move_end_send(struct move_out *move)
-{
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__MoveEnd end = PR__MOVE_END__INIT;
-    struct db_txn *txn = service_directory_begin(move->service);
-    struct arena arena;
-
-    arena_init(&arena);
-    end.account_id = move->account_id;
-    end.attempt = move->attempt;
-    end.moved = true;
-    scopes_of_move_end(txn, move->account_id, move->from, &arena, &end);
-    command.call_case = PR__COMMAND__CALL_MOVE_END;
-    command.move_end = &end;
-    send_command(move, move->from, &command, ended, "end");
-    db_abort(&txn);
-    arena_fini(&arena);
-}
-
-/* The directory here knows of the flip, and of what is granted since. */
-static void on_flip_known(void *context, enum err err, uint64_t index, struct bytes unused)
-{
-    struct move_out *move = context;
-
-    (void)index;
-    (void)unused;
-    move->calls--;
-    if (move->ended)
-        move_delete(move);
-    else if (err != ERR_OK)
-        move_end(move, err, "look");
-    else
-        move_end_send(move);
-}
-
-static void import_end_send(struct move_out *move, Pr__ImportEnd__Kind kind, step_done *done,
-                            const char *name)
-{
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__ImportEnd end = PR__IMPORT_END__INIT;
-
-    end.account_id = move->account_id;
-    end.attempt = move->attempt;
-    end.kind = kind;
-    end.sequence = move->look.sequence;
-    command.call_case = PR__COMMAND__CALL_IMPORT_END;
-    command.import_end = &end;
-    send_command(move, move->to, &command, done, name);
-}
-
-static void settled(struct move_out *move, const Pr__Outcome *outcome)
-{
-    if (refused(move, outcome, "settle"))
-        return;
-    move->frozen_ms = clock_monotonic_ms() - move->frozen_at_ms;
-    move->frozen = false;
-    if (service_format(move->service, DIRECTORY_GROUP) < FORMAT_SCOPES) {
-        move_end_send(move);
-        return;
-    }
-    move->calls++;
-    replicator_read(move->service->replicator, DIRECTORY_GROUP,
-                    clock_monotonic_ms() + MOVE_OUT_WRITE_MS, on_flip_known, move);
-}
-
-static void flipped(struct move_out *move, const Pr__Outcome *outcome)
-{
-    if (!refused(move, outcome, "flip"))
-        import_end_send(move, PR__IMPORT_END__KIND__SETTLED, settled, "settle");
-}
-
-static void finished(struct move_out *move, const Pr__Outcome *outcome)
-{
-    Pr__Command command = PR__COMMAND__INIT;
-    Pr__AccountMoveDone done = PR__ACCOUNT_MOVE_DONE__INIT;
-
-    if (refused(move, outcome, "finish"))
-        return;
-    done.account_id = move->account_id;
-    done.attempt = move->attempt;
-    if (service_format(move->service, DIRECTORY_GROUP) >= FORMAT_SCOPES) {
-        done.bytes = move->bytes;
-        done.messages = move->messages;
-    }
-    command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_DONE;
-    command.account_move_done = &done;
-    send_command(move, DIRECTORY_GROUP, &command, flipped, "flip");
 }
 
 /* ---- the copy ---- */
@@ -284,8 +176,8 @@ static void frozen(struct move_out *move, const Pr__Outcome *outcome)
         tick.rows = MOVE_OUT_ROWS;
         command.call_case = PR__COMMAND__CALL_TICK;
         command.tick = &tick;
-        send_command(move, move->from, &command, ticked, "tick");
-    } else if (!refused(move, outcome, "freeze")) {
+        move_out_send(move, move->from, &command, ticked, "tick");
+    } else if (!move_out_refused(move, outcome, "freeze")) {
         move->frozen = true;
         copy_step(move);
     }
@@ -301,7 +193,7 @@ static void freeze_send(struct move_out *move)
     command.call_case = PR__COMMAND__CALL_MOVE_FREEZE;
     command.move_freeze = &freeze;
     move->frozen_at_ms = clock_monotonic_ms();
-    send_command(move, move->from, &command, frozen, "freeze");
+    move_out_send(move, move->from, &command, frozen, "freeze");
 }
 
 static bool nearly_done(struct move_out *move)
@@ -327,7 +219,7 @@ static void on_rows(void *context, enum err err, const Pr__Outcome *outcome, uin
     if (move->ended)
         move_delete(move);
     else if (err != ERR_OK)
-        move_end(move, err, "rows");
+        move_out_ended(move, err, "rows");
     else if (move->frozen)
         copy_step(move);
     else if (nearly_done(move))
@@ -347,7 +239,7 @@ static void copy_stepped(void *context)
     } else if (move->opening) {
         move->opening = false;
         if (move->err != ERR_OK)
-            move_end(move, move->err, "open");
+            move_out_ended(move, move->err, "open");
         else
             copy_step(move);
     } else if (move->err == ERR_OK) {
@@ -357,13 +249,13 @@ static void copy_stepped(void *context)
                         (move->frozen ? MOVE_OUT_FROZEN_WRITE_MS : MOVE_OUT_WRITE_MS),
                     on_rows, move);
     } else if (move->err != ERR_NOTFOUND) {
-        move_end(move, move->err, "copy");
+        move_out_ended(move, move->err, "copy");
     } else if (!move->frozen) {
         freeze_send(move);
     } else if (move->look.frozen) {
-        import_end_send(move, PR__IMPORT_END__KIND__DONE, finished, "finish");
+        move_out_finish(move);
     } else if (clock_monotonic_ms() - move->frozen_at_ms > MOVE_OUT_FROZEN_WRITE_MS) {
-        move_end(move, ERR_TIMEOUT, "copy");
+        move_out_ended(move, ERR_TIMEOUT, "copy");
     } else {
         later(move, 1, on_copy_timer); /* the freeze is not applied here yet */
     }
@@ -433,7 +325,7 @@ static void imported(struct move_out *move, const Pr__Outcome *outcome)
 {
     if (outcome->err == ERR_BUSY) {
         later(move, MOVE_OUT_PAUSE_MS, on_import_timer);
-    } else if (!refused(move, outcome, "import")) {
+    } else if (!move_out_refused(move, outcome, "import")) {
         move->opening = true;
         copy_step(move);
     }
@@ -450,29 +342,47 @@ static void import_send(struct move_out *move)
     begin.limit = MOVE_OUT_ROWS;
     command.call_case = PR__COMMAND__CALL_IMPORT_BEGIN;
     command.import_begin = &begin;
-    send_command(move, move->to, &command, imported, "import");
+    move_out_send(move, move->to, &command, imported, "import");
 }
 
 static void started(struct move_out *move, const Pr__Outcome *outcome)
 {
-    if (!refused(move, outcome, "start"))
+    if (!move_out_refused(move, outcome, "start"))
         import_send(move);
 }
 
-static void claimed(struct move_out *move, const Pr__Outcome *outcome)
+/* The wish may be another one than that which this attempt began with, to another group. What
+ * the claim is of cannot change any more without the claim being lost. */
+static void claim_known(struct move_out *move)
 {
     Pr__Command command = PR__COMMAND__INIT;
     Pr__MoveStart start = PR__MOVE_START__INIT;
+    struct db_txn *txn = service_directory_begin(move->service);
+    struct arena arena;
 
-    if (refused(move, outcome, "claim"))
+    arena_init(&arena);
+    const Pr__MoveRecord *wanted = moves_of(txn, move->account_id, &arena);
+    bool ours = wanted != NULL && wanted->attempt == move->attempt && wanted->to == move->to;
+    db_abort(&txn);
+    arena_fini(&arena);
+    if (!ours) {
+        move_out_ended(move, ERR_CONFLICT, "claim");
         return;
-    move->attempt = outcome->id;
+    }
     start.account_id = move->account_id;
     start.to = move->to;
     start.attempt = move->attempt;
     command.call_case = PR__COMMAND__CALL_MOVE_START;
     command.move_start = &start;
-    send_command(move, move->from, &command, started, "start");
+    move_out_send(move, move->from, &command, started, "start");
+}
+
+static void claimed(struct move_out *move, const Pr__Outcome *outcome)
+{
+    if (move_out_refused(move, outcome, "claim"))
+        return;
+    move->attempt = outcome->id;
+    move_out_look(move, claim_known, "claim");
 }
 
 struct move_out *move_out_new(struct service *service, uint64_t account_id, uint32_t from,
@@ -495,6 +405,6 @@ struct move_out *move_out_new(struct service *service, uint64_t account_id, uint
     claim.from = from;
     command.call_case = PR__COMMAND__CALL_ACCOUNT_MOVE_CLAIM;
     command.account_move_claim = &claim;
-    send_command(move, DIRECTORY_GROUP, &command, claimed, "claim");
+    move_out_send(move, DIRECTORY_GROUP, &command, claimed, "claim");
     return move;
 }

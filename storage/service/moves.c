@@ -32,6 +32,7 @@ struct look {
 /* A FormatRaise of another group. */
 struct upgrade {
     struct moves *owner; /* NULL: nobody cares any more */
+    unsigned format;
 };
 
 struct moves {
@@ -40,6 +41,8 @@ struct moves {
     struct look *look;
     struct move_out *out;
     struct upgrade *upgrade; /* of the group that the next one goes to */
+    uint32_t upgraded;       /* that group has at least this format; 0: not known of any */
+    unsigned upgraded_format;
     uint64_t out_account;
     uint32_t out_to;
     uint64_t after; /* accounts up to here had their turn */
@@ -181,16 +184,11 @@ static void on_out_done(void *context, enum err err)
     moves->next_ms = clock_monotonic_ms() + (err == ERR_OK ? 0 : MOVES_AGAIN_MS);
 }
 
-static void out_start(struct moves *moves)
-{
-    moves->out = move_out_new(moves->service, moves->out_account, moves->group, moves->out_to,
-                              on_out_done, moves);
-}
-
 static void on_upgraded(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
 {
     struct upgrade *upgrade = context;
     struct moves *moves = upgrade->owner;
+    unsigned format = upgrade->format;
 
     (void)index;
     free(upgrade);
@@ -199,8 +197,10 @@ static void on_upgraded(void *context, enum err err, const Pr__Outcome *outcome,
     moves->upgrade = NULL;
     if (err == ERR_OK)
         err = (enum err)outcome->err;
-    if (err == ERR_OK) {
-        out_start(moves);
+    if (err == ERR_OK) { /* what is wanted may have changed meanwhile */
+        moves->upgraded = moves->out_to;
+        moves->upgraded_format = format;
+        moves->next_ms = 0;
         return;
     }
     log_warn(NULL, "an account's move waits: the group it goes to is not upgraded yet",
@@ -220,6 +220,7 @@ static void upgrade_start(struct moves *moves, unsigned format)
 
     CHECK(upgrade != NULL);
     upgrade->owner = moves;
+    upgrade->format = format;
     moves->upgrade = upgrade;
     raise.format = format;
     command.call_case = PR__COMMAND__CALL_FORMAT_RAISE;
@@ -228,13 +229,22 @@ static void upgrade_start(struct moves *moves, unsigned format)
                 on_upgraded, upgrade);
 }
 
-/* Returns whether a move began. */
+/* Formats only rise. Of a group that has no replica here only what was told is known. */
+static bool has_format(const struct moves *moves, uint32_t group, unsigned format)
+{
+    return service_format(moves->service, group) >= format ||
+           (moves->upgraded == group && moves->upgraded_format >= format);
+}
+
+/* Returns whether a move began. One at a time. */
 static bool out_begin(struct moves *moves)
 {
     struct arena arena;
-    struct db_txn *txn = service_directory_begin(moves->service);
     const Pr__MoveRecord *wanted;
 
+    if (moves->out != NULL || moves->upgrade != NULL)
+        return false;
+    struct db_txn *txn = service_directory_begin(moves->service);
     arena_init(&arena);
     wanted = moves_wanted(txn, moves->group, moves->after, &arena);
     if (wanted == NULL && moves->after != 0)
@@ -249,14 +259,21 @@ static bool out_begin(struct moves *moves)
     if (!begun)
         return false;
     unsigned format = service_format(moves->service, moves->group);
-    if (service_format(moves->service, moves->out_to) < format) /* also when it is not here */
-        upgrade_start(moves, format);
+    if (has_format(moves, moves->out_to, format))
+        moves->out = move_out_new(moves->service, moves->out_account, moves->group,
+                                  moves->out_to, on_out_done, moves);
     else
-        out_start(moves);
+        upgrade_start(moves, format);
     return true;
 }
 
 /* ---- the look ---- */
+
+/* Its mover says how it goes on. */
+static bool is_going(const struct moves *moves, uint64_t account_id)
+{
+    return moves->out != NULL && moves->out_account == account_id;
+}
 
 static void on_fresh(void *context, enum err err, uint64_t index, struct bytes unused)
 {
@@ -269,9 +286,11 @@ static void on_fresh(void *context, enum err err, uint64_t index, struct bytes u
         return;
     }
     for (unsigned i = 0; i < look->count; i++) {
-        struct db_txn *txn = service_directory_begin(look->service);
         struct move_truth truth;
 
+        if (is_going(look->owner, look->rows[i].account_id))
+            continue;
+        struct db_txn *txn = service_directory_begin(look->service);
         moves_truth(txn, look->rows[i].account_id, &truth);
         enum err read = db_error(txn);
         db_abort(&txn);
@@ -320,8 +339,7 @@ void moves_tick(struct moves *moves, uint64_t now_ms)
 {
     struct look *look;
 
-    if (moves->look != NULL || moves->out != NULL || moves->upgrade != NULL ||
-        moves->service->stopping || now_ms < moves->next_ms ||
+    if (moves->look != NULL || moves->service->stopping || now_ms < moves->next_ms ||
         service_format(moves->service, moves->group) < FORMAT_DEPTH)
         return;
     look = calloc(1, sizeof(*look));

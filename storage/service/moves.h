@@ -6,8 +6,9 @@
 
 /*
  * The moves of accounts out of and into one mail group that this node leads: accounts that the
- * directory wants elsewhere, and what whoever led before has left half done. One thing at a
- * time; a move that fails waits until the others had their turn.
+ * directory wants elsewhere, one at a time, and meanwhile what others have left half done: an
+ * account that came in stands frozen until somebody says that it is here. A move that fails
+ * waits until the others had their turn.
  */
 struct moves;
 
