@@ -54,7 +54,8 @@ struct db_cursor;
     X(FIREWALL, "firewall")         /* net -> FirewallEntry (directory) */                     \
     X(SENDER_DOMAIN, "sender_domain") /* name -> SenderDomain (directory) */                   \
     X(QUEUE, "queue")                 /* queue id -> QueueRecord */                            \
-    X(QUEUE_DUE, "queue_due")         /* due time, queue id; empty */                          \
+    X(QUEUE_LANE, "queue_lane")       /* lane, due time, queue id, destination; empty */       \
+    X(QUEUE_DUE, "queue_due")         /* due time of its first, lane; empty */                 \
     X(SENDING, "sending")             /* account, or kind, scope -> what was sent lately */    \
     X(GREYLIST, "greylist")           /* key -> first and last seen */
 

@@ -127,10 +127,30 @@ struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t s
     return key_bytes(key);
 }
 
-struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, uint64_t queue_id)
+struct bytes key_queue_lane(struct key *key, uint32_t group, struct bytes domain,
+                            uint8_t queue_class, uint64_t tenant_id)
+{
+    key_name(key, group, domain);
+    add_number(key, 0, 1);
+    add_number(key, queue_class, 1);
+    add_number(key, tenant_id, 8);
+    return key_bytes(key);
+}
+
+struct bytes key_queue_place(struct key *key, uint32_t group, struct bytes lane,
+                             uint64_t due_ms, uint64_t queue_id, uint32_t destination)
+{
+    key_name(key, group, lane);
+    add_number(key, due_ms, 8);
+    add_number(key, queue_id, 8);
+    add_number(key, destination, 4);
+    return key_bytes(key);
+}
+
+struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, struct bytes lane)
 {
     key_number(key, group, due_ms);
-    add_number(key, queue_id, 8);
+    add_bytes(key, lane);
     return key_bytes(key);
 }
 

@@ -44,7 +44,13 @@ struct bytes key_of_account(struct key *key, uint32_t group, uint64_t account_id
 /* scope, scope_grant, sending (tenants; no account has an id that begins with such a byte):
  * kinds are SCOPE_* of types.proto. */
 struct bytes key_scope(struct key *key, uint32_t group, uint8_t kind, uint64_t scope_id);
-struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, uint64_t queue_id);
+/* A lane of the queue: the domain, without a NUL, and one behind it; class; tenant. In the
+ * other two `lane` is what is behind the group of such a key. */
+struct bytes key_queue_lane(struct key *key, uint32_t group, struct bytes domain,
+                            uint8_t queue_class, uint64_t tenant_id);
+struct bytes key_queue_place(struct key *key, uint32_t group, struct bytes lane,
+                             uint64_t due_ms, uint64_t queue_id, uint32_t destination);
+struct bytes key_queue_due(struct key *key, uint32_t group, uint64_t due_ms, struct bytes lane);
 /* greylist: 1 and the key's 16 bytes; 2, a time and the key: in the order of expiry. */
 struct bytes key_greylist(struct key *key, uint32_t group, struct bytes digest);
 struct bytes key_greylist_all_due(struct key *key, uint32_t group);

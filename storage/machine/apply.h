@@ -114,7 +114,8 @@ apply_command apply_account_move_begin, apply_account_move_claim, apply_account_
     apply_import_begin, apply_import_rows, apply_import_end;
 apply_command apply_scope_grant, apply_scope_return, apply_scope_enrol, apply_scope_ask,
     apply_scope_returned, apply_domains_number;
-apply_command apply_queue_change, apply_greylist_seen;
+apply_command apply_queue_change, apply_queue_lease, apply_queue_report, apply_queue_told,
+    apply_greylist_seen;
 apply_command apply_alias_add, apply_alias_change, apply_alias_remove, apply_domain_route,
     apply_account_alter, apply_credentials_set, apply_app_password_add,
     apply_app_password_remove, apply_totp_used, apply_setting_put, apply_firewall_put,

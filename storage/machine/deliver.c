@@ -22,7 +22,11 @@ static void parts_make(struct apply *apply, const Pr__Deliver *call, struct deli
         .recipient_count = call->n_recipients,
         .handovers = call->handovers,
         .handover_count = call->n_handovers,
-        .queue = {call->queue, call->n_queue, call->queue_account_id},
+        .queue = {.at = call->queue,
+                  .count = call->n_queue,
+                  .account_id = call->queue_account_id,
+                  .queue_class = call->queue_class,
+                  .tenant_id = call->queue_tenant_id},
     };
     for (size_t i = 0; i < more; i++) {
         const Pr__DeliverPart *part = call->parts[i];
@@ -33,7 +37,11 @@ static void parts_make(struct apply *apply, const Pr__Deliver *call, struct deli
             .recipient_count = part->n_recipients,
             .handovers = part->handovers,
             .handover_count = part->n_handovers,
-            .queue = {part->queue, part->n_queue, part->queue_account_id},
+            .queue = {.at = part->queue,
+                      .count = part->n_queue,
+                      .account_id = part->queue_account_id,
+                      .queue_class = part->queue_class,
+                      .tenant_id = part->queue_tenant_id},
         };
     }
 }
@@ -112,7 +120,7 @@ static enum err deliver_check(struct apply *apply, const Pr__Deliver *call,
 /* How often its body is used. */
 static uint64_t part_uses(const struct deliver_part *part)
 {
-    return part->target_count + part->handover_count + (part->queue.count > 0);
+    return part->target_count + part->handover_count + part->queue.split.records;
 }
 
 static bool anybody_there(const struct delivery *delivery)

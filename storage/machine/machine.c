@@ -96,6 +96,9 @@ static const struct command {
     {PR__COMMAND__CALL_ROLE_ACCOUNT_MAKE, IN_DIRECTORY, FORMAT_ADDRESSES,
      apply_role_account_make},
     {PR__COMMAND__CALL_QUEUE_CHANGE, IN_MAIL, FORMAT_ADDRESSES, apply_queue_change},
+    {PR__COMMAND__CALL_QUEUE_LEASE, IN_MAIL, FORMAT_ADDRESSES, apply_queue_lease},
+    {PR__COMMAND__CALL_QUEUE_REPORT, IN_MAIL, FORMAT_ADDRESSES, apply_queue_report},
+    {PR__COMMAND__CALL_QUEUE_TOLD, IN_MAIL, FORMAT_ADDRESSES, apply_queue_told},
     {PR__COMMAND__CALL_GREYLIST_SEEN, IN_MAIL, FORMAT_ADDRESSES, apply_greylist_seen},
     {PR__COMMAND__CALL_CANCEL, IN_DIRECTORY | IN_MAIL, FORMAT_FIRST, apply_cancel},
 };

@@ -29,6 +29,7 @@ enum {
     QUEUE_RECORD_SIZE_MAX = 1024 * 1024, /* packed; less than what a copy of a group takes */
     QUEUE_CHANGE_MAX = 1000,             /* ids in one command */
     QUEUE_CHANGE_BYTES_MAX = 16 * 1024 * 1024, /* of their records */
+    QUEUE_CHANGE_DESTINATIONS_MAX = 10000,     /* of them */
     QUEUE_REASON_SIZE_MAX = 512,
     /* Of whoever sends. Beyond them a command is refused: texts are cut before they come here.
      */
@@ -37,11 +38,26 @@ enum {
     QUEUE_REPLY_SIZE_MAX = 1000, /* UTF-8, no control characters, so no line ends; as remote */
     QUEUE_REMOTE_SIZE_MAX = 320,
     QUEUE_LEASE_MS_MAX = 10 * 60 * 1000,
-
     QUEUE_NOTICE_MS = 2 * 60 * 1000, /* a notice waits for verdicts on the others */
 };
 
 #define QUEUE_RETRY_MS_MAX ((uint64_t)31 * 24 * 60 * 60 * 1000)
+
+/*
+ * How recipients become records: sorted by domain, so that those of one domain stay together
+ * where they fit into a record.
+ */
+struct queue_split {
+    struct queue_sorted {
+        struct bytes domain; /* QueueDestination.domain */
+        size_t place;        /* in the command */
+        Pr__QueueRecipient *recipient;
+    } * sorted;
+    size_t *ends; /* of each record, in `sorted` */
+    size_t records;
+};
+void queue_split(struct arena *arena, Pr__QueueRecipient *const *recipients, size_t count,
+                 struct queue_split *split);
 
 enum queue_notify {
     QUEUE_NOTIFY_NEVER = 1,
@@ -55,15 +71,24 @@ enum queue_notify {
 struct queue_recipients {
     Pr__QueueRecipient **at;
     size_t count;
-    uint64_t account_id; /* QueueRecord.account_id */
+    /* As in QueueRecord. */
+    uint64_t account_id;
+    Pr__QueueClass queue_class;
+    uint64_t tenant_id;
+    struct queue_split split; /* set by queue_check() */
 };
 
 /* Refuses what cannot be put into the queue: it must be the command's own words, not yet tried.
  */
 enum err queue_check(struct apply *apply, const Pr__Deliver *call,
-                     const struct queue_recipients *recipients);
-/* The body of a new record, whose reference the caller has counted. Returns its id. */
+                     struct queue_recipients *recipients);
+/* The body of the new records, whose references (recipients->split.records) the caller has
+ * counted. Returns the id of the first. */
 uint64_t queue_add(struct apply *apply, const Pr__Deliver *call,
                    const struct queue_recipients *recipients, uint64_t blob, uint64_t size);
+
+/* Whatever is said to another host later, or to an operator: UTF-8 without control characters.
+ */
+bool queue_text_valid(const char *text, size_t size_max);
 
 #endif

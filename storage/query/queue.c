@@ -41,16 +41,29 @@ static bool record_first(struct db_txn *txn, uint32_t group, uint64_t *time_ms)
     return record != NULL;
 }
 
+/* The row of the first lane begins with its time. */
+static uint64_t due_next(struct db_txn *txn, uint32_t group)
+{
+    struct key prefix;
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor = db_cursor_open(txn, TABLE_QUEUE_DUE, key_group(&prefix, group));
+    uint64_t due_ms = 0;
+
+    if (db_cursor_first(cursor, &key, &row))
+        due_ms = key_last_u64(bytes_from(key.at, prefix.len + sizeof(due_ms)));
+    db_cursor_close(&cursor);
+    return due_ms;
+}
+
 void query_queue_counts(struct db_txn *txn, uint32_t group, struct queue_counts *counts)
 {
-    struct queue_due due;
     struct group_record record;
 
     group_load(txn, group, &record);
     *counts = (struct queue_counts){.messages = record.queue, .held = record.queue_held};
     record_first(txn, group, &counts->oldest_ms);
-    if (query_queue_due(txn, group, &(struct queue_due){0, 0}, UINT64_MAX, &due, 1) == 1)
-        counts->oldest_due_ms = due.due_ms;
+    counts->oldest_due_ms = due_next(txn, group);
 }
 
 Pr__QueueRecord *query_queue_record(struct db_txn *txn, uint32_t group, uint64_t id,
@@ -164,30 +177,6 @@ enum err query_queue_list(struct db_txn *txn, uint32_t group, const Pr__QueueLis
     }
     db_cursor_close(&cursor);
     return query_error(txn, true);
-}
-
-size_t query_queue_due(struct db_txn *txn, uint32_t group, const struct queue_due *after,
-                       uint64_t until_ms, struct queue_due *rows, size_t room)
-{
-    struct key prefix;
-    struct key at;
-    struct bytes key;
-    struct bytes row;
-    struct db_cursor *cursor = db_cursor_open(txn, TABLE_QUEUE_DUE, key_group(&prefix, group));
-    bool more =
-        db_cursor_seek(cursor, key_queue_due(&at, group, after->due_ms, after->id), &key, &row);
-    size_t count = 0;
-
-    for (; more && count < room; more = db_cursor_next(cursor, &key, &row)) {
-        struct queue_due due = {.due_ms = key_last_u64(bytes_from(key.at, key.len - 8)),
-                                .id = key_last_u64(key)};
-        if (due.due_ms > until_ms)
-            break;
-        if (due.due_ms != after->due_ms || due.id != after->id)
-            rows[count++] = due;
-    }
-    db_cursor_close(&cursor);
-    return count;
 }
 
 /* ---- what is counted and remembered by the group's clock ---- */

@@ -10,9 +10,10 @@
 /* Reads of a group's queue, of what accounts have sent, and of the greylist; each in one read
  * transaction, with answers in `arena`. Thread-safe. */
 enum {
-    QUERY_QUEUE_LIMIT_MAX = 1000,   /* messages in a page */
-    QUERY_QUEUE_LOOKS_MAX = 10000,  /* looked at for one */
-    QUERY_QUEUE_BYTES_MAX = 1 << 20 /* of the records in a page, but for the last */
+    QUERY_QUEUE_LIMIT_MAX = 1000,          /* messages in a page */
+    QUERY_QUEUE_LOOKS_MAX = 10000,         /* looked at for one */
+    QUERY_QUEUE_BYTES_MAX = 1 << 20,       /* of the records in a page, but for the last */
+    QUERY_QUEUE_READ_BYTES_MAX = 16 << 20, /* of the records that its parts are taken from */
 };
 
 struct queue_counts {
@@ -36,15 +37,6 @@ Pr__QueueRecord *query_queue_record(struct db_txn *txn, uint32_t group, uint64_t
 enum err query_queue_list(struct db_txn *txn, uint32_t group, const Pr__QueueList *call,
                           uint64_t *after, struct arena *arena, Pr__QueueListAnswer *answer);
 
-/* What there is to do, the earliest first: up to `room` messages behind *after that are due at
- * `until_ms`. Begins with {0, 0}. Returns how many. */
-struct queue_due {
-    uint64_t due_ms;
-    uint64_t id;
-};
-size_t query_queue_due(struct db_txn *txn, uint32_t group, const struct queue_due *after,
-                       uint64_t until_ms, struct queue_due *rows, size_t room);
-
 /*
  * What there is to do (storage/machine/queue.h): lanes whose first is due at call->until_ms,
  * the earliest first, behind call->after where it is given (its due_ms counts). answer->more
@@ -60,7 +52,7 @@ enum err query_queue_lanes(struct db_txn *txn, uint32_t group, const Pr__QueueLa
  * the recipients of it that wait. In lanes of domain "": with all destinations, and the
  * recipients about whom a notice is owed. The next page begins behind (due_ms of its
  * destination, or notice_ms; id; number of its destination, or 0) of the last message.
- * ERR_INVALID for a call without lane.
+ * ERR_INVALID for a lane that cannot be.
  */
 enum err query_queue_read(struct db_txn *txn, uint32_t group, const Pr__QueueRead *call,
                           struct arena *arena, Pr__QueueReadAnswer *answer);
@@ -84,6 +76,8 @@ void query_greylist(struct db_txn *txn, uint32_t group, struct bytes key,
 struct queue_recount {
     uint64_t messages;
     uint64_t held;
+    uint64_t places; /* of destinations and notices in lanes */
+    uint64_t lanes;
     uint64_t keys;
     uint64_t wrong; /* rows that do not fit to one another, and counts that differ */
 };

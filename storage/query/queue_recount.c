@@ -3,6 +3,7 @@
 #include "storage/machine/blob.h"
 #include "storage/machine/directory.h"
 #include "storage/machine/greylist.h"
+#include "storage/machine/queue_row.h"
 #include "storage/query/queue.h"
 #include "storage/query/view.h"
 
@@ -27,17 +28,99 @@ static bool is_there(struct db_txn *txn, enum db_table table, struct bytes key)
     return db_get(txn, table, key, &row) == ERR_OK;
 }
 
+/* The places that L1 wants, and no more: their number is compared with that of all rows. */
+static bool places_right(struct db_txn *txn, uint32_t group, const Pr__QueueRecord *record,
+                         struct queue_recount *recount)
+{
+    struct queue_places places;
+    bool right = true;
+
+    queue_places_of(record, &places);
+    for (size_t i = 0; i < places.count; i++) {
+        struct queue_lane lane = {places.at[i].domain, record->class_, record->tenant_id};
+        struct key lane_key;
+        struct key key;
+        struct bytes behind = key_behind_group(queue_lane_key(&lane_key, group, &lane));
+        right = right && is_there(txn, TABLE_QUEUE_LANE,
+                                  key_queue_place(&key, group, behind, places.at[i].due_ms,
+                                                  record->id, places.at[i].destination));
+    }
+    recount->places += places.count;
+    return right;
+}
+
+/* R1 to R4 of storage/machine/queue_row.h. */
+static bool verdicts_right(const Pr__QueueRecord *record)
+{
+    uint64_t due_ms = record->n_destinations == 0 ? record->notice_ms : UINT64_MAX;
+    bool owed = false;
+
+    for (size_t i = 0; i < record->n_recipients; i++) {
+        const Pr__QueueRecipient *recipient = record->recipients[i];
+        bool waits = recipient->state == PR__QUEUE_RECIPIENT__STATE__WAITING;
+        if (recipient->number == 0 || (!waits && !recipient->tell) ||
+            queue_recipient(record, recipient->number) != recipient ||
+            (waits && queue_destination(record, recipient->destination) == NULL))
+            return false;
+        owed = owed || recipient->tell;
+    }
+    for (size_t i = 0; i < record->n_destinations; i++) {
+        const Pr__QueueDestination *destination = record->destinations[i];
+        bool waits = false;
+        for (size_t r = 0; r < record->n_recipients; r++)
+            waits =
+                waits || (record->recipients[r]->destination == destination->number &&
+                          record->recipients[r]->state == PR__QUEUE_RECIPIENT__STATE__WAITING);
+        if (!waits || destination->due_ms == 0 ||
+            (i > 0 && record->destinations[i - 1]->number >= destination->number))
+            return false;
+        due_ms = destination->due_ms < due_ms ? destination->due_ms : due_ms;
+    }
+    return owed == (record->notice_ms != 0) && record->due_ms == due_ms;
+}
+
 static bool record_right(struct db_txn *txn, uint32_t group, uint64_t id,
-                         const Pr__QueueRecord *record)
+                         const Pr__QueueRecord *record, struct queue_recount *recount)
 {
     struct blob_record blob;
-    struct key key;
 
     return record->id == id && record->due_ms != 0 && record->n_recipients > 0 &&
-           record->envelope != NULL && blob_load(txn, group, record->blob, &blob) &&
-           blob.size == record->size &&
-           is_there(txn, TABLE_QUEUE_DUE, key_queue_due(&key, group, record->due_ms, id)) ==
-               !record->held;
+           record->n_recipients <= QUEUE_RECORD_RECIPIENTS_MAX &&
+           record->n_destinations <= QUEUE_RECORD_RECIPIENTS_MAX && record->envelope != NULL &&
+           blob_load(txn, group, record->blob, &blob) && blob.size == record->size &&
+           verdicts_right(record) && places_right(txn, group, record, recount);
+}
+
+/* Each lane has its row at the due time of its first (L2). */
+static void lanes_look(struct db_txn *txn, uint32_t group, struct queue_recount *recount)
+{
+    struct key prefix;
+    struct key before = {.len = 0}; /* the lane of the row before */
+    struct bytes key;
+    struct bytes row;
+    struct db_cursor *cursor = db_cursor_open(txn, TABLE_QUEUE_LANE, key_group(&prefix, group));
+    uint64_t places = 0;
+
+    for (bool more = db_cursor_first(cursor, &key, &row); more;
+         more = db_cursor_next(cursor, &key, &row)) {
+        struct queue_place place;
+        struct queue_lane lane;
+        struct key due;
+        places++;
+        if (!queue_place_read(key, &place) || !queue_lane_read(place.lane, &lane)) {
+            recount->wrong++;
+            continue;
+        }
+        if (before.len != 0 &&
+            bytes_equal(key_behind_group(bytes_from(before.at, before.len)), place.lane))
+            continue;
+        queue_lane_key(&before, group, &lane);
+        recount->lanes++;
+        recount->wrong += !is_there(txn, TABLE_QUEUE_DUE,
+                                    key_queue_due(&due, group, place.due_ms, place.lane));
+    }
+    db_cursor_close(&cursor);
+    recount->wrong += places != recount->places;
 }
 
 static void queue_look(struct db_txn *txn, uint32_t group, struct queue_recount *recount)
@@ -56,7 +139,7 @@ static void queue_look(struct db_txn *txn, uint32_t group, struct queue_recount 
         recount->messages++;
         recount->held += record != NULL && record->held;
         recount->wrong +=
-            record == NULL || !record_right(txn, group, key_last_u64(key), record);
+            record == NULL || !record_right(txn, group, key_last_u64(key), record, recount);
         arena_fini(&record_arena);
     }
     db_cursor_close(&cursor);
@@ -101,8 +184,8 @@ static void counts_look(struct db_txn *txn, uint32_t group, struct queue_recount
     recount->wrong += record.queue_held != recount->held;
     recount->wrong += record.greylist != recount->keys;
     recount->wrong += record.queue > record.queue_ids;
-    recount->wrong += rows_count(txn, TABLE_QUEUE_DUE, key_group(&key, group)) !=
-                      recount->messages - recount->held;
+    recount->wrong +=
+        rows_count(txn, TABLE_QUEUE_DUE, key_group(&key, group)) != recount->lanes;
     recount->wrong +=
         rows_count(txn, TABLE_GREYLIST, key_greylist_all_due(&key, group)) != recount->keys;
     cursor = db_cursor_open(txn, TABLE_GREYLIST, key_greylist_all_due(&key, group));
@@ -116,6 +199,7 @@ enum err query_queue_recount(struct db_txn *txn, uint32_t group, struct queue_re
 {
     *recount = (struct queue_recount){0};
     queue_look(txn, group, recount);
+    lanes_look(txn, group, recount);
     greylist_look(txn, group, recount);
     counts_look(txn, group, recount);
     return query_error(txn, true);

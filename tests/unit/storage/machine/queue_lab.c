@@ -2,6 +2,7 @@
 #include "tests/unit/storage/machine/queue_lab.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "node/base/check.h"
 #include "storage/db/key.h"
@@ -187,6 +188,66 @@ void queue_lab_hold(struct lab *lab, uint64_t id, const char *reason)
     lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_change, QUEUE_CHANGE, &change));
 }
 
+Pr__Outcome *queue_lab_lease(struct lab *lab, uint64_t lease, uint64_t id, uint32_t destination,
+                             const Pr__QueueDestination *seen)
+{
+    Pr__QueueLease call = PR__QUEUE_LEASE__INIT;
+    Pr__QueueLeaseItem asked = PR__QUEUE_LEASE_ITEM__INIT;
+    Pr__QueueItem item = PR__QUEUE_ITEM__INIT;
+
+    item.id = id;
+    item.destination = destination;
+    asked.item = &item;
+    if (seen != NULL) {
+        asked.seen_lease = seen->lease;
+        asked.seen_renewals = seen->renewals;
+    }
+    call.lease = lease;
+    call.node_id = QUEUE_NODE;
+    call.lease_ms = QUEUE_LEASE_MS;
+    call.n_items = 1;
+    call.items = (Pr__QueueLeaseItem *[]){&asked};
+    return lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_lease, QUEUE_LEASE, &call));
+}
+
+Pr__Outcome *queue_lab_report(struct lab *lab, struct queue_lab_verdict verdict)
+{
+    Pr__QueueReport call = PR__QUEUE_REPORT__INIT;
+    Pr__QueueAttempt attempt = PR__QUEUE_ATTEMPT__INIT;
+    Pr__QueueVerdict said = PR__QUEUE_VERDICT__INIT;
+    Pr__QueueItem item = PR__QUEUE_ITEM__INIT;
+
+    item.id = verdict.id;
+    item.destination = verdict.destination;
+    said.recipient = verdict.recipient;
+    said.state = verdict.state;
+    said.tell = verdict.tell;
+    said.status = text_of(lab, "4.2.1");
+    said.reply = text_of(lab, "the mailbox is locked");
+    said.remote = text_of(lab, "mx.example [192.0.2.1]");
+    attempt.item = &item;
+    attempt.lease = verdict.lease;
+    attempt.counts = !verdict.untried;
+    attempt.retry_ms = verdict.retry_ms;
+    attempt.n_verdicts = verdict.recipient != 0;
+    attempt.verdicts = (Pr__QueueVerdict *[]){&said};
+    call.n_attempts = 1;
+    call.attempts = (Pr__QueueAttempt *[]){&attempt};
+    return lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_report, QUEUE_REPORT, &call));
+}
+
+Pr__Outcome *queue_lab_told(struct lab *lab, uint64_t id, uint32_t notice, size_t count,
+                            uint32_t *recipients)
+{
+    Pr__QueueTold call = PR__QUEUE_TOLD__INIT;
+
+    call.id = id;
+    call.notice = notice;
+    call.n_recipients = count;
+    call.recipients = recipients;
+    return lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_told, QUEUE_TOLD, &call));
+}
+
 static struct bytes digest_of(struct lab *lab, uint64_t key)
 {
     uint8_t digest[GREYLIST_KEY_SIZE] = {0};
@@ -228,21 +289,70 @@ struct queue_counts queue_lab_counts(struct lab *lab)
     return counts;
 }
 
+static size_t lane_due(struct lab *lab, struct db_txn *txn, const Pr__QueueLane *lane,
+                       uint64_t until_ms, struct queue_due *rows, size_t room)
+{
+    Pr__QueueReadAnswer answer = PR__QUEUE_READ_ANSWER__INIT;
+    Pr__QueueRead read = PR__QUEUE_READ__INIT;
+    Pr__QueueItem after = PR__QUEUE_ITEM__INIT;
+    size_t count = 0;
+
+    read.lane = (Pr__QueueLane *)(uintptr_t)lane;
+    read.until_ms = until_ms;
+    read.limit = 2;
+    do {
+        pr__queue_read_answer__init(&answer);
+        CHECK(query_queue_read(txn, QUEUE_GROUP, &read, &lab->arena, &answer) == ERR_OK);
+        for (size_t i = 0; i < answer.n_messages && count < room; i++) {
+            const Pr__QueueRecord *record = answer.messages[i];
+            bool notice = *lane->domain == '\0';
+            CHECK(record->n_recipients > 0 && (notice || record->n_destinations == 1));
+            after.id = record->id;
+            after.destination = notice ? 0 : record->destinations[0]->number;
+            read.after = &after;
+            read.after_due_ms = notice ? record->notice_ms : record->destinations[0]->due_ms;
+            CHECK(record->class_ == lane->class_ && record->tenant_id == lane->tenant_id);
+            CHECK(notice || strcmp(record->destinations[0]->domain, lane->domain) == 0);
+            CHECK(i > 0 || read.after_due_ms >= lane->due_ms);
+            rows[count++] = (struct queue_due){read.after_due_ms, after.id, after.destination};
+        }
+    } while (answer.more && count < room);
+    return count;
+}
+
+static int by_due(const void *left, const void *right)
+{
+    const struct queue_due *one = left;
+    const struct queue_due *other = right;
+
+    if (one->due_ms != other->due_ms)
+        return one->due_ms < other->due_ms ? -1 : 1;
+    if (one->id != other->id)
+        return one->id < other->id ? -1 : 1;
+    return (one->destination > other->destination) - (one->destination < other->destination);
+}
+
 size_t queue_lab_due(struct lab *lab, uint64_t until_ms, struct queue_due *rows, size_t room)
 {
     struct db_txn *txn = db_read_begin(lab->db);
-    struct queue_due after = {0, 0};
+    Pr__QueueLanesAnswer answer = PR__QUEUE_LANES_ANSWER__INIT;
+    Pr__QueueLanes lanes = PR__QUEUE_LANES__INIT;
     size_t count = 0;
-    size_t more;
 
-    /* In pages of two. */
+    lanes.until_ms = until_ms;
+    lanes.limit = 2;
     do {
-        more = query_queue_due(txn, QUEUE_GROUP, &after, until_ms, rows + count,
-                               room - count < 2 ? room - count : 2);
-        count += more;
-        after = more > 0 ? rows[count - 1] : after;
-    } while (more > 0);
+        pr__queue_lanes_answer__init(&answer);
+        CHECK(query_queue_lanes(txn, QUEUE_GROUP, &lanes, &lab->arena, &answer) == ERR_OK);
+        for (size_t i = 0; i < answer.n_lanes; i++) {
+            size_t first = count;
+            lanes.after = answer.lanes[i];
+            count += lane_due(lab, txn, answer.lanes[i], until_ms, rows + count, room - count);
+            CHECK(count == room || rows[first].due_ms == answer.lanes[i]->due_ms);
+        }
+    } while (answer.more);
     CHECK(db_commit(&txn) == ERR_OK);
+    qsort(rows, count, sizeof(*rows), by_due);
     return count;
 }
 

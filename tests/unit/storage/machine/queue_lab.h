@@ -8,7 +8,7 @@
 #include "tests/unit/storage/lab.h"
 
 /* Deliveries in parts and with recipients on other hosts, to one group of a lab. */
-enum { QUEUE_GROUP = 3 };
+enum { QUEUE_GROUP = 3, QUEUE_NODE = 5, QUEUE_LEASE_MS = 20000 };
 
 /* A state whose group has that format. */
 void queue_lab_open(struct lab *lab, unsigned format);
@@ -35,6 +35,24 @@ Pr__SendingLimits *queue_lab_limits(struct queue_lab_message *message, uint64_t 
                                     uint32_t recipients, uint32_t hour_max, uint32_t day_max);
 Pr__Outcome *queue_lab_send(struct queue_lab_message *message);
 
+/* Commands of whoever sends. */
+Pr__Outcome *queue_lab_lease(struct lab *lab, uint64_t lease, uint64_t id, uint32_t destination,
+                             const Pr__QueueDestination *seen);
+/* One attempt with that verdict on one recipient; recipient 0: without verdict. */
+struct queue_lab_verdict {
+    uint64_t lease;
+    uint64_t id;
+    uint32_t destination;
+    uint32_t recipient;
+    Pr__QueueRecipient__State state;
+    bool tell;
+    bool untried;
+    uint64_t retry_ms;
+};
+Pr__Outcome *queue_lab_report(struct lab *lab, struct queue_lab_verdict verdict);
+Pr__Outcome *queue_lab_told(struct lab *lab, uint64_t id, uint32_t notice, size_t count,
+                            uint32_t *recipients);
+
 /* A message to one address, from begin to end; its id. */
 uint64_t queue_lab_queue(struct lab *lab, const char *address);
 Pr__Outcome *queue_lab_change(struct lab *lab, Pr__QueueChange__Action action, size_t count,
@@ -46,7 +64,12 @@ Pr__Outcome *queue_lab_seen(struct lab *lab, uint64_t key, uint64_t wait_ms, uin
 /* NULL when it is gone. */
 Pr__QueueRecord *queue_lab_record(struct lab *lab, uint64_t id);
 struct queue_counts queue_lab_counts(struct lab *lab);
-/* Those due until then, in order, at most `room`. */
+/* What is due until then in all lanes, in order, at most `room`. */
+struct queue_due {
+    uint64_t due_ms;
+    uint64_t id;
+    uint32_t destination;
+};
 size_t queue_lab_due(struct lab *lab, uint64_t until_ms, struct queue_due *rows, size_t room);
 struct greylist_view queue_lab_view(struct lab *lab, uint64_t key);
 void queue_lab_sent(struct lab *lab, uint64_t account_id, uint64_t *in_hour, uint64_t *in_day);
