@@ -71,3 +71,6 @@ target_link_libraries(smtp_policy_lab PUBLIC pr_smtp_policy PkgConfig::CMOCKA)
 target_include_directories(smtp_policy_lab PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 unit_test(smtp policy_trials USES smtp_policy_lab)
 unit_test(smtp policy_senders USES smtp_policy_lab)
+
+unit_test(relay retry USES pr_smtp_notice)
+unit_test(relay notice_owed USES pr_smtp_notice)

@@ -70,9 +70,9 @@ struct notice_recipient {
 };
 
 struct notice {
-    struct bytes id;                /* unique for ever: letters, digits and "-._" only; CHECKed.
-                                       The same id and the same notice: the same bytes */
-    struct bytes hostname;          /* this host's public name; mail_domain_valid() */
+    struct bytes id;       /* unique for ever: 1 to NOTICE_ID_SIZE_MAX letters, digits, "-"
+                              and "_"; CHECKed. Same id, same notice: same bytes */
+    struct bytes hostname; /* this host's public name; mail_domain_valid() */
     struct bytes postmaster_domain; /* of MAILER-DAEMON@ and postmaster@; empty: hostname */
     struct bytes trace_id;          /* of the original in our log; empty: not to be said */
     int64_t now_s;

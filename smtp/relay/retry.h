@@ -22,7 +22,7 @@ struct retry_config {
     unsigned delay_count;
     uint64_t hint_least_ms; /* greylisting, and "try again in N seconds" */
     uint64_t hint_most_ms;
-    unsigned hint_attempts; /* from that attempt on hints are not heeded any more */
+    unsigned hint_attempts; /* from this attempt on hints are not heeded */
 };
 
 /*
