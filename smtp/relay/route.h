@@ -126,7 +126,8 @@ struct routes_config {
 
 /* Everything is copied. */
 struct routes *routes_new(const struct routes_config *config);
-/* Before dns_free(). What is under way is forgotten; routes that are held stay. */
+/* Before dns_free(), never inside done(). What is under way is forgotten; routes that are held
+ * stay. */
 void routes_free(struct routes **routes);
 
 /*
