@@ -233,6 +233,16 @@ static const char *in_lower_case(struct arena *arena, struct bytes text)
     return copy;
 }
 
+static const char *host_of_route(struct arena *arena, const struct config_route_parts *parts)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (!parts->literal)
+        return in_lower_case(arena, parts->host);
+    address_text(&parts->address, text);
+    return arena_printf(arena, "[%s%s]", address_is_v4(&parts->address) ? "" : "IPv6:", text);
+}
+
 static void take_routes(cfg_t *section, const struct config_row *row, struct arena *arena,
                         struct config_routes *routes)
 {
@@ -241,8 +251,15 @@ static void take_routes(cfg_t *section, const struct config_row *row, struct are
         struct config_route_parts parts;
         CHECK(config_route_split(bytes_of(cfg_getnstr(section, row->name, i)), &parts));
         routes->at[i] = (struct config_route){in_lower_case(arena, parts.domain),
-                                              in_lower_case(arena, parts.host), parts.port};
+                                              host_of_route(arena, &parts), parts.port};
     }
+}
+
+static void take_times(cfg_t *section, const struct config_row *row, struct config_times *times)
+{
+    times->count = cfg_size(section, row->name);
+    for (unsigned i = 0; i < times->count; i++)
+        CHECK(config_time_read(bytes_of(cfg_getnstr(section, row->name, i)), &times->at_s[i]));
 }
 
 static void take_row(cfg_t *cfg, const struct config_row *row, struct arena *arena,
@@ -275,6 +292,9 @@ static void take_row(cfg_t *cfg, const struct config_row *row, struct arena *are
         break;
     case CONFIG_ROUTES:
         take_routes(section, row, arena, field);
+        break;
+    case CONFIG_TIMES:
+        take_times(section, row, field);
         break;
     case CONFIG_PATH:
     case CONFIG_HOST:
@@ -361,8 +381,9 @@ static const char *whole_problem(struct arena *arena, struct config *config)
     if (config->election_ms != 0 && config->heartbeat_ms != 0 &&
         config->heartbeat_ms * 2 > config->election_ms)
         return "cluster: election_ms must be at least twice heartbeat_ms";
-    if (config->relay_retry_most_s < config->relay_retry_first_s)
-        return "relay: retry_most_s must not be less than retry_first_s";
+    for (unsigned i = 1; i < config->relay_delay.count; i++)
+        if (config->relay_delay.at_s[i] <= config->relay_delay.at_s[i - 1])
+            return "relay: delay must ascend";
     if (config->hostname[0] == '\0') {
         char name[256] = "";
         if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0' ||

@@ -32,6 +32,8 @@ enum {
     CONFIG_SERVERS_MAX = 8,
     CONFIG_SOURCES_MAX = 64,
     CONFIG_ROUTES_MAX = 64,
+    CONFIG_TIMES_MAX = 16,
+    CONFIG_TIME_MAX_S = 30 * 24 * 3600,
     CONFIG_LISTENERS_MAX = 8
 };
 #define CONFIG_PATH_DEFAULT "/etc/postraft/postraft.conf"
@@ -59,8 +61,14 @@ struct config_sources {
 struct config_route {
     const char
         *domain;      /* "example.com", ".example.com": below it, "*": any other; lower case */
-    const char *host; /* its addresses are looked up; "[192.0.2.1]", "[2001:db8::1]": it */
+    const char *host; /* its addresses count, not its MX; "[192.0.2.1]", "[IPv6:2001:db8::1]":
+                         that one; "": as the DNS says */
     unsigned port;    /* 0: relay_port */
+};
+
+struct config_times {
+    unsigned at_s[CONFIG_TIMES_MAX];
+    unsigned count;
 };
 
 struct config_routes {
@@ -118,20 +126,19 @@ struct config {
     const char *relay_authorities; /* "" : the system's */
     unsigned relay_connections_max;
     unsigned relay_connections_provider_max;
-    unsigned relay_retry_first_s;
-    unsigned relay_retry_most_s;
+    struct config_times relay_retry; /* none: as smtp/relay/retry.h has it; so below */
     unsigned relay_expire_s;
-    unsigned relay_expire_notice_s; /* of mail with the null sender */
-    unsigned relay_delay_s;
-    uint64_t disk_reserve_bytes; /* 0: a part of the disk */
-    uint64_t log_retain_bytes;   /* of the replication log, over all groups */
-    uint64_t log_hold_bytes;     /* the same, for nodes that are away; 0: eight times that */
-    unsigned log_hold_hours;     /* or until one has been away for so long */
-    unsigned scrub_rate_mb;      /* of bodies compared with their digests, a second */
-    unsigned scrub_days;         /* between the beginnings; 0: only when asked */
-    unsigned transfer_rate_mb;   /* of copies of groups' states that are received, a second */
-    uint64_t map_bytes;          /* upper bound of one LMDB environment; 0: by the disk */
-    unsigned election_ms;        /* 0: the default for the measured network */
+    unsigned relay_expire_notice_s;  /* of mail with the null sender */
+    struct config_times relay_delay; /* ascending */
+    uint64_t disk_reserve_bytes;     /* 0: a part of the disk */
+    uint64_t log_retain_bytes;       /* of the replication log, over all groups */
+    uint64_t log_hold_bytes;   /* the same, for nodes that are away; 0: eight times that */
+    unsigned log_hold_hours;   /* or until one has been away for so long */
+    unsigned scrub_rate_mb;    /* of bodies compared with their digests, a second */
+    unsigned scrub_days;       /* between the beginnings; 0: only when asked */
+    unsigned transfer_rate_mb; /* of copies of groups' states that are received, a second */
+    uint64_t map_bytes;        /* upper bound of one LMDB environment; 0: by the disk */
+    unsigned election_ms;      /* 0: the default for the measured network */
     unsigned heartbeat_ms;
 };
 

@@ -10,7 +10,8 @@ static void print_values(struct buffer *text, const struct config_row *row)
         [CONFIG_PATH] = "path",         [CONFIG_HOST] = "name",
         [CONFIG_ADDRESS] = "host:port", [CONFIG_WORD] = "name",
         [CONFIG_PREFIXES] = "network",  [CONFIG_SERVERS] = "address",
-        [CONFIG_SOURCES] = "address",   [CONFIG_ROUTES] = "domain=host"};
+        [CONFIG_SOURCES] = "address",   [CONFIG_ROUTES] = "domain=host",
+        [CONFIG_TIMES] = "time"};
 
     if (row->kind == CONFIG_UNSIGNED || row->kind == CONFIG_U64) {
         buffer_printf(text, "%llu to %llu, else %llu", (unsigned long long)row->least,

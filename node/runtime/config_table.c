@@ -130,7 +130,8 @@ const struct config_row config_rows[] = {
          "others of them none goes, whatever the DNS says."),
     LIST("relay", "routes", CONFIG_ROUTES, relay_routes,
          "Where mail for a domain goes instead of its MX hosts: \"example.com=host\", "
-         "\".example.com=host:2525\" for what is below it, \"*=[192.0.2.1]\" for all others."),
+         "\".example.com=host:2525\" for what is below it, \"*=[192.0.2.1]\" for all others; "
+         "\"example.com=\" for its MX hosts after all."),
     TEXT("relay", "authorities", CONFIG_PATH, relay_authorities, "",
          "Certificate authorities that are believed where a host's certificate must be good, "
          "PEM. Not set: the system's."),
@@ -139,17 +140,18 @@ const struct config_row config_rows[] = {
     NUMBER("relay", "connections_provider", CONFIG_UNSIGNED, relay_connections_provider_max, 10,
            1, 10000,
            "The same to one provider: to all domains whose mail the same hosts take."),
-    NUMBER("relay", "retry_first_s", CONFIG_UNSIGNED, relay_retry_first_s, 120, 1, 86400,
-           "How long to wait after the first attempt that was put off. Then longer each time."),
-    NUMBER("relay", "retry_most_s", CONFIG_UNSIGNED, relay_retry_most_s, 14400, 1, 86400,
-           "The longest wait between two attempts."),
+    LIST("relay", "retry", CONFIG_TIMES, relay_retry,
+         "How long to wait after the first, second, ... attempt that was put off: \"90s\", "
+         "\"5m\", \"4h\". The last one holds for all that follow. Empty: 2, 5, 10, 20, 40 and "
+         "60 "
+         "minutes, 2 hours, 4 hours."),
     NUMBER("relay", "expire_s", CONFIG_UNSIGNED, relay_expire_s, 432000, 1, 2592000,
            "After so long what could not be sent goes back to its sender."),
     NUMBER("relay", "expire_notice_s", CONFIG_UNSIGNED, relay_expire_notice_s, 172800, 1,
            2592000, "The same for mail without a sender: it is given up."),
-    NUMBER("relay", "delay_s", CONFIG_UNSIGNED, relay_delay_s, 14400, 1, 2592000,
-           "After so long a sender is told that a message still waits; once more after six "
-           "times as long."),
+    LIST("relay", "delay", CONFIG_TIMES, relay_delay,
+         "After so long a sender is told that a message still waits. Empty: 4 hours, and once "
+         "more after 24."),
     NUMBER(
         "storage", "log_retain_bytes", CONFIG_U64, log_retain_bytes, GIB, 1024 * 1024,
         1024 * GIB,

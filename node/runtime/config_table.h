@@ -20,6 +20,7 @@ enum config_kind {
     CONFIG_SERVERS,  /* a list of addresses, with or without a port */
     CONFIG_SOURCES,  /* a list of addresses without a port */
     CONFIG_ROUTES,   /* a list of "domain=host:port" */
+    CONFIG_TIMES,    /* a list of lengths of time */
 };
 
 #define CONFIG_LOCAL "unix:"
@@ -59,9 +60,14 @@ const char *config_text_problem(enum config_kind kind, const char *const *choice
 /* What a route consists of, in its text. False: it is none. */
 struct config_route_parts {
     struct bytes domain;
-    struct bytes host; /* a name, or an address in brackets */
-    unsigned port;     /* 0: none is given */
+    struct bytes host; /* a name; empty: none, or an address */
+    bool literal;
+    struct address address; /* with `literal` */
+    unsigned port;          /* 0: none is given */
 };
 bool config_route_split(struct bytes text, struct config_route_parts *parts);
+
+/* "90", "90s", "5m", "4h", "5d": 1 second to CONFIG_TIME_MAX_S. False: it is none. */
+bool config_time_read(struct bytes text, unsigned *seconds);
 
 #endif

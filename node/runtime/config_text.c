@@ -17,6 +17,8 @@ unsigned config_list_max(enum config_kind kind)
         return CONFIG_SOURCES_MAX;
     case CONFIG_ROUTES:
         return CONFIG_ROUTES_MAX;
+    case CONFIG_TIMES:
+        return CONFIG_TIMES_MAX;
     default:
         return 0;
     }
@@ -142,22 +144,62 @@ static bool port_split(struct bytes *host, unsigned *port)
     return true;
 }
 
+/* "[192.0.2.1]", "[2001:db8::1]", "[IPv6:2001:db8::1]" */
+static bool literal_read(struct bytes host, struct address *address)
+{
+    const struct bytes tag = BYTES("IPv6:");
+    struct bytes text = bytes_from(host.at + 1, host.len - 2);
+
+    if (bytes_start_nocase(text, tag))
+        text = bytes_skip(text, tag.len);
+    return host.at[host.len - 1] == ']' && address_parse(text, address);
+}
+
 bool config_route_split(struct bytes text, struct config_route_parts *parts)
 {
     const uint8_t *equals = memchr(text.at, '=', text.len);
-    struct address address;
 
     if (equals == NULL)
         return false;
-    parts->domain = bytes_from(text.at, (size_t)(equals - text.at));
-    parts->host = bytes_skip(text, parts->domain.len + 1);
-    if (parts->host.len == 0 || !is_pattern(parts->domain) ||
-        !port_split(&parts->host, &parts->port))
+    *parts = (struct config_route_parts){
+        .domain = bytes_from(text.at, (size_t)(equals - text.at)),
+        .host = bytes_skip(text, (size_t)(equals - text.at) + 1),
+    };
+    if (!is_pattern(parts->domain))
         return false;
-    if (parts->host.len < 2 || parts->host.at[0] != '[' ||
-        parts->host.at[parts->host.len - 1] != ']')
-        return is_host(parts->host);
-    return address_parse(bytes_from(parts->host.at + 1, parts->host.len - 2), &address);
+    if (parts->host.len == 0)
+        return true;
+    if (!port_split(&parts->host, &parts->port))
+        return false;
+    parts->literal = parts->host.len > 2 && parts->host.at[0] == '[';
+    return parts->literal ? literal_read(parts->host, &parts->address) : is_host(parts->host);
+}
+
+bool config_time_read(struct bytes text, unsigned *seconds)
+{
+    static const char units[] = "smhd";
+    static const unsigned factors[] = {1, 60, 3600, 24 * 3600};
+    const char *unit = text.len > 0 && text.at[text.len - 1] != '\0'
+                           ? strchr(units, text.at[text.len - 1])
+                           : NULL;
+    uint64_t factor = unit != NULL ? factors[unit - units] : 1;
+    uint64_t number;
+
+    if (unit != NULL)
+        text.len--;
+    if (!bytes_to_u64(text, &number) || number == 0 || number > CONFIG_TIME_MAX_S / factor)
+        return false;
+    *seconds = (unsigned)(number * factor);
+    return true;
+}
+
+static const char *time_problem(const char *text)
+{
+    unsigned seconds;
+
+    return config_time_read(bytes_of(text), &seconds)
+               ? NULL
+               : "is not a time like 90s, 5m, 4h or 5d, up to 30 days";
 }
 
 static const char *route_problem(const char *text)
@@ -198,6 +240,8 @@ const char *config_text_problem(enum config_kind kind, const char *const *choice
         return source_problem(text);
     case CONFIG_ROUTES:
         return route_problem(text);
+    case CONFIG_TIMES:
+        return time_problem(text);
     case CONFIG_WORD:
         return word_problem(text);
     case CONFIG_CHOICE:

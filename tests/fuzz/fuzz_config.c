@@ -23,7 +23,7 @@ static void check_routes(const struct config_routes *routes)
     CHECK(routes->count <= CONFIG_ROUTES_MAX);
     for (unsigned i = 0; i < routes->count; i++) {
         const struct config_route *route = &routes->at[i];
-        CHECK(route->domain[0] != '\0' && route->host[0] != '\0' && route->port <= 65535);
+        CHECK(route->domain[0] != '\0' && route->port <= 65535);
         CHECK(strpbrk(route->domain, "=[]:") == NULL && strchr(route->host, '=') == NULL);
     }
 }
@@ -49,6 +49,11 @@ static void check_row(const struct config_row *row, const struct config *config)
         break;
     case CONFIG_SOURCES:
         CHECK(((const struct config_sources *)field)->count <= CONFIG_SOURCES_MAX);
+        break;
+    case CONFIG_TIMES:
+        CHECK(((const struct config_times *)field)->count <= CONFIG_TIMES_MAX);
+        for (unsigned i = 0; i < ((const struct config_times *)field)->count; i++)
+            CHECK(((const struct config_times *)field)->at_s[i] - 1 < CONFIG_TIME_MAX_S);
         break;
     case CONFIG_ROUTES:
         check_routes(field);

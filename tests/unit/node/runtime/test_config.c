@@ -73,12 +73,28 @@ static void everything_has_a_default(void **state)
     arena_fini(&loaded.arena);
 }
 
+#define RELAY_TEXT                                                                             \
+    "users { store = \"a\" smtp = \"b\" imap = \"c\" operator = \"d\"\n"                       \
+    "        relay = \"e\" }\n"                                                                \
+    "processes { smtp = 2 imap = 3 relay = 0 }\n"                                              \
+    "relay { addresses = { \"192.0.2.25\", \"2001:db8::25\" } port = 2525\n"                   \
+    "        prefer_ipv6 = true networks = { \"10.0.0.0/8\" } expire_s = 60\n"                 \
+    "        routes = { \"Example.com=MX.example.net:2526\", \".x.example=h\",\n"              \
+    "                   \"*=[2001:db8::1]\", \"y=[192.0.2.1]:587\",\n"                         \
+    "                   \".z=[ipv6:::1]:25\", \"w=\" }\n"                                      \
+    "        authorities = \"/ca.pem\" connections = 7 connections_provider = 3\n"             \
+    "        retry = { \"1\", \"2s\", \"3m\", \"4h\" } expire_notice_s = 4\n"                  \
+    "        delay = { \"30d\" } }\n"
+
 static void check_relay(const struct config *config)
 {
     static const struct config_route routes[] = {{"example.com", "mx.example.net", 2526},
                                                  {".x.example", "h", 0},
-                                                 {"*", "[2001:db8::1]", 0},
-                                                 {"y", "[192.0.2.1]", 587}};
+                                                 {"*", "[IPv6:2001:db8::1]", 0},
+                                                 {"y", "[192.0.2.1]", 587},
+                                                 {".z", "[IPv6:::1]", 25},
+                                                 {"w", "", 0}};
+    static const unsigned times_s[] = {1, 2, 180, 4 * 3600};
     char text[ADDRESS_TEXT_SIZE];
 
     assert_string_equal(config->user_relay, "e");
@@ -90,8 +106,8 @@ static void check_relay(const struct config *config)
     assert_true(config->relay_prefer_ipv6);
     assert_int_equal(config->relay_networks.count, 1);
     assert_int_equal(config->relay_networks.at[0].bits, 104);
-    assert_int_equal(config->relay_routes.count, 4);
-    for (unsigned i = 0; i < 4; i++) {
+    assert_int_equal(config->relay_routes.count, 6);
+    for (unsigned i = 0; i < 6; i++) {
         assert_string_equal(config->relay_routes.at[i].domain, routes[i].domain);
         assert_string_equal(config->relay_routes.at[i].host, routes[i].host);
         assert_int_equal(config->relay_routes.at[i].port, routes[i].port);
@@ -99,11 +115,13 @@ static void check_relay(const struct config *config)
     assert_string_equal(config->relay_authorities, "/ca.pem");
     assert_int_equal(config->relay_connections_max, 7);
     assert_int_equal(config->relay_connections_provider_max, 3);
-    assert_int_equal(config->relay_retry_first_s, 1);
-    assert_int_equal(config->relay_retry_most_s, 2);
+    assert_int_equal(config->relay_retry.count, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(config->relay_retry.at_s[i], times_s[i]);
     assert_int_equal(config->relay_expire_s, 60);
     assert_int_equal(config->relay_expire_notice_s, 4);
-    assert_int_equal(config->relay_delay_s, 5);
+    assert_int_equal(config->relay_delay.count, 1);
+    assert_int_equal(config->relay_delay.at_s[0], 30 * 24 * 3600);
 }
 
 static void a_whole_file_is_read(void **state)
@@ -127,17 +145,7 @@ static void a_whole_file_is_read(void **state)
               "dns { servers = { \"192.0.2.53\", \"[::1]:5353\" } trust_anchor = \"\"\n"
               "      timeout_ms = 2500 }\n"
               "network_map { file = \"/srv/map.db\" }\n"
-              "tls { certificate = \"/c.pem\" key = \"/k.pem\" }\n"
-              "users { store = \"a\" smtp = \"b\" imap = \"c\" operator = \"d\"\n"
-              "        relay = \"e\" }\n"
-              "processes { smtp = 2 imap = 3 relay = 0 }\n"
-              "relay { addresses = { \"192.0.2.25\", \"2001:db8::25\" } port = 2525\n"
-              "        prefer_ipv6 = true networks = { \"10.0.0.0/8\" } expire_s = 60\n"
-              "        routes = { \"Example.com=MX.example.net:2526\", \".x.example=h\",\n"
-              "                   \"*=[2001:db8::1]\", \"y=[192.0.2.1]:587\" }\n"
-              "        authorities = \"/ca.pem\" connections = 7 connections_provider = 3\n"
-              "        retry_first_s = 1 retry_most_s = 2 expire_notice_s = 4\n"
-              "        delay_s = 5 }\n"
+              "tls { certificate = \"/c.pem\" key = \"/k.pem\" }\n" RELAY_TEXT
               "durability { policy = \"majority\" grace_s = 7 }\n"
               "limits { message_bytes = 1048576 recipients = 200 connections = 300\n"
               "         connections_address = 4 submission_recipients = 20\n"
@@ -190,6 +198,7 @@ static void a_whole_file_is_read(void **state)
     arena_fini(&loaded.arena);
 }
 
+#define NO_TIME " is not a time like 90s, 5m, 4h or 5d, up to 30 days"
 #define NO_ROUTE " is not a route like example.com=host:25 or *=[192.0.2.1]"
 
 static void what_is_wrong_is_said_with_its_line(void **state)
@@ -233,7 +242,11 @@ static void what_is_wrong_is_said_with_its_line(void **state)
          "1: addresses \"192.0.2.25:25\" is not an address like 192.0.2.1 or 2001:db8::1"},
         {"relay { routes = { \"a.example\" } }\n", "1: routes \"a.example\"" NO_ROUTE},
         {"relay { routes = { \"=h\" } }\n", "1: routes \"=h\"" NO_ROUTE},
-        {"relay { routes = { \"a=\" } }\n", "1: routes \"a=\"" NO_ROUTE},
+        {"relay { retry = { \"0s\" } }\n", "1: retry \"0s\"" NO_TIME},
+        {"relay { retry = { \"5 m\" } }\n", "1: retry \"5 m\"" NO_TIME},
+        {"relay { retry = { \"h\" } }\n", "1: retry \"h\"" NO_TIME},
+        {"relay { retry = { \"31d\" } }\n", "1: retry \"31d\"" NO_TIME},
+        {"relay { delay = { \"4h\", \"4h\" } }\n", " relay: delay must ascend"},
         {"relay { routes = { \"a=:25\" } }\n", "1: routes \"a=:25\"" NO_ROUTE},
         {"relay { routes = { \"*.a=h\" } }\n", "1: routes \"*.a=h\"" NO_ROUTE},
         {"relay { routes = { \".=h\" } }\n", "1: routes \".=h\"" NO_ROUTE},
@@ -242,8 +255,6 @@ static void what_is_wrong_is_said_with_its_line(void **state)
         {"relay { routes = { \"a=[::1\" } }\n", "1: routes \"a=[::1\"" NO_ROUTE},
         {"relay { routes = { \"a=[h]\" } }\n", "1: routes \"a=[h]\"" NO_ROUTE},
         {"relay { routes = { \"a=::1\" } }\n", "1: routes \"a=::1\"" NO_ROUTE},
-        {"relay { retry_first_s = 60 retry_most_s = 59 }\n",
-         " relay: retry_most_s must not be less than retry_first_s"},
         {"tls { key = \"/k\" }\n", " tls: certificate and key belong together"},
         {"cluster { election_ms = 100 heartbeat_ms = 60 }\n",
          " cluster: election_ms must be at least twice heartbeat_ms"},
