@@ -52,7 +52,8 @@ static bool recipient_new(const Pr__QueueRecipient *recipient)
            recipient->attempts == 0 && *recipient->last_reply == '\0' &&
            recipient->number == 0 && recipient->destination == 0 &&
            *recipient->status == '\0' && *recipient->remote == '\0' &&
-           recipient->tried_ms == 0 && !recipient->tell && recipient->delays_told == 0;
+           recipient->tried_ms == 0 && !recipient->tell && recipient->delays_told == 0 &&
+           recipient->notice == 0;
 }
 
 static bool recipient_valid(const Pr__QueueRecipient *recipient)

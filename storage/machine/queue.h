@@ -38,7 +38,8 @@ enum {
     QUEUE_REPLY_SIZE_MAX = 1000, /* UTF-8, no control characters, so no line ends; as remote */
     QUEUE_REMOTE_SIZE_MAX = 320,
     QUEUE_LEASE_MS_MAX = 10 * 60 * 1000,
-    QUEUE_NOTICE_MS = 2 * 60 * 1000, /* a notice waits for verdicts on the others */
+    QUEUE_NOTICE_MS = 2 * 60 * 1000,    /* a notice waits for verdicts on the others */
+    QUEUE_NOTICE_CLOSED_MS = 10 * 1000, /* so long before that it is complete: clocks differ */
 };
 
 #define QUEUE_RETRY_MS_MAX ((uint64_t)31 * 24 * 60 * 60 * 1000)

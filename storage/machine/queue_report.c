@@ -57,16 +57,20 @@ static bool verdict_counts(const Pr__QueueVerdict *verdict, const Pr__QueueRecip
             verdict->state == PR__QUEUE_RECIPIENT__STATE__RELAYED);
 }
 
-static void verdict_note(const struct apply *apply, const Pr__QueueVerdict *verdict,
-                         const Pr__QueueAttempt *attempt, Pr__QueueRecipient *recipient)
+static void verdict_note(const struct apply *apply, const Pr__QueueRecord *record,
+                         const Pr__QueueVerdict *verdict, const Pr__QueueAttempt *attempt,
+                         Pr__QueueRecipient *recipient)
 {
+    /* That it is late is owed as long as it is. */
+    bool owed = recipient->tell && verdict->state == PR__QUEUE_RECIPIENT__STATE__WAITING;
+
+    if (verdict->tell && !owed)
+        recipient->notice = queue_notice_number(apply, record);
+    recipient->tell = verdict->tell || owed;
     recipient->state = verdict->state;
     recipient->status = verdict->status;
     recipient->last_reply = verdict->reply;
     recipient->remote = verdict->remote;
-    /* That it is late is told as long as it is. */
-    recipient->tell = verdict->tell || (recipient->tell &&
-                                        verdict->state == PR__QUEUE_RECIPIENT__STATE__WAITING);
     if (!attempt->counts)
         return;
     recipient->attempts++;
@@ -89,7 +93,7 @@ static void attempt_apply(struct apply *apply, struct queue_row *row,
         Pr__QueueRecipient *recipient = queue_recipient(record, verdict->recipient);
         if (!verdict_counts(verdict, recipient, attempt, leased))
             continue;
-        verdict_note(apply, verdict, attempt, recipient);
+        verdict_note(apply, record, verdict, attempt, recipient);
         row->changed = true;
     }
     if (!leased && (attempt->lease != 0 || destination->lease != 0 || attempt->counts))
@@ -117,12 +121,26 @@ enum err apply_queue_report(struct apply *apply)
 
 /* ---- QueueTold ---- */
 
-static void recipient_told(Pr__QueueRecipient *recipient)
+/* One about whom another notice has come to be owed since is not told. */
+static void recipient_told(Pr__QueueRecipient *recipient, uint32_t notice)
 {
-    if (recipient == NULL || !recipient->tell)
+    if (recipient == NULL || !recipient->tell || recipient->notice > notice)
         return;
     recipient->tell = false;
-    recipient->delays_told += recipient->state == PR__QUEUE_RECIPIENT__STATE__WAITING;
+    recipient->delays_told += recipient->state == PR__QUEUE_RECIPIENT__STATE__WAITING ? 1 : 0;
+}
+
+/* A notice that was made tells one return address; others may still be owed theirs. */
+static void notice_next(Pr__QueueRecord *record)
+{
+    bool others = false;
+
+    for (size_t i = 0; i < record->n_recipients; i++)
+        others = others || (record->recipients[i]->tell &&
+                            record->recipients[i]->notice <= record->notices);
+    record->notices++;
+    if (!others)
+        record->notice_ms = 0;
 }
 
 static enum err told_check(struct apply *apply, const Pr__QueueTold *call,
@@ -151,8 +169,8 @@ enum err apply_queue_told(struct apply *apply)
     record = queue_row_open(&row, call->id);
     if ((err = told_check(apply, call, record)) == ERR_OK) {
         for (size_t i = 0; i < call->n_recipients; i++)
-            recipient_told(queue_recipient(record, call->recipients[i]));
-        record->notices++;
+            recipient_told(queue_recipient(record, call->recipients[i]), call->notice);
+        notice_next(record);
         row.changed = true;
     }
     queue_row_close(&row);

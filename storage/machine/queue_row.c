@@ -75,22 +75,46 @@ static void destinations_settle(Pr__QueueRecord *record)
     record->n_destinations = kept;
 }
 
+uint32_t queue_notice_number(const struct apply *apply, const Pr__QueueRecord *record)
+{
+    bool complete = record->notice_ms != 0 &&
+                    record->notice_ms <= queue_later_ms(apply, QUEUE_NOTICE_CLOSED_MS);
+
+    return record->notices + (complete ? 1 : 0);
+}
+
+/* Goes on to the next number when nobody belongs to this one any more: each has been told, or
+ * something else has become of it. */
+static bool notice_owed(Pr__QueueRecord *record)
+{
+    bool owed = false;
+    bool now = false;
+
+    for (size_t i = 0; i < record->n_recipients; i++) {
+        const Pr__QueueRecipient *recipient = record->recipients[i];
+        owed = owed || recipient->tell;
+        now = now || (recipient->tell && recipient->notice <= record->notices);
+    }
+    if (record->notice_ms != 0 && !now) {
+        record->notices++;
+        record->notice_ms = 0;
+    }
+    return owed;
+}
+
 /* At once when nothing is under way that the same notice could tell of, else a little later. */
 static void notice_settle(const struct apply *apply, Pr__QueueRecord *record)
 {
-    bool owed = false;
     bool alone = true;
     uint64_t notice_ms;
 
-    for (size_t i = 0; i < record->n_recipients; i++)
-        owed = owed || record->recipients[i]->tell;
+    if (!notice_owed(record))
+        return;
     for (size_t i = 0; i < record->n_destinations; i++)
         alone = alone && record->destinations[i]->lease == 0 &&
                 record->destinations[i]->attempts > 0;
     notice_ms = queue_later_ms(apply, alone ? 0 : QUEUE_NOTICE_MS);
-    if (!owed)
-        record->notice_ms = 0;
-    else if (record->notice_ms == 0 || notice_ms < record->notice_ms)
+    if (record->notice_ms == 0 || notice_ms < record->notice_ms)
         record->notice_ms = notice_ms;
 }
 

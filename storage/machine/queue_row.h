@@ -11,7 +11,10 @@
  *
  * R1  Each recipient that waits has a destination, and each destination has such a recipient.
  * R2  A recipient that is finished is there only while a notice about it is owed.
- * R3  notice_ms is 0 exactly when none is owed.
+ * R3  notice_ms is 0 exactly when none is owed. Else at least one recipient belongs to the
+ * notice that is next; what is owed from the moment on at which that is complete belongs to the
+ * one behind it. So a number names one notice for good: made again after a crash it is the same
+ *     one, or about fewer recipients.
  * R4  due_ms is that of the first destination, without any the notice's.
  * R5  A record without recipients is gone, and its reference to the body.
  */
@@ -39,6 +42,9 @@ Pr__QueueRecipient *queue_recipient(const Pr__QueueRecord *record, uint32_t numb
 /* The command's time, never 0, and one that much later. */
 uint64_t queue_now_ms(const struct apply *apply);
 uint64_t queue_later_ms(const struct apply *apply, uint64_t ms);
+
+/* The notice that a recipient belongs to about whom one is owed from now on. */
+uint32_t queue_notice_number(const struct apply *apply, const Pr__QueueRecord *record);
 
 void queue_record_store(struct apply *apply, const Pr__QueueRecord *record);
 

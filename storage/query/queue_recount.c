@@ -54,6 +54,7 @@ static bool verdicts_right(const Pr__QueueRecord *record)
 {
     uint64_t due_ms = record->n_destinations == 0 ? record->notice_ms : UINT64_MAX;
     bool owed = false;
+    bool now = false;
 
     for (size_t i = 0; i < record->n_recipients; i++) {
         const Pr__QueueRecipient *recipient = record->recipients[i];
@@ -63,6 +64,9 @@ static bool verdicts_right(const Pr__QueueRecord *record)
             (waits && queue_destination(record, recipient->destination) == NULL))
             return false;
         owed = owed || recipient->tell;
+        now = now || (recipient->tell && recipient->notice <= record->notices);
+        if (recipient->tell && recipient->notice > record->notices + 1)
+            return false;
     }
     for (size_t i = 0; i < record->n_destinations; i++) {
         const Pr__QueueDestination *destination = record->destinations[i];
@@ -76,7 +80,7 @@ static bool verdicts_right(const Pr__QueueRecord *record)
             return false;
         due_ms = destination->due_ms < due_ms ? destination->due_ms : due_ms;
     }
-    return owed == (record->notice_ms != 0) && record->due_ms == due_ms;
+    return owed == now && owed == (record->notice_ms != 0) && record->due_ms == due_ms;
 }
 
 static bool record_right(struct db_txn *txn, uint32_t group, uint64_t id,
