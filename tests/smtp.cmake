@@ -1,3 +1,4 @@
+include(egress.cmake)
 add_library(smtp_play STATIC unit/smtp/play.c unit/smtp/play_auth.c)
 target_link_libraries(smtp_play PUBLIC pr_smtp PkgConfig::CMOCKA)
 target_include_directories(smtp_play PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})

@@ -35,6 +35,7 @@ HOMES = {
     "zstd.h": {"storage/client", "storage/query"},
     "sodium.h": {"storage/auth", "storage/service", "storage/client", "storage/machine", "storage/query", "storage/transfer",
                  "node/mail", "smtp/policy"},
+    "pcre2.h": {"smtp/egress"},
     "libpsl.h": {"smtp/policy", "storage/service"},
     "unicode/": {"storage/service"},
     "jansson.h": {"admin", "storage/auth"},
