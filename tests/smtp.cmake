@@ -1,3 +1,4 @@
+include(relay_client.cmake)
 include(egress.cmake)
 add_library(smtp_play STATIC unit/smtp/play.c unit/smtp/play_auth.c)
 target_link_libraries(smtp_play PUBLIC pr_smtp PkgConfig::CMOCKA)
@@ -75,3 +76,8 @@ unit_test(smtp policy_senders USES smtp_policy_lab)
 
 unit_test(relay retry USES pr_smtp_notice)
 unit_test(relay notice_owed USES pr_smtp_notice)
+add_executable(relay_notice_tool unit/relay/notice_tool.c)
+target_link_libraries(relay_notice_tool PRIVATE pr_smtp_notice)
+set_target_properties(relay_notice_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME unit/relay/notice_oracle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/relay/notice_oracle.py
+                                               $<TARGET_FILE:relay_notice_tool>)

@@ -39,11 +39,16 @@ enum notice_event {
 /*
  * Whether the sender is to be told (RFC 3461 sections 4.1, 5.2; RFC 2852 section 4.1.4).
  * `notify`: SMTP_NOTIFY_* joined, 0 when it was not said, which means FAILURE and DELAY here.
- * `null_sender`: nobody is ever told. `action`: what the notice says; set when one is owed.
- * Several events can be true of a recipient that was taken: ask for each, one notice is enough.
+ * `null_sender`: notice_sender_deaf(), nobody is ever told. `action`: what the notice says; set
+ * when one is owed. Several events can be true of a recipient that was taken: ask for each, one
+ * notice is enough.
  */
 bool notice_owed(unsigned notify, enum notice_event event, bool null_sender,
                  enum notice_action *action);
+
+/* Nobody is to be told of mail from there: the null sender, and a MAILER-DAEMON@ anywhere, who
+ * would be told by a program, for ever. */
+bool notice_sender_deaf(struct bytes sender);
 
 enum {
     NOTICE_RECIPIENTS_MAX = 1000,

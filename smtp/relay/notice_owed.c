@@ -36,6 +36,12 @@ bool notice_owed(unsigned notify, enum notice_event event, bool null_sender,
     return true;
 }
 
+bool notice_sender_deaf(struct bytes sender)
+{
+    return sender.len == 0 || bytes_start_nocase(sender, BYTES("mailer-daemon@")) ||
+           bytes_equal_nocase(sender, BYTES("mailer-daemon"));
+}
+
 bool notice_wants_body(enum smtp_return ret, bool has_failed, uint64_t size)
 {
     return ret == SMTP_RETURN_FULL && has_failed && size <= NOTICE_BODY_SIZE_MAX;

@@ -73,10 +73,21 @@ static void test_wants_body(void **state)
     assert_false(notice_wants_body(SMTP_RETURN_UNSAID, true, 100));
 }
 
+static void test_deaf(void **state)
+{
+    (void)state;
+    assert_true(notice_sender_deaf(BYTES("")));
+    assert_true(notice_sender_deaf(BYTES("MAILER-DAEMON@there.example")));
+    assert_true(notice_sender_deaf(BYTES("mailer-daemon")));
+    assert_false(notice_sender_deaf(BYTES("mailer-daemons@there.example")));
+    assert_false(notice_sender_deaf(BYTES("a@mailer-daemon.example")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owed),
+        cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_wants_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
