@@ -64,3 +64,6 @@ unit_test(node/runtime dns_random SOURCES tests/unit/node/runtime/name_server.c 
 unit_test(node/runtime stream_local SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)
 unit_test(node/runtime stream_opener SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)
 unit_test(node/runtime rpc_local USES pr_runtime)
+unit_test(node/runtime dial USES pr_runtime PkgConfig::OPENSSL)
+unit_test(node/runtime dial_tls SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)
+unit_test(node/runtime dial_tls_trouble SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)

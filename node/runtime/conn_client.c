@@ -29,8 +29,11 @@ static void unproven(struct conn *conn, long verify_result)
                        X509_verify_cert_error_string(verify_result));
 }
 
-void conn_client_tls_refused(struct conn *conn, unsigned long code)
+/* The last error is what ended it. Before it stand those of signatures that were tried with
+ * the bare keys of TLSA records. */
+void conn_client_tls_refused(struct conn *conn)
 {
+    unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
 
     if (conn->client == NULL)

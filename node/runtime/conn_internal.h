@@ -171,8 +171,8 @@ void conn_tls_shutdown(struct conn *conn);
 /* conn_client.c; without effect on a connection that was accepted */
 /* Remembered, if it is the first. */
 void conn_client_failed(struct conn *conn, enum tls_failure failure, const char *reason);
-/* OpenSSL has ended the connection with this error. */
-void conn_client_tls_refused(struct conn *conn, unsigned long code);
+/* OpenSSL has ended the connection, and its errors say why. */
+void conn_client_tls_refused(struct conn *conn);
 void conn_client_tls_done(struct conn *conn);
 SSL *conn_client_take_ssl(struct conn_client *client);
 void conn_client_free(struct conn_client **client);

@@ -69,7 +69,7 @@ static void fail(struct conn *conn, const char *event)
 
     if (code != 0)
         ERR_error_string_n(code, reason, sizeof(reason));
-    conn_client_tls_refused(conn, code);
+    conn_client_tls_refused(conn);
     ERR_clear_error();
     log_debug(NULL, event,
               LOG_FIELDS(LOG_U64("conn", conn->id), LOG_TEXT("peer", conn->peer),
