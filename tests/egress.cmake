@@ -1,0 +1,1 @@
+unit_test(egress classify_normal USES pr_smtp_egress_classify)
