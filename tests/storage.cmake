@@ -111,7 +111,7 @@ unit_test(storage/service login ${service_world} storage/service/login.c storage
           storage/service/password_check.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine pr_auth pr_firewall PkgConfig::SODIUM)
 unit_test(storage/service sending ${service_world} storage/service/sending.c
-          storage/service/sending_tenants.c storage/service/sessions.c tests/unit/storage/directory_lab.c
+          storage/service/sending_lane.c storage/service/sending_tenants.c storage/service/sessions.c tests/unit/storage/directory_lab.c
           USES pr_storage_query pr_storage_machine PkgConfig::SODIUM)
 unit_test(storage/service greylist_calls ${service_world} storage/service/greylist_calls.c
           tests/unit/storage/directory_lab.c

@@ -6,7 +6,7 @@ set(calls_uses USES pr_storage_query pr_storage_machine pr_runtime PkgConfig::SO
 foreach(name smtp_deliver smtp_rights)
   unit_test(storage/service ${name} ${calls_world} tests/unit/storage/service/smtp_lab.c
             storage/service/smtp_deliver.c storage/service/smtp_resolve.c
-            storage/service/smtp_rights.c storage/service/promises.c ${calls_uses})
+            storage/service/smtp_rights.c storage/service/sending_lane.c storage/service/promises.c ${calls_uses})
 endforeach()
 unit_test(storage/service promises SOURCES storage/service/promises.c USES pr_base PkgConfig::SODIUM)
 unit_test(storage/service version_waits ${calls_world} storage/service/settings_calls.c ${calls_uses})

@@ -7,6 +7,8 @@
 #include "storage/service/limits.h"
 #include "storage/service/login.h"
 #include "storage/service/operator.h"
+#include "storage/service/relay_calls.h"
+#include "storage/service/relay_duties.h"
 #include "storage/service/sender_domains.h"
 #include "storage/service/sending.h"
 #include "storage/service/settings_calls.h"
@@ -15,21 +17,28 @@
 
 #define SMTP (1U << ROLE_SMTP)
 #define IMAP (1U << ROLE_IMAP)
+#define RELAY (1U << ROLE_RELAY)
 #define OPERATOR (1U << ROLE_OPERATOR)
 #define CALL(name) PR__REQUEST__CALL_##name
 
 static const struct call_row rows[] = {
-    {CALL(RESOLVE), SMTP, false, true, smtp_resolve},
-    {CALL(DELIVER), SMTP, false, true, smtp_deliver},
-    {CALL(UPLOAD), SMTP | IMAP, false, true, smtp_upload},
-    {CALL(UPLOAD_ABORT), SMTP | IMAP, false, true, smtp_upload_abort},
+    {CALL(RESOLVE), SMTP | RELAY, false, true, smtp_resolve},
+    {CALL(DELIVER), SMTP | RELAY, false, true, smtp_deliver},
+    {CALL(UPLOAD), SMTP | IMAP | RELAY, false, true, smtp_upload},
+    {CALL(UPLOAD_ABORT), SMTP | IMAP | RELAY, false, true, smtp_upload_abort},
 
     {CALL(MAY_SEND), SMTP, true, true, may_send_call},
-    {CALL(SETTINGS_READ), SMTP | IMAP, false, true, settings_read_call},
+    {CALL(SETTINGS_READ), SMTP | IMAP | RELAY, false, true, settings_read_call},
     {CALL(GREYLIST_ASK), SMTP, false, true, greylist_ask_call},
     {CALL(SENDER_DOMAIN_ASK), SMTP, false, true, sender_domain_ask_call},
     {CALL(FIREWALL_READ), SMTP | IMAP, false, true, firewall_read_call},
     {CALL(FIREWALL_REPORT), SMTP | IMAP, false, true, firewall_report_call},
+
+    {CALL(RELAY_DUTIES), RELAY, false, true, relay_duties_call},
+    {CALL(QUEUE_LANES), RELAY, false, true, relay_read_call},
+    {CALL(QUEUE_READ), RELAY, false, true, relay_read_call},
+    {CALL(QUEUE_BODY), RELAY, false, true, relay_read_call},
+    {CALL(QUEUE_WRITE), RELAY, false, true, relay_write_call},
 
     {CALL(LOGIN), IMAP, false, true, login_call},
     {CALL(AUTH_STEP), SMTP | IMAP, false, true, auth_step_call},

@@ -6,7 +6,9 @@
 
 /*
  * What each role may ask: the only list of it. A captured SMTP process can hand mail in but
- * reads none; an IMAP process reaches the mailboxes of the sessions on its own connection.
+ * reads none; an IMAP process reaches the mailboxes of the sessions on its own connection; a
+ * relay reads what waits in the queue, says what became of it, and hands in mail that has the
+ * null sender.
  */
 struct call_row {
     Pr__Request__CallCase call;

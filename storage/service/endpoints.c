@@ -17,6 +17,7 @@
 #include "storage/service/firewall.h"
 #include "storage/service/login.h"
 #include "storage/service/promises.h"
+#include "storage/service/relay_duties.h"
 #include "storage/service/sessions.h"
 #include "storage/service/settings_calls.h"
 #include "storage/service/watch.h"
@@ -36,6 +37,7 @@ static const struct {
 } roles[ROLE_COUNT] = {
     [ROLE_SMTP] = {"smtp", 1024},
     [ROLE_IMAP] = {"imap", 1024},
+    [ROLE_RELAY] = {"relay", 1024},
     [ROLE_OPERATOR] = {"operator", 64},
 };
 
@@ -119,10 +121,13 @@ void call_outcome(struct service_call *call, enum err err, const Pr__Outcome *ou
 
 /*
  * Ids begin with the time that they were made at, by this machine's clock, and are forgotten by
- * it: one from far away would stay for long, or be forgotten at once.
+ * it: one from far away would stay for long, or be forgotten at once. Those of a relay follow
+ * from what is in the queue (relay_calls.h), which may have lain there; what such an id did is
+ * known for a day from then on all the same (machine/dedupe.c).
  */
-static bool request_id_good(const Pr__Request *request)
+static bool request_id_good(const struct service_call *call)
 {
+    const Pr__Request *request = call->request;
     struct request_id id;
     uint64_t now_ms = clock_wall_ms();
 
@@ -132,7 +137,8 @@ static bool request_id_good(const Pr__Request *request)
         return false;
     memcpy(id.bytes, request->request_id.data, REQUEST_ID_SIZE);
     uint64_t made_ms = request_id_time_ms(&id);
-    return made_ms + REQUEST_ID_AGE_MAX_MS > now_ms && made_ms < now_ms + REQUEST_ID_AGE_MAX_MS;
+    bool young = made_ms + REQUEST_ID_AGE_MAX_MS > now_ms;
+    return (young || call->role == ROLE_RELAY) && made_ms < now_ms + REQUEST_ID_AGE_MAX_MS;
 }
 
 /* Whether the call may go on; if not, it has been answered. */
@@ -163,7 +169,7 @@ static bool admit(struct service_call *call, const struct call_row *row)
         call_fail(call, ERR_UNAVAILABLE, "this node is fetching the directory");
         return false;
     }
-    if (!request_id_good(call->request)) {
+    if (!request_id_good(call)) {
         call_fail(call, ERR_INVALID, "a request id has 16 bytes and was made today");
         return false;
     }
@@ -247,6 +253,7 @@ static void on_disconnected(void *context, uint32_t number)
     sessions_connection_closed(endpoint->service->sessions, connection);
     promises_connection_closed(endpoint->service->promises, connection);
     firewalls_connection_closed(endpoint->service, connection);
+    relay_duties_connection_closed(endpoint->service->relay_duties, connection);
     version_waits_connection_closed(endpoint->service->version_waits, connection);
 }
 
@@ -257,6 +264,7 @@ enum err endpoint_user(struct service *service, enum service_role role)
     const char *const users[ROLE_COUNT] = {
         [ROLE_SMTP] = config->user_smtp,
         [ROLE_IMAP] = config->user_imap,
+        [ROLE_RELAY] = config->user_relay,
         [ROLE_OPERATOR] = config->user_operator,
     };
     const char *user = users[role];

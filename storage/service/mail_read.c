@@ -9,6 +9,7 @@
 #include "storage/query/moves.h"
 #include "storage/schema/entry.h"
 #include "storage/service/queue_calls.h"
+#include "storage/service/relay_calls.h"
 #include "storage/service/scopes_usage.h"
 
 struct local_read {
@@ -89,6 +90,10 @@ static enum err run_query(struct db_txn *txn, const struct mail_read *read, stru
         pr__scope_read_answer__init(reply->scope_read);
         return scopes_usage_read(txn, account.group, request->scope_read, arena,
                                  reply->scope_read);
+    case PR__REQUEST__CALL_QUEUE_LANES:
+    case PR__REQUEST__CALL_QUEUE_READ:
+    case PR__REQUEST__CALL_QUEUE_BODY:
+        return relay_read(txn, account.group, request, arena, reply);
     case PR__REQUEST__CALL_QUEUE_LIST:
         reply->answer_case = PR__REPLY__ANSWER_QUEUE_LIST;
         reply->queue_list = arena_alloc(arena, sizeof(*reply->queue_list));
@@ -100,14 +105,20 @@ static enum err run_query(struct db_txn *txn, const struct mail_read *read, stru
     }
 }
 
+/* Questions about a group, and not about an account where it is. */
+static bool is_of_group(Pr__Request__CallCase call)
+{
+    return call == PR__REQUEST__CALL_MOVE_READ || call == PR__REQUEST__CALL_SCOPE_READ ||
+           call == PR__REQUEST__CALL_QUEUE_LIST || call == PR__REQUEST__CALL_QUEUE_LANES ||
+           call == PR__REQUEST__CALL_QUEUE_READ || call == PR__REQUEST__CALL_QUEUE_BODY;
+}
+
 /* Whether another group has to be asked, or may have to be. */
 static bool is_elsewhere(struct db_txn *txn, const struct mail_read *read)
 {
     struct account account;
 
-    if (read->request->call_case == PR__REQUEST__CALL_MOVE_READ ||
-        read->request->call_case == PR__REQUEST__CALL_SCOPE_READ ||
-        read->request->call_case == PR__REQUEST__CALL_QUEUE_LIST)
+    if (is_of_group(read->request->call_case))
         return false;
     account_load(txn, read->account.group, read->account.account_id, &account);
     return account.state == ACCOUNT_AWAY ||

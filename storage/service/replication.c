@@ -12,6 +12,7 @@
 #include "storage/service/formats.h"
 #include "storage/service/limits.h"
 #include "storage/service/node_log.h"
+#include "storage/service/relay_duties.h"
 #include "storage/service/service.h"
 #include "storage/service/space.h"
 #include "storage/service/state_fetch.h"
@@ -84,6 +85,8 @@ static void on_news(void *context)
         if (news->err != ERR_OK)
             replication_disk_failed("state", news->err);
         service_events(service, news->events);
+        if (news->events->queue_due)
+            relay_duties_applied(service->relay_duties, news->batch);
         replicator_batch_applied(service->replicator, news->batch);
     }
     loop_wake(service->loop);
@@ -155,6 +158,7 @@ static void on_changed(void *context, uint32_t group)
     const struct service *service = context;
 
     writes_leader_changed(context, group);
+    relay_duties_group_changed(service->relay_duties, group);
     formats_look_soon(service->formats);
 }
 

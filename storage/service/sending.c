@@ -2,11 +2,10 @@
 #include "storage/service/sending.h"
 
 #include "storage/query/addresses.h"
-#include "storage/query/addresses_list.h"
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
-#include "storage/schema/address.h"
 #include "storage/schema/entry.h"
+#include "storage/service/sending_lane.h"
 #include "storage/service/sending_tenants.h"
 #include "storage/service/sessions.h"
 
@@ -75,24 +74,6 @@ struct counting {
     uint32_t tenant;
 };
 
-/* "LIST-bounces@DOMAIN" is the sender of what goes to a list's members (query/addresses.h). */
-static bool is_of_list(const struct counting *counting, struct bytes sender)
-{
-    const struct bytes mark = BYTES("-bounces");
-    struct bytes local;
-    struct bytes domain;
-    const Pr__AliasRecord *alias;
-    char *address;
-
-    if (!address_split(sender, &local, &domain) || local.len <= mark.len ||
-        !bytes_equal(bytes_skip(local, local.len - mark.len), mark))
-        return false;
-    address = arena_printf(counting->arena, "%.*s@%.*s", (int)(local.len - mark.len),
-                           (const char *)local.at, (int)domain.len, (const char *)domain.at);
-    alias = directory_alias(counting->txn, bytes_of(address), counting->arena);
-    return alias != NULL && alias->list != NULL;
-}
-
 /* Whether one more of its members changes nothing. */
 static bool list_is_counted(struct counting *counting, const char *sender)
 {
@@ -105,7 +86,8 @@ static bool list_is_counted(struct counting *counting, const char *sender)
             return counting->is_list[i];
     if (counting->sender_count < LISTS_MAX) {
         counting->senders[counting->sender_count] = from;
-        counting->is_list[counting->sender_count++] = is_of_list(counting, from);
+        counting->is_list[counting->sender_count++] =
+            sending_is_of_list(counting->txn, from, counting->arena);
     }
     return false;
 }

@@ -20,6 +20,7 @@
 #include "storage/service/peers.h"
 #include "storage/service/placement.h"
 #include "storage/service/promises.h"
+#include "storage/service/relay_duties.h"
 #include "storage/service/route.h"
 #include "storage/service/scopes.h"
 #include "storage/service/scrubs.h"
@@ -230,6 +231,7 @@ enum err service_start_cluster(struct service *service)
     service->logins = logins_new(service);
     service->verifiers = verifiers_new(service);
     service->version_waits = version_waits_new(service);
+    service->relay_duties = relay_duties_new(service);
     service->state_sessions = state_sessions_new(service);
     service->state_fetches = state_fetches_new(service);
     enum err err = replication_open(service);
@@ -342,6 +344,7 @@ void service_close(struct service *service)
     scopes_free(&service->scopes);
     routes_free(&service->routes);
     version_waits_free(&service->version_waits);
+    relay_duties_free(&service->relay_duties);
     verifiers_free(&service->verifiers);
     logins_free(&service->logins);
     watches_free(&service->watches);

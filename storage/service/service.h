@@ -26,12 +26,12 @@
  *   read.c       a question finds a replica that is new enough                 -> read_start()
  *   peers.c      the same two between nodes
  *   sessions.c, login.c, watch.c   who is logged in, and what they wait for
- *   replication.c  log, transport, machine and replicator tied to the loop
- *   cluster.c, join.c, placement.c, operator.c, duties.c   what operators ask, and what leaders
- * do unasked
+ *   relay_*.c      who sends mail to other hosts asks what there is to do, and says what came
+ * of it replication.c  log, transport, machine and replicator tied to the loop cluster.c,
+ * join.c, placement.c, operator.c, duties.c   what operators ask, and what leaders do unasked
  */
 
-enum service_role { ROLE_SMTP, ROLE_IMAP, ROLE_OPERATOR, ROLE_COUNT };
+enum service_role { ROLE_SMTP, ROLE_IMAP, ROLE_RELAY, ROLE_OPERATOR, ROLE_COUNT };
 
 enum {
     SERVICE_LANES_MAX = 8,
@@ -91,6 +91,7 @@ struct service {
     struct logins *logins;
     struct verifiers *verifiers;
     struct version_waits *version_waits;
+    struct relay_duties *relay_duties;
     struct firewalls *firewall;
     struct placement *placement;
     struct duties *duties;

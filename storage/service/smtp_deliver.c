@@ -9,6 +9,7 @@
 #include "storage/service/route.h"
 #include "storage/service/scopes.h"
 #include "storage/service/sending.h"
+#include "storage/service/sending_lane.h"
 #include "storage/service/sessions.h"
 #include "storage/service/smtp_calls.h"
 #include "storage/service/smtp_rights.h"
@@ -45,6 +46,8 @@ static bool is_promised(struct service_call *call, uint64_t account_id)
 {
     const Pr__DeliverCall *asked = call->request->deliver;
 
+    if (call->role == ROLE_RELAY) /* a notice, which is made once */
+        return true;
     for (size_t i = 0; i < asked->n_promised_ids; i++)
         if (asked->promised_ids[i] == account_id)
             return smtp_rights_has_room(call, account_id);
@@ -156,6 +159,37 @@ static uint64_t queue_account(const struct service_call *call, uint64_t forward_
     return call->session->account_id;
 }
 
+static struct sending_lane lane_of(struct service_call *call, struct db_txn *txn,
+                                   uint64_t account_id, Pr__QueueRecipient *const *queue,
+                                   size_t count)
+{
+    bool submitted = call->session != NULL && call->session->account_id == account_id;
+
+    return sending_lane_of(txn, account_id, submitted, queue, count, &call->call_arena);
+}
+
+/* Where in the queue it waits, what goes to other hosts. */
+static void choose_lanes(struct service_call *call, Pr__Deliver *deliver)
+{
+    struct db_txn *txn = service_directory_begin(call->service);
+    struct sending_lane lane;
+
+    if (deliver->n_queue > 0) {
+        lane = lane_of(call, txn, deliver->queue_account_id, deliver->queue, deliver->n_queue);
+        deliver->queue_tenant_id = lane.tenant_id;
+        deliver->queue_class = lane.class;
+    }
+    for (size_t i = 0; i < deliver->n_parts; i++) {
+        Pr__DeliverPart *part = deliver->parts[i];
+        if (part->n_queue == 0)
+            continue;
+        lane = lane_of(call, txn, part->queue_account_id, part->queue, part->n_queue);
+        part->queue_tenant_id = lane.tenant_id;
+        part->queue_class = lane.class;
+    }
+    db_abort(&txn);
+}
+
 static void make_parts(struct service_call *call, const Pr__DeliverCall *asked,
                        Pr__Deliver *deliver)
 {
@@ -231,6 +265,8 @@ void smtp_deliver(struct service_call *call)
         deliver->queue_account_id = queue_account(call, asked->queue_account_id);
     }
     make_parts(call, asked, deliver);
+    if (addresses)
+        choose_lanes(call, deliver);
     if (call->session != NULL)
         account_id = call->session->account_id;
     if (call->session != NULL && addresses)

@@ -22,7 +22,22 @@ struct recipient {
     Pr__QuotaRead quota_read;
 };
 
-/* An address on another host, to which somebody who has logged in writes. */
+static void leave_as(struct recipient *recipient, char *address)
+{
+    struct arena *arena = &recipient->call->call_arena;
+    Pr__ResolveAnswer *answer = &recipient->answer.message;
+    Pr__ResolvedTarget *target = arena_alloc(arena, sizeof(*target));
+
+    pr__resolved_target__init(target);
+    target->remote = address;
+    target->keep_sender = true;
+    answer->targets = arena_alloc(arena, sizeof(*answer->targets));
+    answer->targets[0] = target;
+    answer->n_targets = 1;
+}
+
+/* An address on another host, to which somebody who has logged in writes, or a relay gives
+ * notice of what became of a message: nobody's setting bars that. */
 static enum err leave(struct recipient *recipient, struct db_txn *txn)
 {
     struct service_call *call = recipient->call;
@@ -33,6 +48,10 @@ static enum err leave(struct recipient *recipient, struct db_txn *txn)
     const Pr__AccountRecord *account =
         session != NULL ? directory_account(txn, bytes_of(session->address), arena) : NULL;
 
+    if (call->role == ROLE_RELAY) {
+        leave_as(recipient, call->request->resolve->address);
+        return ERR_OK;
+    }
     if (account == NULL)
         return ERR_NOSESSION;
     if (settings_number(txn, settings_place_account(txn, account, arena),
@@ -41,13 +60,7 @@ static enum err leave(struct recipient *recipient, struct db_txn *txn)
         answer->permanent = true;
         return ERR_DENIED;
     }
-    Pr__ResolvedTarget *target = arena_alloc(arena, sizeof(*target));
-    pr__resolved_target__init(target);
-    target->remote = call->request->resolve->address;
-    target->keep_sender = true;
-    answer->targets = arena_alloc(arena, sizeof(*answer->targets));
-    answer->targets[0] = target;
-    answer->n_targets = 1;
+    leave_as(recipient, call->request->resolve->address);
     return ERR_OK;
 }
 
@@ -86,7 +99,8 @@ static enum err look_up(struct recipient *recipient)
         if (recipient->quota != NULL)
             recipient->permanent = addresses_full_permanent(txn, account, arena);
     }
-    if (err == ERR_NOTFOUND && !recipient->answer.message.domain_local && call->session_id != 0)
+    if (err == ERR_NOTFOUND && !recipient->answer.message.domain_local &&
+        (call->session_id != 0 || call->role == ROLE_RELAY))
         err = leave(recipient, txn);
     db_abort(&txn);
     return err;
@@ -142,7 +156,7 @@ static void room_check(struct recipient *recipient)
 {
     struct service_call *call = recipient->call;
 
-    if (recipient->quota == NULL) {
+    if (recipient->quota == NULL || call->role == ROLE_RELAY) {
         resolved(recipient, ERR_OK);
         return;
     }

@@ -139,6 +139,39 @@ static enum err check_all(struct check *check)
     return good ? ERR_OK : ERR_UNAVAILABLE;
 }
 
+/* Notices: what a relay makes leaves with the null sender, whoever gets it. An account's
+ * forward is one that the store has named. */
+static bool check_notice(struct service_call *call, Pr__QueueRecipient *const *queue,
+                         size_t count, uint64_t account_id)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < count && good; i++) {
+        const struct promise_target target = {
+            .remote = bytes_of(queue[i]->address),
+            .account_id = account_id,
+        };
+        good =
+            *queue[i]->sender == '\0' &&
+            (account_id == 0 || promises_has_remote(call->service->promises, call->connection,
+                                                    &target, clock_monotonic_ms()));
+    }
+    return good;
+}
+
+static enum err check_relay(struct service_call *call)
+{
+    const Pr__DeliverCall *asked = call->request->deliver;
+    bool good = (asked->envelope == NULL || *asked->envelope->sender == '\0') &&
+                check_notice(call, asked->queue, asked->n_queue, asked->queue_account_id);
+
+    for (size_t i = 0; i < asked->n_parts && good; i++) {
+        const Pr__DeliverCallPart *part = asked->parts[i];
+        good = check_notice(call, part->queue, part->n_queue, part->queue_account_id);
+    }
+    return good ? ERR_OK : ERR_DENIED;
+}
+
 static bool has_queue(const Pr__DeliverCall *asked)
 {
     bool queued = asked->n_queue > 0;
@@ -148,14 +181,11 @@ static bool has_queue(const Pr__DeliverCall *asked)
     return queued;
 }
 
-enum err smtp_rights_check(struct service_call *call)
+static enum err check_front_end(struct service_call *call)
 {
-    static _Atomic uint64_t logged_ms;
     const Pr__DeliverCall *asked = call->request->deliver;
     struct check check = {.call = call};
 
-    if (call->session == NULL && !has_queue(asked))
-        return ERR_OK;
     if (asked->envelope != NULL)
         check.sender = folded(asked->envelope->sender, &call->call_arena);
     check.txn = service_directory_begin(call->service);
@@ -163,6 +193,18 @@ enum err smtp_rights_check(struct service_call *call)
     if (err == ERR_OK)
         err = db_error(check.txn);
     db_abort(&check.txn);
+    return err;
+}
+
+enum err smtp_rights_check(struct service_call *call)
+{
+    static _Atomic uint64_t logged_ms;
+    enum err err = ERR_OK;
+
+    if (call->role == ROLE_RELAY)
+        err = check_relay(call);
+    else if (call->session != NULL || has_queue(call->request->deliver))
+        err = check_front_end(call);
     if ((err == ERR_DENIED || err == ERR_UNAVAILABLE) && log_pause_over(&logged_ms))
         log_warn(
             NULL, "a front end asked for a delivery that it may not ask for",

@@ -8,7 +8,8 @@
  * What a front end of SMTP may have delivered. It is out in the world; one that was taken over
  * must not make mail leave the cluster that nobody here wanted to, and not mail of an account
  * beyond what that may send. So the store believes what itself has said (promises.h), and the
- * sessions that it has opened.
+ * sessions that it has opened. A relay (relay_calls.h) delivers notices: to whom it likes, but
+ * only with the null sender.
  */
 /* Notes what an answer to RESOLVE gives out. Its targets are final. */
 void smtp_rights_promise(struct service_call *call, const Pr__ResolveAnswer *answer);

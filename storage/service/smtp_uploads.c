@@ -27,7 +27,7 @@ static bool group_of_call(struct service_call *call, uint64_t account_id, uint32
         found = directory_account_by_id(txn, account_id, &call->call_arena, &address, group);
     if (account_id == 0)
         *group = named;
-    found = found && call->role == ROLE_SMTP;
+    found = found && call->role != ROLE_IMAP;
     db_abort(&txn);
     if (!found)
         call_fail(call, ERR_NOTFOUND, NULL);

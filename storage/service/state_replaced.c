@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "storage/service/relay_duties.h"
 #include "storage/service/sessions.h"
 
 /* Which accounts were removed or have a new password cannot be told: all must log in again. */
@@ -46,6 +47,7 @@ static void mail_replaced(struct service *service, uint32_t group)
     }
     db_abort(&txn);
     service_events(service, &events);
+    relay_duties_due(service->relay_duties, group);
     free(events.mailboxes);
 }
 

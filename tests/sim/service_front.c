@@ -7,7 +7,7 @@
 
 enum { BEHIND_MS = 8000 }; /* what a front end waits longer than it says that the store may */
 
-static const char *const names[ROLE_COUNT] = {"smtp", "imap", "operator"};
+static const char *const names[ROLE_COUNT] = {"smtp", "imap", "relay", "operator"};
 
 struct asked {
     front_done *done;

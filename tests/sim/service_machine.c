@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "storage/machine/local.h"
+#include "storage/service/relay_duties.h"
 #include "storage/service/state_fetch.h"
 #include "storage/service/write.h"
 #include "tests/sim/service.h"
@@ -134,7 +135,10 @@ static void applied(struct world *world, struct event *event)
         node->machine.groups[i].applied = node->machine.groups[i].committed;
     if (world->failure[0] != '\0')
         return;
-    service_events(service, &((struct batch_memory *)batch->memory)->events);
+    const struct machine_events *events = &((struct batch_memory *)batch->memory)->events;
+    service_events(service, events);
+    if (events->queue_due)
+        relay_duties_applied(service->relay_duties, batch);
     replicator_batch_applied(node->replicator, batch);
     node_wake(node);
 }

@@ -58,6 +58,7 @@ static void config_fill(struct config *config, struct arena *arena, const struct
         .cluster_join = "",
         .user_smtp = "",
         .user_imap = "",
+        .user_relay = "",
         .user_operator = "",
         .durability_cross_dc = plan->cross_dc,
         .durability_grace_s = 2,
