@@ -145,7 +145,13 @@ static void on_looked(void *context, enum err err, struct bytes packed, uint64_t
             : NULL;
     struct arena arena;
 
-    (void)index;
+    if (err == ERR_MOVED && look->read.fresh && session != NULL) {
+        /* Frozen: the directory says that it is there, so nobody has written anywhere else. */
+        look->read.fresh = false;
+        look->read.seen_index = index;
+        mail_read_start(service, &look->read, on_looked, look);
+        return;
+    }
     arena_init(&arena);
     if (err == ERR_OK && session != NULL &&
         session->watched_mailbox == look->changes.mailbox_id) {

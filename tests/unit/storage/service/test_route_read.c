@@ -26,6 +26,8 @@ static struct {
     enum err err;
 } seen;
 
+static uint64_t learnt;
+
 uint64_t clock_monotonic_ms(void)
 {
     return 5000;
@@ -79,10 +81,9 @@ void db_abort(struct db_txn **txn)
 
 void watch_learnt(struct service *of, struct session *session, uint64_t modseq)
 {
-    (void)of;
-    (void)session;
-    (void)modseq;
-    fail();
+    assert_ptr_equal(of, &service);
+    assert_non_null(session);
+    learnt = modseq;
 }
 
 static void on_read(void *context, enum err err, struct bytes reply, uint64_t index)
@@ -119,6 +120,7 @@ static int setup(void **state)
 {
     (void)state;
     asked.count = seen.count = 0;
+    learnt = 0;
     service.sessions = sessions_new();
     return 0;
 }
@@ -170,6 +172,64 @@ static void test_after_a_write_reads_wait_for_it(void **state)
     answer(ERR_OK, 50);
 }
 
+static void look_answer(uint64_t modseq, uint64_t index)
+{
+    Pr__Reply reply = PR__REPLY__INIT;
+    Pr__ChangesAnswer changes = PR__CHANGES_ANSWER__INIT;
+    Pr__MailboxInfo info = PR__MAILBOX_INFO__INIT;
+    struct buffer packed = BUFFER_EMPTY;
+
+    info.highest_modseq = modseq;
+    changes.info = &info;
+    reply.answer_case = PR__REPLY__ANSWER_CHANGES;
+    reply.changes = &changes;
+    message_pack(&reply.base, &packed);
+    asked.done(asked.context, ERR_OK, buffer_bytes(&packed), index);
+    buffer_fini(&packed);
+}
+
+/* What it watches is looked at in the new group, which may not take commands yet. */
+static void test_what_is_watched_is_looked_at_where_it_went(void **state)
+{
+    (void)state;
+    struct session *session = session_open(service.sessions, 7, 100, 3, "ann@example.test");
+
+    session->watched_mailbox = 1;
+    route_account_moved(&service, 100, 3); /* it is there */
+    assert_int_equal(asked.count, 0);
+    route_account_moved(&service, 100, 5);
+    assert_int_equal(asked.count, 1);
+    assert_int_equal(asked.read.account.group, 5);
+    assert_true(asked.read.fresh);
+    asked.done(asked.context, ERR_MOVED, bytes_from(NULL, 0), 77);
+    assert_int_equal(asked.count, 2);
+    assert_int_equal(asked.read.account.group, 5);
+    assert_false(asked.read.fresh);
+    assert_int_equal(asked.read.seen_index, 77);
+    look_answer(1234, 80);
+    assert_int_equal(asked.count, 2);
+    assert_int_equal(learnt, 1234);
+    assert_true(session->refresh); /* what it reads itself is new, too */
+}
+
+/* One that has left again is looked at by whoever hears of that. */
+static void test_a_look_follows_no_further(void **state)
+{
+    (void)state;
+    struct session *session = session_open(service.sessions, 7, 100, 3, "ann@example.test");
+
+    session->watched_mailbox = 1;
+    route_account_moved(&service, 100, 5);
+    asked.done(asked.context, ERR_MOVED, bytes_from(NULL, 0), 77);
+    asked.done(asked.context, ERR_MOVED, bytes_from(NULL, 0), 78);
+    assert_int_equal(asked.count, 2);
+    route_account_moved(&service, 100, 6);
+    assert_int_equal(asked.count, 3);
+    asked.done(asked.context, ERR_UNAVAILABLE, bytes_from(NULL, 0), 0);
+    assert_int_equal(asked.count, 3);
+    assert_int_equal(learnt, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -177,6 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_the_first_read_of_a_session_is_fresh),
         TEST(test_after_a_write_reads_wait_for_it),
+        TEST(test_what_is_watched_is_looked_at_where_it_went),
+        TEST(test_a_look_follows_no_further),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
