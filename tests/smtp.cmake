@@ -1,3 +1,4 @@
+include(relay_client.cmake)
 include(egress.cmake)
 add_library(smtp_play STATIC unit/smtp/play.c unit/smtp/play_auth.c)
 target_link_libraries(smtp_play PUBLIC pr_smtp PkgConfig::CMOCKA)

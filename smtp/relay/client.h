@@ -122,7 +122,8 @@ const char *smtp_client_end_name(enum smtp_client_end end);
 
 struct smtp_client_calls {
     void (*write)(void *context, struct bytes bytes);
-    /* What was written has to leave first. Then tls_started(), or lost(). */
+    /* What was written has to leave first. What has been read and not been fed is fed: it
+     * came in the clear, and ends the connection. Then tls_started(), or lost(). */
     void (*start_tls)(void *context);
     /* From now on the driver waits so long for feed() to get on, then it calls timed_out().
      * It replaces what was waited for before; 0: no limit. */
