@@ -34,7 +34,7 @@ HOMES = {
     "libloc/": {"node/runtime"},
     "zstd.h": {"storage/client", "storage/query"},
     "sodium.h": {"storage/auth", "storage/service", "storage/client", "storage/machine", "storage/query", "storage/transfer",
-                 "node/mail", "smtp/policy"},
+                 "node/mail", "smtp/policy", "smtp/relay"},
     "pcre2.h": {"smtp/egress"},
     "libpsl.h": {"smtp/policy", "storage/service"},
     "unicode/": {"storage/service"},

@@ -53,16 +53,14 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
     enum err result = err;
 
     if (err == ERR_OK)
-        result = (enum err)(reply->err != ERR_OK || reply->outcome == NULL
-                                ? reply->err
-                                : reply->outcome->err);
+        result = (enum err)(
+            reply->err != ERR_OK || reply->outcome == NULL ? reply->err : reply->outcome->err);
     if (result == ERR_OK) {
         body_writer_used(job->writer);
-        log_info(NULL, "a notice was made",
-                 LOG_FIELDS(LOG_BYTES("to", job->sender),
-                            LOG_U64("recipients", job->part_count),
-                            LOG_U64("group", job->group->number),
-                            LOG_U64("id", job->record->id)));
+        log_info(
+            NULL, "a notice was made",
+            LOG_FIELDS(LOG_BYTES("to", job->sender), LOG_U64("recipients", job->part_count),
+                       LOG_U64("group", job->group->number), LOG_U64("id", job->record->id)));
         tell(job);
     } else if (result == ERR_NOTFOUND) {
         nobody(job, "the account was removed");
@@ -110,6 +108,8 @@ static enum notice_action action_of(const Pr__QueueRecipient *recipient)
         return NOTICE_FAILED;
     case PR__QUEUE_RECIPIENT__STATE__WAITING:
         return NOTICE_DELAYED;
+    case PR__QUEUE_RECIPIENT__STATE__DELIVERED:
+        return NOTICE_DELIVERED;
     default:
         return NOTICE_RELAYED;
     }
@@ -193,9 +193,8 @@ static void make(struct notice_job *job)
     if (job->remote_count == 0)
         buffer_add_string(&message, "Return-Path: <>\r\n");
     job->needs = notice_make(&notice, &message);
-    job->writer = body_writer_new(relay->store, 0,
-                                  job->account_count > 0 ? job->account_ids[0] : 0,
-                                  RELAY_CALL_MS);
+    job->writer = body_writer_new(
+        relay->store, 0, job->account_count > 0 ? job->account_ids[0] : 0, RELAY_CALL_MS);
     if (job->account_count == 0)
         body_writer_to_group(job->writer, job->group->number);
     body_writer_add(job->writer, buffer_bytes(&message));
@@ -265,7 +264,8 @@ static void resolve(struct notice_job *job)
         nobody(job, "the return address is none");
         return;
     }
-    call.address = arena_string(&job->notice_arena, mail_path_format(&job->notice_arena, &path));
+    call.address =
+        arena_string(&job->notice_arena, mail_path_format(&job->notice_arena, &path));
     call.expand = true;
     request.call_case = PR__REQUEST__CALL_RESOLVE;
     request.resolve = &call;
@@ -286,10 +286,10 @@ static void on_read(void *context, enum err err, const Pr__Reply *reply)
         return;
     }
     struct bytes data = bytes_of_field(reply->queue_body->data);
-    size_t room = NOTICE_HEADER_SIZE_MAX - job->text.len;
+    size_t room = NOTICE_HEADER_SIZE_MAX - buffer_len(&job->text);
     buffer_add(&job->text, bytes_from(data.at, data.len < room ? data.len : room));
-    if (data.len == 0 || job->text.len >= job->record->size ||
-        job->text.len >= NOTICE_HEADER_SIZE_MAX)
+    if (data.len == 0 || buffer_len(&job->text) >= job->record->size ||
+        buffer_len(&job->text) >= NOTICE_HEADER_SIZE_MAX)
         resolve(job);
     else
         read_on(job);
@@ -302,7 +302,7 @@ static void read_on(struct notice_job *job)
 
     body.group = job->group->number;
     body.id = job->record->id;
-    body.offset = job->text.len;
+    body.offset = buffer_len(&job->text);
     request.call_case = PR__REQUEST__CALL_QUEUE_BODY;
     request.queue_body = &body;
     store_call(job->group->relay->store, &request, RELAY_CALL_MS, on_read, job);

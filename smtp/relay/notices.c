@@ -117,7 +117,8 @@ static void start(struct notices *notices, const Pr__QueueRecord *record)
     group_use(job->group);
     ProtobufCAllocator allocator = arena_allocator(&job->notice_arena);
     message_pack(&record->base, &packed);
-    job->record = pr__queue_record__unpack(&allocator, packed.len, packed.at);
+    job->record = pr__queue_record__unpack(&allocator, buffer_bytes(&packed).len,
+                                           buffer_bytes(&packed).at);
     buffer_fini(&packed);
     CHECK(job->record != NULL);
     list_append(&notices->running, &job->node);
@@ -160,8 +161,7 @@ bool notices_due(struct relay_group *group)
     Pr__QueueRead read = PR__QUEUE_READ__INIT;
     Pr__QueueLane lane = PR__QUEUE_LANE__INIT;
 
-    if (!group->led || group->relay->stopping ||
-        clock_monotonic_ms() < notices->not_before_ms)
+    if (!group->led || group->relay->stopping || clock_monotonic_ms() < notices->not_before_ms)
         return true;
     if (notices->read_call != 0 || notices->count >= RELAY_NOTICES_MAX) {
         notices->again = true;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lanes in memory: only what waits for its turn, and is gone when it is read to its end. */
+#include <stdlib.h>
+
+#include "node/base/check.h"
+#include "smtp/relay/internal.h"
+
+static uint64_t lane_hash(const struct relay_group *group, const Pr__QueueLane *found)
+{
+    struct buffer key = BUFFER_EMPTY;
+    uint64_t hash;
+
+    buffer_printf(&key, "%u %u %llu %s", group->number, (unsigned)found->class_,
+                  (unsigned long long)found->tenant_id, found->domain);
+    hash = relay_hash(group->relay, buffer_bytes(&key));
+    buffer_fini(&key);
+    return hash;
+}
+
+void lane_free(struct lane **lane)
+{
+    struct lane *ending = *lane;
+    struct relay *relay = ending->group->relay;
+
+    *lane = NULL;
+    if (ending->route_ticket != 0)
+        route_cancel(relay->routes, ending->route_ticket);
+    if (ending->read_call != 0)
+        store_cancel(relay->store, ending->read_call);
+    list_remove(&ending->site_node);
+    map_remove(&relay->lanes, ending->hash);
+    relay->lane_count--;
+    group_release(&ending->group);
+    free(ending->domain);
+    free(ending);
+}
+
+/* ---- its site ---- */
+
+static void on_route(void *context, const struct route *route)
+{
+    struct lane *lane = context;
+    struct site *site;
+
+    lane->route_ticket = 0;
+    site = site_of_route(lane->group->relay, route);
+    if (site == NULL || !site_take_lane(site, lane))
+        lane_free(&lane); /* it is found again */
+}
+
+bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
+{
+    struct relay *relay = group->relay;
+    uint64_t hash = lane_hash(group, found);
+    struct lane *lane;
+
+    if (map_get(&relay->lanes, hash) != NULL)
+        return true;
+    if (relay->lane_count >= RELAY_LANES_MAX)
+        return false;
+    lane = calloc(1, sizeof(*lane));
+    CHECK(lane != NULL);
+    lane->hash = hash;
+    lane->group = group;
+    group_use(group);
+    lane->domain = strdup(found->domain);
+    CHECK(lane->domain != NULL);
+    lane->class =
+        (unsigned)found->class_ < SITE_CLASSES ? (unsigned)found->class_ : SITE_CLASSES - 1;
+    lane->tenant_id = found->tenant_id;
+    list_init(&lane->site_node);
+    map_put(&relay->lanes, hash, lane);
+    relay->lane_count++;
+    lane->route_ticket = route_find(relay->routes, lane->domain, on_route, lane);
+    return true;
+}
+
+/* ---- what is in it ---- */
+
+static void record_take(struct lane *lane, const Pr__QueueRecord *record)
+{
+    const Pr__QueueDestination *destination = record->destinations[0];
+    struct job *job;
+
+    if (!watch_is_over(lane->group, record->id, destination))
+        return;
+    job = job_new(lane->group, lane->site, record);
+    if (job == NULL)
+        return;
+    job->seen_lease = destination->lease;
+    job->seen_renewals = destination->renewals;
+    site_job_coming(lane->site);
+    lease_want(job);
+}
+
+static void on_read(void *context, enum err err, const Pr__Reply *reply)
+{
+    struct lane *lane = context;
+    struct site *site = lane->site;
+    const Pr__QueueReadAnswer *answer;
+
+    lane->read_call = 0;
+    if (err != ERR_OK || reply->err != ERR_OK ||
+        reply->answer_case != PR__REPLY__ANSWER_QUEUE_READ) {
+        site_lane_read(site, lane, false); /* found again by the next look */
+        return;
+    }
+    answer = reply->queue_read;
+    for (size_t i = 0; i < answer->n_messages; i++) {
+        const Pr__QueueRecord *record = answer->messages[i];
+        if (record->n_destinations != 1)
+            continue;
+        lane->after_due_ms = record->destinations[0]->due_ms;
+        lane->after_id = record->id;
+        lane->after_destination = record->destinations[0]->number;
+        record_take(lane, record);
+    }
+    site_lane_read(site, lane, answer->more && answer->n_messages > 0 && lane->group->led);
+}
+
+void lane_read(struct lane *lane)
+{
+    struct relay_group *group = lane->group;
+    Pr__Request request = PR__REQUEST__INIT;
+    Pr__QueueRead read = PR__QUEUE_READ__INIT;
+    Pr__QueueLane which = PR__QUEUE_LANE__INIT;
+    Pr__QueueItem after = PR__QUEUE_ITEM__INIT;
+
+    which.domain = lane->domain;
+    which.class_ = (Pr__QueueClass)lane->class;
+    which.tenant_id = lane->tenant_id;
+    after.id = lane->after_id;
+    after.destination = lane->after_destination;
+    read.group = group->number;
+    read.lane = &which;
+    read.until_ms = clock_wall_ms();
+    read.after_due_ms = lane->after_due_ms;
+    read.after = lane->after_id != 0 ? &after : NULL;
+    read.limit = RELAY_FETCH;
+    request.call_case = PR__REQUEST__CALL_QUEUE_READ;
+    request.queue_read = &read;
+    lane->read_call = store_call(group->relay->store, &request, RELAY_CALL_MS, on_read, lane);
+}
