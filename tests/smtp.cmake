@@ -76,6 +76,8 @@ unit_test(smtp policy_senders USES smtp_policy_lab)
 
 unit_test(relay retry USES pr_smtp_notice)
 unit_test(relay notice_owed USES pr_smtp_notice)
+unit_test(relay notice_text USES pr_smtp_notice)
+fuzz_target(notice USES pr_smtp_notice)
 add_executable(relay_notice_tool unit/relay/notice_tool.c)
 target_link_libraries(relay_notice_tool PRIVATE pr_smtp_notice)
 set_target_properties(relay_notice_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
