@@ -91,6 +91,8 @@ static void *host_main(void *context)
 {
     struct host *host = context;
     int fd = accept(host->fd, NULL, NULL);
+    if (host->once)
+        shutdown(host->fd, SHUT_RDWR);
     if (fd >= 0) {
         serve(host, fd);
         shutdown(fd, SHUT_WR);

@@ -19,6 +19,7 @@ struct host {
     const char *answer; /* to STARTTLS */
     size_t cut_after;   /* bytes of its side of the handshake, then it goes; 0: all */
     bool silent;        /* after its answer, until the other one goes */
+    bool once;          /* stops listening when somebody has come */
     const char *later;  /* sent in the clear when the client's first bytes have come */
 
     int fd;
