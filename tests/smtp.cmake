@@ -83,3 +83,14 @@ target_link_libraries(relay_notice_tool PRIVATE pr_smtp_notice)
 set_target_properties(relay_notice_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 add_test(NAME unit/relay/notice_oracle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/relay/notice_oracle.py
                                                $<TARGET_FILE:relay_notice_tool>)
+
+# Instead of pr_runtime's dns.o: an object goes before what an archive offers.
+add_library(relay_route_lab OBJECT unit/relay/route_lab.c)
+target_link_libraries(relay_route_lab PUBLIC pr_smtp_route PkgConfig::CMOCKA)
+target_include_directories(relay_route_lab PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+foreach(name route route_cache route_dane route_guard route_plan)
+  unit_test(relay ${name} USES relay_route_lab)
+  target_link_options(test_relay_${name} PRIVATE -Wl,--wrap=clock_monotonic_ms,--wrap=loop_timer_start)
+endforeach()
+unit_test(relay mta_sts USES pr_smtp_route)
+fuzz_target(mta_sts USES pr_smtp_route)

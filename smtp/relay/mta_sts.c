@@ -115,6 +115,7 @@ struct parser {
     struct arena *arena;
     struct bytes *patterns;
     bool has_version, has_mode, has_max_age;
+    bool full; /* of patterns */
 };
 
 static bool take_version(struct parser *parser, struct bytes value)
@@ -177,7 +178,8 @@ static bool take_mx(struct parser *parser, struct bytes value)
     value = without_dot(value);
     if (!is_host(wild ? bytes_skip(value, 2) : value))
         return false;
-    if (policy->pattern_count == MTA_STS_MX_MAX)
+    parser->full = policy->pattern_count == MTA_STS_MX_MAX;
+    if (parser->full)
         return false;
     char *lower = arena_string(parser->arena, value);
     for (char *at = lower; *at != '\0'; at++)
@@ -236,7 +238,7 @@ enum err mta_sts_policy_parse(struct bytes body, struct arena *arena,
         if (line.len > 0 && line.at[line.len - 1] == '\r')
             line.len--;
         if (!take_line(&parser, line))
-            return ERR_MALFORMED;
+            return parser.full ? ERR_TOOBIG : ERR_MALFORMED;
     }
     if (!parser.has_version || !parser.has_mode || !parser.has_max_age ||
         (policy->mode != MTA_STS_NONE && policy->pattern_count == 0))
