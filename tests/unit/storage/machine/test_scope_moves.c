@@ -120,6 +120,88 @@ static void counted_when_it_is_whole(void **state)
     lab_close(&lab);
 }
 
+static Pr__Outcome *enrol(struct lab *lab, uint64_t domain_id)
+{
+    Pr__ScopeEnrolment enrolment = PR__SCOPE_ENROLMENT__INIT;
+    Pr__ScopeEnrolment *list[] = {&enrolment};
+    Pr__ScopeEnrol call = PR__SCOPE_ENROL__INIT;
+
+    enrolment.account_id = ANN;
+    enrolment.scopes = scope_lab_of(lab, domain_id, 0, 0, 0);
+    call.accounts = list;
+    call.n_accounts = 1;
+    return lab_apply(lab, SCOPE_GROUP, LAB_COMMAND(scope_enrol, SCOPE_ENROL, &call));
+}
+
+static enum err deliver(struct lab *lab)
+{
+    return (enum err)scope_lab_deliver_to(lab, "123", ANN, scope_lab_of(lab, DOMAIN_A, 0, 0, 0))
+        ->err;
+}
+
+/* It is counted when it is whole, and stands still until the directory says that it is here. */
+static void written_to_when_it_is_settled(void **state)
+{
+    static const struct {
+        unsigned format;
+        enum err delivered; /* before that */
+        uint64_t enrolled;
+    } rows_of[] = {{FORMAT_SCOPES, ERR_OK, 1}, {FORMAT_ADDRESSES, ERR_MOVED, 0}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows_of) / sizeof(*rows_of); i++) {
+        struct lab lab;
+        bool early = rows_of[i].delivered == ERR_OK;
+        lab_open(&lab);
+        scope_lab_format(&lab, SCOPE_GROUP, rows_of[i].format);
+        assert_int_equal(begin(&lab, ATTEMPT)->err, ERR_OK);
+        assert_int_equal(rows(&lab, ATTEMPT, DOMAIN_A)->err, ERR_OK);
+        assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__SETTLED)->err, ERR_CONFLICT);
+        assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__DONE)->err, ERR_OK);
+        assert_int_equal(deliver(&lab), rows_of[i].delivered);
+        assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__DONE)->err,
+                         ERR_OK); /* again */
+        assert_int_equal(deliver(&lab), rows_of[i].delivered);
+        assert_int_equal(enrol(&lab, DOMAIN_B)->id, rows_of[i].enrolled);
+        assert_int_equal(end(&lab, ATTEMPT - 1, PR__IMPORT_END__KIND__SETTLED)->err,
+                         ERR_CONFLICT);
+        assert_int_equal(deliver(&lab), rows_of[i].delivered);
+        assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__SETTLED)->err, ERR_OK);
+        assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__SETTLED)->err, ERR_OK);
+        assert_int_equal(deliver(&lab), ERR_OK);
+        assert_int_equal(enrol(&lab, DOMAIN_B)->id, early ? 0 : 1);
+        scope_lab_expect(&lab, OF_DOMAIN, DOMAIN_B, early ? 5 : 2,
+                         early ? SIZE + 12 : SIZE + 3);
+        lab_close(&lab);
+    }
+}
+
+/* One that leaves again before it was settled: its start is behind the flip that brought it. */
+static void thawed_by_the_next_start(void **state)
+{
+    struct lab lab;
+    Pr__MoveStart start = PR__MOVE_START__INIT;
+
+    (void)state;
+    lab_open(&lab);
+    scope_lab_format(&lab, SCOPE_GROUP, FORMAT_ADDRESSES);
+    assert_int_equal(begin(&lab, ATTEMPT)->err, ERR_OK);
+    assert_int_equal(rows(&lab, ATTEMPT, DOMAIN_A)->err, ERR_OK);
+    assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__DONE)->err, ERR_OK);
+    start.account_id = ANN;
+    start.to = FROM;
+    start.attempt = ATTEMPT + 1;
+    assert_int_equal(
+        lab_apply(&lab, SCOPE_GROUP, LAB_COMMAND(move_start, MOVE_START, &start))->err, ERR_OK);
+    assert_int_equal(deliver(&lab), ERR_OK);
+    /* What comes late of how it came ends nothing. */
+    assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__SETTLED)->err, ERR_OK);
+    assert_int_equal(end(&lab, ATTEMPT, PR__IMPORT_END__KIND__DROPPED)->err, ERR_OK);
+    assert_int_equal(deliver(&lab), ERR_OK);
+    scope_lab_expect(&lab, OF_DOMAIN, DOMAIN_A, 3, SIZE + 6);
+    lab_close(&lab);
+}
+
 /* A group below the format answers as a release would that does not know such a row. */
 static void refused_below_the_format(void **state)
 {
@@ -146,6 +228,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counted_when_it_is_whole),
+        cmocka_unit_test(written_to_when_it_is_settled),
+        cmocka_unit_test(thawed_by_the_next_start),
         cmocka_unit_test(refused_below_the_format),
     };
 
