@@ -18,8 +18,11 @@
  *
  * A destination's domain is the address's, with ASCII letters in lower case. U-labels stay as
  * they were written, since Unicode's tables are not the same on all nodes (node/mail/idn.h):
- * whoever sends makes A-labels of them.
+ * whoever sends makes A-labels of them. Of recipients who have an account here (mail that is
+ * held for them) it is QUEUE_DOMAIN_INWARD.
  */
+#define QUEUE_DOMAIN_INWARD "@"
+
 enum {
     QUEUE_ADDRESS_SIZE_MAX = 512,
     QUEUE_DOMAIN_SIZE_MAX = 440,         /* of an address; it fits into the key of a lane */

@@ -132,7 +132,7 @@ static void record_cut(Pr__QueueRecord *record, uint32_t destination)
 
     for (size_t i = 0; i < record->n_recipients; i++) {
         Pr__QueueRecipient *recipient = record->recipients[i];
-        if (destination == 0 ? recipient->tell
+        if (destination == 0 ? recipient->tell && recipient->notice <= record->notices
                              : recipient->destination == destination &&
                                    recipient->state == PR__QUEUE_RECIPIENT__STATE__WAITING)
             record->recipients[recipients++] = recipient;
