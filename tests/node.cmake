@@ -69,3 +69,4 @@ unit_test(node/runtime dial_tls SOURCES tests/unit/node/runtime/dial_lab.c USES 
 unit_test(node/runtime dial_tls_trouble SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime tls_client USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime process_dial SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)
+fuzz_target(tlsa USES pr_runtime PkgConfig::OPENSSL)

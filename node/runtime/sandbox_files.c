@@ -106,6 +106,8 @@ void sandbox_files(const struct config *config)
         allow(rules, config->dns_trust_anchor, LANDLOCK_ACCESS_FS_READ_FILE);
     if (config->network_map_file[0] != '\0')
         allow(rules, config->network_map_file, LANDLOCK_ACCESS_FS_READ_FILE);
+    if (config->relay_authorities[0] != '\0')
+        allow(rules, config->relay_authorities, LANDLOCK_ACCESS_FS_READ_FILE);
     if (config->passwords_breached[0] != '\0')
         allow_beside(rules, config->passwords_breached);
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)

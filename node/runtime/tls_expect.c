@@ -94,10 +94,13 @@ static bool set_names(SSL *ssl, const struct tls_expect *expect)
 /* RFC 6066 section 3: no address literals. */
 static void set_server_name(SSL *ssl, const char *host)
 {
+    char name[NAME_LEN_MAX + 1]; /* OpenSSL's macro takes the const away */
     struct address address;
 
-    if (is_name(host) && !address_parse(bytes_of(host), &address))
-        CHECK(SSL_set_tlsext_host_name(ssl, host) == 1);
+    if (!is_name(host) || address_parse(bytes_of(host), &address))
+        return;
+    memcpy(name, host, strlen(host) + 1);
+    CHECK(SSL_set_tlsext_host_name(ssl, name) == 1);
 }
 
 /* False: none can be used. */

@@ -45,8 +45,8 @@ static void write_config(const struct place *place)
     }
     snprintf(text, sizeof(text),
              "folder = \"%s/data\"\nrun = \"%s/run\"\n"
-             "hostname = \"mx.test\"\n",
-             place->folder, place->folder);
+             "hostname = \"mx.test\"\nrelay { authorities = \"%s\" }\n",
+             place->folder, place->folder, place->authorities);
     write_file(place->config, bytes_of(text));
 }
 
@@ -62,7 +62,7 @@ static int setup(void **state)
     snprintf(place->folder, sizeof(place->folder), "/tmp/test-process-XXXXXX");
     assert_non_null(mkdtemp(place->folder));
     snprintf(place->config, sizeof(place->config), "%s/conf", place->folder);
-    snprintf(place->authorities, sizeof(place->authorities), "%s/data/authorities.pem",
+    snprintf(place->authorities, sizeof(place->authorities), "%s/authorities.pem",
              place->folder);
     write_config(place);
     arena_init(&arena);
@@ -154,7 +154,7 @@ static int relay(struct place *place, uint16_t port)
     int status;
     setenv("POSTRAFT_READY_FD", "99", 1);
     NEED(process_start(&process, 3, argv, "program", &status));
-    NEED(tls_client_new(place->authorities, &tls) == ERR_OK);
+    NEED(tls_client_new(process.config.relay_authorities, &tls) == ERR_OK);
     process_sandbox_outgoing(&process);
     need_fences();
     need_connection(&process, port, tls);
