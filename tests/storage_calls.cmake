@@ -3,11 +3,15 @@ set(calls_world SOURCES tests/unit/storage/service/service_world.c
     tests/unit/storage/service/calls_world.c tests/unit/storage/directory_lab.c
     tests/unit/storage/lab.c tests/unit/storage/invariants.c storage/service/sessions.c)
 set(calls_uses USES pr_storage_query pr_storage_machine pr_runtime PkgConfig::SODIUM)
-foreach(name smtp_deliver smtp_rights)
+foreach(name smtp_deliver smtp_rights relay_calls relay_notices sending_lane)
   unit_test(storage/service ${name} ${calls_world} tests/unit/storage/service/smtp_lab.c
-            storage/service/smtp_deliver.c storage/service/smtp_resolve.c
+            storage/service/smtp_deliver.c storage/service/smtp_resolve.c storage/service/smtp_uploads.c
+            storage/service/relay_calls.c
             storage/service/smtp_rights.c storage/service/sending_lane.c storage/service/promises.c ${calls_uses})
 endforeach()
+target_link_libraries(test_storage_service_relay_calls PRIVATE pr_store_client)
+unit_test(storage/service relay_duties ${calls_world} storage/service/relay_duties.c ${calls_uses})
+unit_test(storage/service calls USES pr_storage_service)
 unit_test(storage/service promises SOURCES storage/service/promises.c USES pr_base PkgConfig::SODIUM)
 unit_test(storage/service version_waits ${calls_world} storage/service/settings_calls.c ${calls_uses})
 unit_test(storage/service firewall_shares SOURCES storage/service/firewall_shares.c

@@ -10,8 +10,10 @@
 
 #include "node/base/check.h"
 #include "storage/query/queue.h"
+#include "storage/schema/entry.h"
 #include "storage/service/mail_read.h"
 #include "storage/service/promises.h"
+#include "storage/service/relay_calls.h"
 #include "storage/service/scopes.h"
 #include "storage/service/sending.h"
 #include "storage/service/sessions.h"
@@ -25,6 +27,7 @@ uint64_t smtp_lab_ann;
 uint64_t smtp_lab_bob;
 uint64_t smtp_lab_carl;
 uint64_t smtp_lab_session;
+bool smtp_lab_fresh;
 
 /* Nothing is limited here but accounts. */
 Pr__AccountScopes *scopes_of_command(struct service *service, struct db_txn *directory,
@@ -38,12 +41,28 @@ Pr__AccountScopes *scopes_of_command(struct service *service, struct db_txn *dir
     return NULL;
 }
 
+/* What a relay asks is answered; accounts are not asked how full they are. */
 void mail_read_start(struct service *service, const struct mail_read *read,
                      mail_read_done *done, void *context)
 {
-    (void)service;
-    (void)read;
-    done(context, ERR_UNAVAILABLE, bytes_from(NULL, 0), 0);
+    struct db_txn *txn = service_directory_begin(service);
+    struct buffer packed = BUFFER_EMPTY;
+    Pr__Reply reply = PR__REPLY__INIT;
+
+    smtp_lab_fresh = read->fresh;
+    enum err err = relay_read(txn, read->account.group, read->request, &lab->arena, &reply);
+    if (err == ERR_UNSUPPORTED) {
+        done(context, ERR_UNAVAILABLE, bytes_from(NULL, 0), 0);
+    } else {
+        if (err != ERR_OK) {
+            pr__reply__init(&reply);
+            reply.err = err;
+        }
+        message_pack(&reply.base, &packed);
+        done(context, ERR_OK, buffer_bytes(&packed), lab->index);
+        buffer_fini(&packed);
+    }
+    db_abort(&txn);
 }
 
 /* No limit; what goes to other hosts by the call's own part counts. */

@@ -15,6 +15,7 @@ extern uint64_t smtp_lab_ann;
 extern uint64_t smtp_lab_bob;
 extern uint64_t smtp_lab_carl;    /* of bar.example */
 extern uint64_t smtp_lab_session; /* of ann, on HERE */
+extern bool smtp_lab_fresh;       /* how a relay's last question was asked */
 
 int smtp_lab_begin(void **state);
 int smtp_lab_end(void **state);
