@@ -195,7 +195,7 @@ static void the_idle_limit_is_the_dials(void **state)
     limits.idle_ms = 100;
     config.limits = &limits;
     dial_start(server.loop, &config);
-    limits.idle_ms = 0; /* it was copied */
+    limits.idle_ms = 3600 * 1000; /* it was copied */
     run_until(server.loop, both_are_done, &talker);
     assert_int_equal(talker.idle, 1);
     assert_int_equal(server.idle, 0);
