@@ -20,6 +20,7 @@
  * leases.c   a destination that was read is leased: only then it is this relay's job
  * sites.c    the hosts of a route, with the jobs and connections to them
  * conversation.c  one connection: jobs one after another
+ * inward.c   jobs that do not leave: held mail for accounts of this cluster
  * reports.c  what became of jobs goes into the log; then they are forgotten here
  * notices.c  what is owed to senders
  */
@@ -75,7 +76,8 @@ struct site {
     struct relay *relay;
     uint64_t hash;
     char *key;
-    const struct route *route; /* the newest that was found */
+    const struct route *route; /* the newest that was found; NULL: into the cluster itself */
+    unsigned inward_count;     /* then: jobs under way */
     struct list lanes[SITE_CLASSES];
     unsigned lane_count;
     unsigned turns;   /* of lanes, to let the second class in */
@@ -203,8 +205,9 @@ void report(struct job *job);
 void reports_flush(struct relay_group *group);
 
 /* sites.c */
-/* NULL: none can be had now. */
+/* NULL: none can be had now. Without a route: the one of mail for accounts here. */
 struct site *site_of_route(struct relay *relay, const struct route *route);
+void site_inward_done(struct site *site);
 /* The lane waits for its turn there. False: too many do. */
 bool site_take_lane(struct site *site, struct lane *lane);
 void site_lane_read(struct site *site, struct lane *lane, bool more);
@@ -232,6 +235,7 @@ struct relay_verdict {
     enum relay_result result;
     bool tells;   /* TAKEN: by a host that tells the sender itself what becomes of it (DSN) */
     bool by_lost; /* TAKEN: by one that was not told until when (DELIVERBY) */
+    bool inside;  /* TAKEN: into a mailbox here */
     bool unknown; /* PUT_OFF: it may have been taken */
     unsigned code;
     const char *status;
@@ -252,6 +256,9 @@ void job_end(struct job *job, bool permanent, const char *status, const char *re
              const char *remote);
 /* Untried: at once due again for whoever leads the group. */
 void job_give_back(struct job *job);
+
+/* inward.c */
+void inward_start(struct job *job);
 
 /* conversation.c */
 /* Dials, and takes jobs of the site when a host is ready. */

@@ -71,6 +71,10 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
     list_init(&lane->site_node);
     map_put(&relay->lanes, hash, lane);
     relay->lane_count++;
+    if (strcmp(lane->domain, RELAY_LANE_INWARD) == 0) {
+        on_route(lane, NULL);
+        return true;
+    }
     lane->route_ticket = route_find(relay->routes, lane->domain, on_route, lane);
     return true;
 }

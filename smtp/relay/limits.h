@@ -2,6 +2,8 @@
 #ifndef SMTP_RELAY_LIMITS_H
 #define SMTP_RELAY_LIMITS_H
 
+#define RELAY_LANE_INWARD "@" /* of accounts here: QueueRecipient.account_id */
+
 /* What bounds a relay: memory, and how long it keeps others waiting. */
 enum {
     RELAY_LEASE_MS = 20000,       /* of a destination; everybody must use the same */

@@ -14,6 +14,7 @@ enum {
     READS_MAX = 4,          /* lanes of a site that are read at the same time */
     PERSONAL_TURNS = 8,     /* lanes of personal mail before one of bulk has its turn */
     WINDOW_FIRST = 2,       /* connections, until one message was taken */
+    INWARD_MAX = 8,         /* jobs that go into the cluster at the same time */
     PAUSE_FIRST_MS = 30000, /* of a site where nobody answers, doubled each time */
     PAUSE_MAX_MS = 600000,
 };
@@ -22,6 +23,10 @@ enum {
 
 static void key_make(const struct route *route, struct buffer *key)
 {
+    if (route == NULL) {
+        buffer_add(key, bytes_from("@", 2));
+        return;
+    }
     if (route->kind != ROUTE_GOOD)
         buffer_printf(key, "!%u %s", (unsigned)route->kind, route->domain);
     for (unsigned i = 0; i < route->host_count; i++) {
@@ -61,7 +66,7 @@ struct site *site_of_route(struct relay *relay, const struct route *route)
     buffer_fini(&key);
     if (site != NULL) {
         route_release(&site->route);
-        site->route = route_hold(route);
+        site->route = route == NULL ? NULL : route_hold(route);
     }
     return site;
 }
@@ -77,8 +82,8 @@ static void site_free(struct site *site)
 
 static bool is_idle(const struct site *site)
 {
-    return site->lane_count == 0 && site->reading == 0 && site->coming == 0 &&
-           site->ready_count == 0 && site->conversation_count == 0 &&
+    return site->lane_count == 0 && site->inward_count == 0 && site->reading == 0 &&
+           site->coming == 0 && site->ready_count == 0 && site->conversation_count == 0 &&
            clock_monotonic_ms() >= site->not_before_ms;
 }
 
@@ -123,6 +128,16 @@ static void fetch(struct site *site)
         site->lane_count--;
         site->reading++;
         lane_read(lane);
+    }
+}
+
+static void inward(struct site *site)
+{
+    struct job *job;
+
+    while (site->inward_count < INWARD_MAX && (job = site_job_take(site)) != NULL) {
+        site->inward_count++;
+        inward_start(job);
     }
 }
 
@@ -172,7 +187,9 @@ static void site_step(struct site *site)
 
     if (site->relay->stopping)
         return;
-    if (site->route->kind != ROUTE_GOOD)
+    if (site->route == NULL)
+        inward(site);
+    else if (site->route->kind != ROUTE_GOOD)
         nowhere(site);
     if (now_ms < site->not_before_ms) {
         if (site->timer == NULL)
@@ -181,7 +198,7 @@ static void site_step(struct site *site)
         return;
     }
     fetch(site);
-    if (site->route->kind == ROUTE_GOOD)
+    if (site->route != NULL && site->route->kind == ROUTE_GOOD)
         talk(site);
 }
 
@@ -245,6 +262,12 @@ struct job *site_job_take(struct site *site)
         return NULL;
     site->ready_count--;
     return LIST_ENTRY(node, struct job, node);
+}
+
+void site_inward_done(struct site *site)
+{
+    site->inward_count--;
+    site_step(site);
 }
 
 /* ---- how it goes ---- */

@@ -69,6 +69,10 @@ static void taken(struct job *job, const Pr__QueueRecipient *recipient,
     bool null_sender = recipient_sender(job->record, recipient).len == 0;
 
     verdict->state = PR__QUEUE_RECIPIENT__STATE__DELIVERED;
+    if (said->inside) {
+        verdict->tell = owed(recipient, NOTICE_EVENT_DELIVERED, null_sender);
+        return;
+    }
     if ((!said->tells && owed(recipient, NOTICE_EVENT_RELAYED, null_sender)) ||
         (said->by_lost && owed(recipient, NOTICE_EVENT_BY_LOST, null_sender)) ||
         (envelope->by_trace && owed(recipient, NOTICE_EVENT_BY_TRACED, null_sender))) {
