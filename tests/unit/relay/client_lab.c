@@ -51,6 +51,8 @@ static void on_ready(void *context)
     buffer_add_string(&lab->transcript, "<ready>\n");
     assert_false(lab->under_way);
     assert_true(smtp_client_is_ready(lab->client));
+    if (lab->setup->flags & LAB_IDLE)
+        return;
     if (lab->sent == lab->setup->message_count) {
         smtp_client_quit(lab->client);
         return;
@@ -110,7 +112,7 @@ static void on_body_wanted(void *context)
     buffer_add_string(&lab->transcript, "<body>\n");
     if (lab->setup->flags & LAB_NESTED_BODY)
         give_body(lab);
-    else
+    else if (!(lab->setup->flags & LAB_BY_HAND))
         lab->body_wanted = true;
 }
 

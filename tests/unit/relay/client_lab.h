@@ -34,6 +34,8 @@ struct lab_rule {
 #define LAB_UNVERIFIED 16U  /* TLS */
 #define LAB_TLS_FAILS 32U   /* the handshake */
 #define LAB_NESTED_BODY 64U /* from within body_wanted() */
+#define LAB_IDLE 128U       /* nothing is done at ready() */
+#define LAB_BY_HAND 256U    /* nor at body_wanted() */
 
 struct lab_setup {
     struct smtp_client_config config;
