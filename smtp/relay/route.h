@@ -84,7 +84,7 @@ struct route {
     bool secure; /* the way to the hosts' names was validated, or is the operator's word */
     bool fixed;  /* by a rule of the configuration, without MX */
     const char *provider; /* who runs the hosts (provider roll-up); GOOD only, else "" */
-    const struct route_host *hosts; /* by preference; GOOD only */
+    const struct route_host *hosts; /* by preference, then by name; GOOD only */
     unsigned host_count;
 };
 

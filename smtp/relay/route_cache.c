@@ -11,7 +11,7 @@ void route_domain_normal(const char *domain, char normal[ROUTE_DOMAIN_SIZE])
 
     for (; domain[len] != '\0' && len < ROUTE_DOMAIN_SIZE - 1; len++)
         normal[len] = (char)byte_lower((uint8_t)domain[len]);
-    if (len > 1 && domain[len] == '\0' && normal[len - 1] == '.')
+    if (len > 0 && domain[len] == '\0' && normal[len - 1] == '.')
         len--;
     normal[len] = '\0';
 }

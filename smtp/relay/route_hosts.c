@@ -2,6 +2,7 @@
 /* From answers of DNS to hosts. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "node/base/check.h"
 #include "smtp/relay/route_guard.h"
@@ -160,6 +161,29 @@ static unsigned cut_own(struct route_draft *draft, const struct routes_config *c
     return better;
 }
 
+static int by_preference_and_name(const void *a, const void *b)
+{
+    const struct route_candidate *left = a, *right = b;
+
+    if (left->preference != right->preference)
+        return left->preference < right->preference ? -1 : 1;
+    return strcmp(left->name, right->name);
+}
+
+/* Domains with the same hosts have them in the same order. */
+static void take_candidates(struct route_draft *draft, const struct dns_record *const *hosts,
+                            unsigned count)
+{
+    draft->count = count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX;
+    draft->candidates = arena_alloc(draft->arena, draft->count * sizeof(*draft->candidates));
+    for (unsigned i = 0; i < draft->count; i++)
+        candidate_init(draft, &draft->candidates[i], hosts[i]->mx.host,
+                       hosts[i]->mx.preference);
+    qsort(draft->candidates, draft->count, sizeof(*draft->candidates), by_preference_and_name);
+    if (count > draft->count)
+        route_note(draft, "%u more MX hosts", count - draft->count);
+}
+
 void route_hosts_take(struct route_draft *draft, const struct routes_config *config,
                       const struct dns_answer *answer, uint64_t *random)
 {
@@ -178,13 +202,7 @@ void route_hosts_take(struct route_draft *draft, const struct routes_config *con
     find_provider(draft, config, hosts, count);
     count = cut_own(draft, config, hosts, count);
     shuffle(hosts, count, random);
-    if (count > ROUTE_HOSTS_MAX)
-        route_note(draft, "%u more MX hosts", count - ROUTE_HOSTS_MAX);
-    draft->count = count < ROUTE_HOSTS_MAX ? count : ROUTE_HOSTS_MAX;
-    draft->candidates = arena_alloc(draft->arena, draft->count * sizeof(*draft->candidates));
-    for (unsigned i = 0; i < draft->count; i++)
-        candidate_init(draft, &draft->candidates[i], hosts[i]->mx.host,
-                       hosts[i]->mx.preference);
+    take_candidates(draft, hosts, count);
 }
 
 void route_hosts_single(struct route_draft *draft, const struct routes_config *config,

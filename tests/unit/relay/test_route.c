@@ -201,6 +201,33 @@ static void test_a_hundred_hosts(void **state)
     assert_true(differs);
 }
 
+/* However much there is to tell, it is one short line. */
+static void test_long_words(void **state)
+{
+    char list[2048] = "", label[64];
+    size_t used = 0;
+
+    (void)state;
+    memset(label, 'a', sizeof(label) - 1);
+    label[sizeof(label) - 1] = '\0';
+    for (unsigned i = 0; i < 8; i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s1 x%u.%s.%s.%s",
+                                 i > 0 ? "," : "", i, label, label, label);
+    lab_row("wordy.test", DNS_MX, PLAIN, list);
+    lab_expect("wordy.test", ROUTE_NO_ADDRESS, "5.4.4", "x0.aaaa");
+}
+
+/* Where hosts are equal, all domains that have them name them in the same order. */
+static void test_equal_hosts_in_one_order(void **state)
+{
+    (void)state;
+    lab_row("c.test", DNS_A, PLAIN, "192.0.2.3");
+    lab_row("e1.test", DNS_MX, PLAIN, "1 c.test,1 a.test,1 b.test,0 d.test");
+    lab_row("e2.test", DNS_MX, PLAIN, "1 b.test,1 c.test,0 d.test,1 a.test");
+    expect_hosts("e1.test", "d.test, a.test, b.test, c.test 192.0.2.3", "d.test");
+    expect_hosts("e2.test", "d.test, a.test, b.test, c.test 192.0.2.3", "d.test");
+}
+
 static void test_many_addresses_of_a_host(void **state)
 {
     char list[2048] = "", list_v6[4096] = "";
@@ -230,6 +257,8 @@ static void test_rules(void **state)
         {"*", "smart.test", 587, false},           {".corp.test", "[10.0.0.1]", 2525, false},
         {"Deep.corp.test", "hub.test", 0, true},   {"free.test", "", 0, false},
         {".sub.corp.test", "lost.test", 0, false}, {"broken.test", "[10.0.0]", 0, false},
+        {"x.late.test", "[10.0.0.8]", 0, false},   {"x.late.test", "[10.0.0.9]", 0, false},
+        {".late.test", "[10.0.0.7]", 0, false},    {"*", "[10.0.0.6]", 0, false},
     };
 
     (void)state;
@@ -263,6 +292,9 @@ static void test_rules(void **state)
     route_release(&route);
     expect_hosts("free.test", "free.test 192.0.2.6", "free.test");
 
+    expect_hosts("x.late.test", "10.0.0.8 10.0.0.8", "[10.0.0.8]");
+    expect_hosts("y.late.test", "10.0.0.7 10.0.0.7", "[10.0.0.7]");
+
     /* A rule that leads nowhere is no reason to return mail. */
     lab_expect("x.sub.corp.test", ROUTE_NO_ADDRESS, "4.4.4", "lost.test has no address");
     lab_expect("broken.test", ROUTE_NO_DOMAIN, "4.1.2", "brackets");
@@ -281,6 +313,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_literals, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_a_hundred_hosts, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_many_addresses_of_a_host, lab_setup, lab_teardown),
+        cmocka_unit_test_setup_teardown(test_long_words, lab_setup, lab_teardown),
+        cmocka_unit_test_setup_teardown(test_equal_hosts_in_one_order, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_rules, lab_setup, lab_teardown),
     };
 

@@ -169,6 +169,8 @@ static void test_loops(void **state)
     lab_row("name.test", DNS_MX, PLAIN, "10 a.test,20 mx.own.test,20 b.test,30 c.test");
     expect_hosts("name.test", "a.test 192.0.2.1", "mx.own.test is this host");
     assert_int_equal(lab_asked("b.test", DNS_A), 0);
+    lab_row("equal.test", DNS_MX, PLAIN, "10 a.test,20 b.test,20 mx.own.test");
+    expect_hosts("equal.test", "a.test 192.0.2.1", "mx.own.test is this host");
     lab_row("best.test", DNS_MX, PLAIN, "10 mx.own.test,10 b.test,30 c.test");
     lab_expect("best.test", ROUTE_LOOP, "5.4.6", "mx.own.test is this host");
     /* By address. */
