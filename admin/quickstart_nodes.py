@@ -91,7 +91,7 @@ class Node:
 
     def prepare(self, user):
         self.folder.mkdir(parents=True)
-        users = f'users {{ store = "{user}" smtp = "{user}" imap = "{user}" }}\n' if user else ""
+        users = f'users {{ store = "{user}" smtp = "{user}" imap = "{user}" relay = "{user}" }}\n' if user else ""
         self.config.write_text(CONFIG.format(folder=self.folder, run=self.run, number=self.number,
                                              domain=self.domain, ip=self.ip, users=users))
 

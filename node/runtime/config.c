@@ -384,6 +384,8 @@ static const char *whole_problem(struct arena *arena, struct config *config)
     for (unsigned i = 1; i < config->relay_delay.count; i++)
         if (config->relay_delay.at_s[i] <= config->relay_delay.at_s[i - 1])
             return "relay: delay must ascend";
+    if (config->user_relay[0] == '\0') /* a configuration from before there was one */
+        config->user_relay = config->user_smtp;
     if (config->hostname[0] == '\0') {
         char name[256] = "";
         if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0' ||

@@ -104,7 +104,7 @@ struct config {
     const char *user_store;         /* "" : as whoever started the supervisor */
     const char *user_smtp;
     const char *user_imap;
-    const char *user_relay;
+    const char *user_relay; /* not set: user_smtp */
     const char *user_operator;
     unsigned processes_smtp;
     unsigned processes_imap;

@@ -82,10 +82,13 @@ const struct config_row config_rows[] = {
          "postraft-store must be able to read it, and may read the whole folder it is in."),
     TEXT("users", "store", CONFIG_WORD, user_store, "",
          "Who postraft-store runs as. Not set: who started postraftd. The same goes for the "
-         "next three."),
+         "next two."),
     TEXT("users", "smtp", CONFIG_WORD, user_smtp, "", "Who postraft-smtp runs as."),
     TEXT("users", "imap", CONFIG_WORD, user_imap, "", "Who postraft-imap runs as."),
-    TEXT("users", "relay", CONFIG_WORD, user_relay, "", "Who postraft-relay runs as."),
+    TEXT("users", "relay", CONFIG_WORD, user_relay, "",
+         "Who postraft-relay runs as. Not set: as postraft-smtp, which can then do what only "
+         "the "
+         "relay should: read mail that waits to be sent."),
     TEXT("users", "operator", CONFIG_WORD, user_operator, "",
          "Who may use the `postraft` command on this node. Not set: who started postraftd."),
     NUMBER("processes", "smtp", CONFIG_UNSIGNED, processes_smtp, 1, 0, 64,

@@ -24,13 +24,19 @@ const struct role roles[] = {
     {.program = "postraft-smtp",
      .listens = {"smtp", "submission", "submissions", "lmtp"},
      .front_end = true,
+     .has_files = true,
      .user_offset = offsetof(struct config, user_smtp),
      .count_offset = offsetof(struct config, processes_smtp)},
     {.program = "postraft-imap",
      .listens = {"imap", "imaps"},
      .front_end = true,
+     .has_files = true,
      .user_offset = offsetof(struct config, user_imap),
      .count_offset = offsetof(struct config, processes_imap)},
+    {.program = "postraft-relay",
+     .front_end = true,
+     .user_offset = offsetof(struct config, user_relay),
+     .count_offset = offsetof(struct config, processes_relay)},
 };
 const unsigned roles_count = sizeof(roles) / sizeof(roles[0]);
 
@@ -267,7 +273,7 @@ unsigned children_send(struct supervisor *supervisor,
 
     for (unsigned i = 0; i < supervisor->children_count; i++) {
         const struct child *child = &supervisor->children[i];
-        if (child->pid != 0 && child->spawn.role->front_end)
+        if (child->pid != 0 && child->spawn.role->has_files)
             sent += send(supervisor, child->ends.keys_fd);
     }
     return sent;
@@ -291,12 +297,13 @@ static bool has_listener(const struct supervisor *supervisor, const struct role 
     return false;
 }
 
-/* How many of a role this node runs; a front end without a port would have nothing to do. */
+/* How many of a role this node runs; one that listens, without a port, would have nothing to
+ * do. */
 static unsigned wanted(const struct supervisor *supervisor, const struct role *role)
 {
     const char *config = (const char *)&supervisor->config;
 
-    if (role->front_end && !has_listener(supervisor, role))
+    if (role->listens[0] != NULL && !has_listener(supervisor, role))
         return 0;
     return role->count_offset != 0
                ? *(const unsigned *)(const void *)(config + role->count_offset)

@@ -178,7 +178,7 @@ static pid_t spawn_planned(const struct supervisor *supervisor, const struct spa
     struct gifts gifts = {.tls_fd = -1};
     bool good = pipe2(ready, O_CLOEXEC) == 0;
 
-    if (spawn->role->front_end)
+    if (spawn->role->has_files)
         good = good && make_keys_way(keys) && (gifts.tls_fd = make_keys_file(supervisor)) >= 0;
     gifts.ready_fd = ready[1];
     gifts.keys_fd = keys[1];

@@ -37,7 +37,8 @@ struct identity {
 struct role {
     const char *program;
     const char *listens[5]; /* the listeners that it is handed, ends with NULL */
-    bool front_end;         /* speaks to clients: gets TLS keys, is stopped first */
+    bool front_end;         /* speaks to others: started behind the store, stopped first */
+    bool has_files;         /* gets TLS keys, and later ones and network maps */
     size_t user_offset;     /* of a const char * in struct config */
     size_t count_offset;    /* of an unsigned; 0: one */
 };
@@ -128,7 +129,7 @@ bool children_make(struct supervisor *supervisor);
 void children_start(struct supervisor *supervisor);
 /* Stops all, front ends first; the loop is stopped when the last is gone. */
 void children_stop(struct supervisor *supervisor, int status);
-/* Sends a file to all front ends that run; returns how many took it. */
+/* Sends a file to all programs that run and have files; returns how many took it. */
 unsigned children_send(struct supervisor *supervisor,
                        bool (*send)(const struct supervisor *supervisor, int keys_fd));
 /* How many programs run as somebody else than postraftd. */

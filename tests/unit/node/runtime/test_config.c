@@ -63,6 +63,7 @@ static void everything_has_a_default(void **state)
     assert_int_equal(loaded.config.processes_relay, 1);
     assert_int_equal(loaded.config.relay_addresses.count, 0);
     assert_int_equal(loaded.config.relay_port, 25);
+    assert_string_equal(loaded.config.user_relay, "");
     assert_false(loaded.config.relay_prefer_ipv6);
     assert_int_equal(loaded.config.relay_routes.count, 0);
     assert_string_equal(loaded.config.relay_authorities, "");
@@ -270,6 +271,17 @@ static void what_is_wrong_is_said_with_its_line(void **state)
     }
 }
 
+/* A configuration from before there was a relay does not make it root. */
+static void the_relay_is_somebody(void **state)
+{
+    struct loaded loaded;
+    (void)state;
+    load_text(&loaded, "users { store = \"a\" smtp = \"b\" }\n");
+    assert_int_equal(loaded.err, ERR_OK);
+    assert_string_equal(loaded.config.user_relay, "b");
+    arena_fini(&loaded.arena);
+}
+
 static void what_is_no_file_is_said_too(void **state)
 {
     static const char *const broken[] = {"log {",
@@ -380,6 +392,7 @@ int main(void)
         cmocka_unit_test(everything_has_a_default),
         cmocka_unit_test(a_whole_file_is_read),
         cmocka_unit_test(what_is_wrong_is_said_with_its_line),
+        cmocka_unit_test(the_relay_is_somebody),
         cmocka_unit_test(what_is_no_file_is_said_too),
         cmocka_unit_test(what_is_no_text_is_refused),
         cmocka_unit_test(every_kind_of_port_is_found),

@@ -59,6 +59,7 @@ int node_setup(void **state)
     copy_program(node, FAKE_CHILD, "postraft-store");
     copy_program(node, FAKE_CHILD, "postraft-smtp");
     copy_program(node, FAKE_CHILD, "postraft-imap");
+    copy_program(node, FAKE_CHILD, "postraft-relay");
     node->smtp_port = free_port();
     node->imap_port = free_port();
     node->imaps_port = free_port();

@@ -135,7 +135,7 @@ static void the_network_map_is_read_again(void **state)
     node_config(node, text);
     node_start(node);
     node_wait(node, "program=postraftd", "event=ready", 1);
-    assert_int_equal(node_count(node, "no network map", ""), 3);
+    assert_int_equal(node_count(node, "no network map", ""), 4);
     reload(node, "nothing to read again", 1); /* there is no map */
     assert_int_equal(node_count(node, "the network map was handed over", ""), 0);
     map_write(path, rows, 1);

@@ -26,6 +26,9 @@ static void a_node_starts_serves_and_stops(void **state)
                      1);
     assert_int_equal(node_count(node, "fake facts", "name=postraft-smtp listeners=1 tls=1"), 1);
     assert_int_equal(node_count(node, "fake facts", "name=postraft-imap listeners=1 tls=1"), 1);
+    /* It serves nobody, and has no keys. */
+    assert_int_equal(node_count(node, "fake facts", "name=postraft-relay listeners=0 tls=0"),
+                     1);
     node_greeting(node->smtp_port, text, sizeof(text));
     assert_string_equal(text, "postraft-smtp 0\n");
     node_greeting(node->imap_port, text, sizeof(text));
@@ -45,7 +48,9 @@ static void a_node_starts_serves_and_stops(void **state)
     const char *store = strstr(node->log, "program=postraft-store event=\"fake stops\"");
     const char *smtp = strstr(node->log, "program=postraft-smtp event=stopped");
     const char *imap = strstr(node->log, "program=postraft-imap event=stopped");
+    const char *relay = strstr(node->log, "program=postraft-relay event=\"fake stops\"");
     assert_true(store != NULL && smtp != NULL && imap != NULL && smtp < store && imap < store);
+    assert_true(relay != NULL && relay < store);
     snprintf(path, sizeof(path), "%s/run/postraftd.pid", node->folder);
     assert_int_equal(access(path, F_OK), -1);
 }
@@ -155,7 +160,7 @@ static void several_front_ends_share_a_port(void **state)
     char text[64];
     bool seen[3] = {false};
     uint64_t end_ms = clock_monotonic_ms() + WAIT_MS;
-    node_config(node, "processes { smtp = 3 imap = 0 }");
+    node_config(node, "processes { smtp = 3 imap = 0 relay = 0 }");
     node_start(node);
     node_wait(node, "program=postraftd", "event=ready programs=4", 1);
     while (!seen[0] || !seen[1] || !seen[2]) {
@@ -190,15 +195,16 @@ static void programs_run_as_their_users(void **state)
     const struct passwd *nobody = getpwnam("nobody");
     if (geteuid() != 0 || nobody == NULL)
         skip();
-    node_config(node, "users { smtp = \"nobody\" imap = \"nobody\" }");
+    node_config(node, "users { smtp = \"nobody\" relay = \"nobody\" }");
     node_start(node);
     node_wait(node, "program=postraftd", "event=ready", 1);
     snprintf(want, sizeof(want), "uid=%u gid=%u groups=1", nobody->pw_uid, nobody->pw_gid);
     assert_int_equal(node_count(node, "name=postraft-smtp", want), 1);
-    assert_int_equal(node_count(node, "name=postraft-imap", want), 1);
+    assert_int_equal(node_count(node, "name=postraft-relay", want), 1);
+    assert_int_equal(node_count(node, "name=postraft-imap", "uid=0"), 1);
     assert_int_equal(node_count(node, "name=postraft-store", "uid=0"), 1);
     node_stop(node);
-    node_config(node, "users { smtp = \"no-such-user\" }");
+    node_config(node, "users { relay = \"no-such-user\" }");
     node_start(node);
     assert_int_equal(node_end(node), 2);
 }
