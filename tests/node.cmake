@@ -65,6 +65,7 @@ unit_test(node/runtime stream_local SOURCES tests/unit/node/runtime/stream_lab.c
 unit_test(node/runtime stream_opener SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)
 unit_test(node/runtime rpc_local USES pr_runtime)
 unit_test(node/runtime dial USES pr_runtime PkgConfig::OPENSSL)
+unit_test(node/runtime dial_source USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime dial_tls SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime dial_tls_trouble SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime tls_client USES pr_runtime PkgConfig::OPENSSL)
