@@ -88,7 +88,7 @@ add_test(NAME unit/relay/notice_oracle COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/
 add_library(relay_route_lab OBJECT unit/relay/route_lab.c)
 target_link_libraries(relay_route_lab PUBLIC pr_smtp_route PkgConfig::CMOCKA)
 target_include_directories(relay_route_lab PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-foreach(name route route_cache route_dane route_guard route_plan)
+foreach(name route route_cache route_dane route_guard route_plan route_random)
   unit_test(relay ${name} USES relay_route_lab)
   target_link_options(test_relay_${name} PRIVATE -Wl,--wrap=clock_monotonic_ms,--wrap=loop_timer_start)
 endforeach()
