@@ -1,1 +1,7 @@
 unit_test(egress classify_normal USES pr_smtp_egress_classify)
+unit_test(egress classify_load USES pr_smtp_egress_classify)
+unit_test(egress classify_large USES pr_smtp_egress_classify)
+unit_test(egress classify_others USES pr_smtp_egress_classify)
+unit_test(egress classify_traps USES pr_smtp_egress_classify)
+unit_test(egress classify_unknown USES pr_smtp_egress_classify)
+unit_test(egress classify_pattern USES pr_smtp_egress_classify)

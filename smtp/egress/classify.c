@@ -125,6 +125,8 @@ void classify(struct classify_rules *rules, const struct classify_reply *reply,
                 reply->source, normal);
     question.text = bytes_from(normal->text, normal->len);
     verdict->template_id = normal->template_id;
+    verdict->names_source =
+        strstr(normal->text, "<sip>") != NULL || strstr(normal->text, "<sip-net>") != NULL;
     read_status(&question);
     if (reply->code >= 400)
         rule = find_rule(rules, &question, &end);

@@ -41,6 +41,7 @@
 /* Whom it concerns. A row is one source address at one provider. */
 #define CLASSIFY_SCOPES(X)                                                                     \
     X(ROW, "row")                                                                              \
+    X(ROWS, "rows")             /* the source address at each provider that the rule names */  \
     X(ROW_DOMAIN, "row-domain") /* the source address at this recipient's domain only */       \
     X(FAMILY, "family")         /* IPv4 or IPv6 of the source address, at the provider */      \
     X(PREFIX, "prefix")         /* the source address's network, at the provider */            \
@@ -156,13 +157,15 @@ struct bytes classify_builtin(void);
 
 size_t classify_rule_count(const struct classify_rules *rules);
 
+/* How often a pattern was given up for want of working memory. Anything but 0 is a bug. */
+uint64_t classify_failures(const struct classify_rules *rules);
+
 /* A reply, all borrowed. */
 struct classify_reply {
     struct bytes provider; /* "google"; no rule's name: only rules for any provider are asked */
     enum classify_phase phase;
-    unsigned code; /* 421; 0: none came, and the text is not looked at */
-    struct bytes
-        status; /* "4.7.28" as the host wrote it, not derived; empty: as the text has it */
+    unsigned code;       /* 421; 0: none came, and the text is not looked at */
+    struct bytes status; /* "4.7.28" as the host wrote it; empty: as the text has it */
     struct bytes text;   /* its lines, with or without codes, broken at LF or CRLF or joined */
     struct bytes source; /* our address, as text; empty: not known */
 };
@@ -183,8 +186,9 @@ struct classify_verdict {
     char list[CLASSIFY_ZONE_MAX + 1]; /* that the text names, or the rule; "": none */
     bool list_is_zone; /* `list` is a domain seen in the text, not a name of the file */
     bool list_of_domains;
-    uint64_t
-        template_id; /* equal for replies that differ in addresses, names, ids and numbers */
+    bool names_source; /* the text names our address, or a network that it lies in */
+    /* Equal for replies that differ in addresses, names, ids and numbers. */
+    uint64_t template_id;
 };
 
 /* `rules` has working memory in it: one thread at a time. */

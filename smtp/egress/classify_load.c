@@ -264,3 +264,8 @@ size_t classify_rule_count(const struct classify_rules *rules)
 {
     return rules->count;
 }
+
+uint64_t classify_failures(const struct classify_rules *rules)
+{
+    return pattern_failures(rules->scratch);
+}

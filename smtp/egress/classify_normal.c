@@ -5,6 +5,8 @@
 
 #include "smtp/egress/classify_fold.h"
 
+enum { FRAGMENT_MAX = 24 };
+
 struct folder {
     struct normal *out;
     const struct lists *lists;
@@ -156,6 +158,18 @@ static bool add_list(struct folder *folder, struct bytes host, struct bytes path
     return true;
 }
 
+/* Some hosts put their code there. */
+static void add_fragment(struct normal *out, struct bytes link)
+{
+    struct bytes fragment = bytes_skip(link, bytes_find(link, '#'));
+    struct bytes word = bytes_skip(fragment, 1);
+
+    if (word.len == 0 || word.len > FRAGMENT_MAX || fold_id(word) > 0)
+        return;
+    for (size_t i = 0; i < fragment.len; i++)
+        add_byte(out, fragment.at[i]);
+}
+
 static void add_url(struct folder *folder, struct bytes url)
 {
     size_t scheme = bytes_start_nocase(url, BYTES("https://"))  ? 8
@@ -166,6 +180,7 @@ static void add_url(struct folder *folder, struct bytes url)
 
     if (!add_list(folder, (struct bytes){link.at, host}, bytes_skip(link, host)))
         add_text(folder->out, "<url>");
+    add_fragment(folder->out, link);
 }
 
 static void add_ip(struct folder *folder, const struct fold_ip *ip)
@@ -283,8 +298,14 @@ void normal_make(const struct lists *lists, unsigned code, struct bytes text,
 
 /* ---- lists ---- */
 
+/* "dbl.*" is each name that begins so. */
 static bool is_below(struct bytes host, struct bytes suffix)
 {
+    if (suffix.len > 2 && suffix.at[suffix.len - 1] == '*') {
+        struct bytes front = {suffix.at, suffix.len - 2};
+        return bytes_start_nocase(host, front) &&
+               (host.len == front.len || host.at[front.len] == '.');
+    }
     if (host.len < suffix.len ||
         !bytes_equal_nocase(bytes_skip(host, host.len - suffix.len), suffix))
         return false;

@@ -11,7 +11,7 @@
  *   <sip>             our own address, also when it is written backwards in a DNSBL's name
  *   <sip-net>         a network that it lies in
  *   <ip> <ip-net>     other addresses and networks
- *   <email> <domain> <url>
+ *   <email> <domain> <url>; a link's short fragment stays behind it: <url>#bl000001
  *   <iplist:NAME>     a name or link of a list in the rules file, <domainlist:NAME> likewise
  *   <id>              hexadecimal, base64 and queue ids, numbers of 8 digits and more
  *
@@ -27,7 +27,7 @@ enum {
 /* A name or link by which texts speak of a list. */
 struct list_entry {
     char name[CLASSIFY_NAME_MAX + 1];
-    char host[CLASSIFY_ZONE_MAX + 1]; /* itself and all below it */
+    char host[CLASSIFY_ZONE_MAX + 1]; /* itself and all below it; "dbl.*": all that begins so */
     char path[64];                    /* a link's path begins so; "": any, or no link at all */
     bool domains;                     /* a list of domains, not of addresses */
 };
