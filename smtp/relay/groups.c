@@ -62,7 +62,10 @@ static void look_over(struct relay_group *group, uint64_t next_due_ms)
 {
     uint64_t now_ms = clock_wall_ms();
     /* Leases of others may run out. */
-    uint64_t delay_ms = group->watches.count > 0 ? RELAY_LOOK_WATCHED_MS : RELAY_LOOK_MAX_MS;
+    uint64_t delay_ms =
+        group->watches.count > 0 || clock_monotonic_ms() < group->leases_until_ms
+            ? RELAY_LOOK_WATCHED_MS
+            : RELAY_LOOK_MAX_MS;
 
     if (group->look_again)
         delay_ms = 0;
@@ -110,6 +113,13 @@ static void on_lanes(void *context, enum err err, const Pr__Reply *reply)
     group_release(&used);
 }
 
+uint64_t group_until_ms(const struct relay_group *group)
+{
+    uint64_t left_ms = clock_monotonic_ms() < group->leases_until_ms ? RELAY_LEASE_MS : 0;
+
+    return clock_wall_ms() + left_ms;
+}
+
 static void look(struct relay_group *group, const Pr__QueueLane *after)
 {
     Pr__Request request = PR__REQUEST__INIT;
@@ -123,7 +133,7 @@ static void look(struct relay_group *group, const Pr__QueueLane *after)
         group->look_again = false;
     }
     lanes.group = group->number;
-    lanes.until_ms = clock_wall_ms();
+    lanes.until_ms = group_until_ms(group);
     lanes.limit = RELAY_LANES_PAGE;
     request.call_case = PR__REQUEST__CALL_QUEUE_LANES;
     request.queue_lanes = &lanes;
@@ -188,6 +198,8 @@ static void group_lead(struct relay *relay, const Pr__RelayDuty *duty)
         group_use(group);
     else if (group->term == duty->term && group->changes == duty->changes)
         return;
+    if (!group->led || group->term != duty->term)
+        group->leases_until_ms = clock_monotonic_ms() + RELAY_LEASE_MS;
     group->led = true;
     group->term = duty->term;
     group->changes = duty->changes;

@@ -38,6 +38,9 @@ struct relay_group {
     uint64_t clock_ms; /* the group's own, as of clock_read_ms here; 0: not known */
     uint64_t clock_read_ms;
 
+    /* So long leases of those who led before it are looked for, to be watched from now on: in
+     * the order of due times they come up only at their end. */
+    uint64_t leases_until_ms;
     bool look_again; /* something came while it was being looked at */
     uint64_t look_call;
     struct loop_timer *look_timer;
@@ -160,6 +163,8 @@ void groups_stop(struct relay *relay); /* no news any more */
 void groups_free(struct relay *relay);
 void group_use(struct relay_group *group);
 void group_release(struct relay_group **group);
+/* Up to when, of the wall clock, its lanes are looked at. */
+uint64_t group_until_ms(const struct relay_group *group);
 /* Looks at its lanes soon. */
 void group_look(struct relay_group *group);
 void groups_tick(struct relay *relay);

@@ -86,7 +86,8 @@ static void record_take(struct lane *lane, const Pr__QueueRecord *record)
     const Pr__QueueDestination *destination = record->destinations[0];
     struct job *job;
 
-    if (!watch_is_over(lane->group, record->id, destination))
+    if ((destination->lease == 0 && destination->due_ms > clock_wall_ms()) ||
+        !watch_is_over(lane->group, record->id, destination))
         return;
     job = job_new(lane->group, lane->site, record);
     if (job == NULL)
@@ -137,7 +138,7 @@ void lane_read(struct lane *lane)
     after.destination = lane->after_destination;
     read.group = group->number;
     read.lane = &which;
-    read.until_ms = clock_wall_ms();
+    read.until_ms = group_until_ms(group);
     read.after_due_ms = lane->after_due_ms;
     read.after = lane->after_id != 0 ? &after : NULL;
     read.limit = RELAY_FETCH;

@@ -51,7 +51,8 @@ bool watch_is_over(struct relay_group *group, uint64_t id,
         .looked_ms = now_ms,
     };
 
-    if (destination->lease == 0) {
+    /* Of this node only one relay runs: one of it that is no job here is of one that died. */
+    if (destination->lease == 0 || destination->node_id == group->relay->node_id) {
         forget(group, hash);
         return true;
     }
