@@ -61,24 +61,25 @@ static size_t mark_boundaries(struct bytes text, struct bytes prefix, uint8_t *t
  * notice of ours too. Of the first n + 1 numbers, n occurrences of the rest leave one that
  * occurs nowhere: two runs over the parts, whoever wrote them.
  */
-static void choose_boundary(const struct notice *notice, const struct notice_part *parts,
-                            struct buffer *boundary)
+static void choose_boundary(const struct notice *notice, struct bytes header,
+                            const struct notice_part *parts, struct buffer *boundary)
 {
+    struct bytes texts[PARTS + 1] = {header};
     size_t id_size =
         notice->id.len < BOUNDARY_ID_SIZE_MAX ? notice->id.len : BOUNDARY_ID_SIZE_MAX;
     size_t count = 0;
 
+    for (int i = 0; i < PARTS; i++)
+        texts[i + 1] = buffer_bytes(&parts[i].content);
     buffer_add_string(boundary, "=_");
     buffer_add(boundary, bytes_from(notice->id.at, id_size));
     buffer_add_byte(boundary, '_');
-    for (int i = 0; i < PARTS; i++)
-        count +=
-            mark_boundaries(buffer_bytes(&parts[i].content), buffer_bytes(boundary), NULL, 0);
+    for (int i = 0; i < PARTS + 1; i++)
+        count += mark_boundaries(texts[i], buffer_bytes(boundary), NULL, 0);
     uint8_t *taken = calloc(count / 8 + 1, 1);
     CHECK(taken != NULL);
-    for (int i = 0; i < PARTS; i++)
-        mark_boundaries(buffer_bytes(&parts[i].content), buffer_bytes(boundary), taken,
-                        count + 1);
+    for (int i = 0; i < PARTS + 1; i++)
+        mark_boundaries(texts[i], buffer_bytes(boundary), taken, count + 1);
     size_t number = 0;
     while ((taken[number / 8] & 1U << number % 8) != 0)
         number++;
@@ -171,6 +172,7 @@ static void write_parts(struct notice_part *parts, struct bytes boundary,
 unsigned notice_make(const struct notice *notice, struct buffer *message)
 {
     struct notice_part parts[PARTS] = {0};
+    struct buffer header = BUFFER_EMPTY;
     struct buffer boundary = BUFFER_EMPTY;
     unsigned needs = 0;
 
@@ -181,8 +183,9 @@ unsigned notice_make(const struct notice *notice, struct buffer *message)
     notice_words_make(notice, &parts[0]);
     notice_status_make(notice, utf8_passes, &parts[1]);
     notice_original_make(notice, utf8_passes, &parts[2]);
-    choose_boundary(notice, parts, &boundary);
-    write_header(notice, message);
+    write_header(notice, &header);
+    choose_boundary(notice, buffer_bytes(&header), parts, &boundary);
+    buffer_add(message, buffer_bytes(&header));
     write_parts(parts, buffer_bytes(&boundary), message);
     for (int i = 0; i < PARTS; i++) {
         if (parts[i].type != NULL && parts[i].encoding == NOTICE_8BIT)
@@ -190,5 +193,6 @@ unsigned notice_make(const struct notice *notice, struct buffer *message)
         buffer_fini(&parts[i].content);
     }
     buffer_fini(&boundary);
+    buffer_fini(&header);
     return needs;
 }

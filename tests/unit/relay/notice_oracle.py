@@ -170,6 +170,13 @@ def test_actions_and_status():
             check(group["Status"] == (status if fine else unknown), f"status of {name} {status}", group)
 
 
+def test_orcpt():
+    for orcpt, want in (("rfc822;a@b", "rfc822;a@b"), ("x400;/C=us;x", "x400;/C=us;x"), ("a@b", "unknown;a@b"),
+                        ("rfc 822;a@b", "unknown;rfc 822;a@b"), (";a@b", "unknown;;a@b"), ("(c)x;a@b", "unknown;(c)x;a@b")):
+        raw, _ = make([recipient(orcpt=orcpt)])
+        check(groups_of(raw)[1]["Original-Recipient"] == want, "orcpt", orcpt, groups_of(raw)[1])
+
+
 def test_reply_of_several_lines():
     reply = "550-5.7.1 Your mail was refused.\r\n550-5.7.1 See https://there.example/" + "x" * 1200 + "\r\n550 5.7.1 Bye"
     raw, _ = make([recipient(diagnostic=reply)])
@@ -322,6 +329,8 @@ def test_boundary():
     body = body.replace(b"=_1-abc_00000007\r\n", b"=_1-abc_\r\n=_1-abc_g\r\n=_1-abc")
     raw, _ = make([recipient()], body=body, body_whole=1, ret=1)
     check(parse(raw).get_boundary() == "=_1-abc_00000007", "boundary", parse(raw).get_boundary())
+    raw, _ = make([recipient()], sender="a=_1-abc_00000000@here.example")
+    check(parse(raw).get_boundary() == "=_1-abc_00000001", "boundary", parse(raw).get_boundary())
     # A notice about a notice, with the same id.
     raw, _ = make([recipient()], body=raw, body_whole=1, ret=1)
     check(len(parts_of(raw)) == 3, "nested", raw)

@@ -103,6 +103,8 @@ static void test_fold(void **state)
     expect_field(bytes_from(text, 200), 200, true);
     memset(text, ' ', sizeof(text));
     expect_field(bytes_from(text, 500), 200, false);
+    memset(text, 'a', 60); /* spaces at the end that would begin a line: left out */
+    expect_field(bytes_from(text, 150), 78, false);
     memset(text, 0xC3, sizeof(text));
     for (size_t i = 1; i < sizeof(text); i += 2)
         text[i] = 0xA9;
