@@ -13,8 +13,9 @@
  * recipient exactly one recipient(), done(), ready() again ... and at the end closed().
  *
  * The calls are made in order, from within whichever function of the engine made them
- * necessary. wait(), write() and recipient() must not call the engine; the others may call
- * anything but feed(). closed() is the last, and the only one that may free the client.
+ * necessary. wait(), write() and recipient() must not call the engine but to ask it; the others
+ * may call anything but feed(). closed() is the last, and the only one that may free the
+ * client.
  *
  * A recipient is DELIVERED only by a 2xx behind the final dot or the last chunk. Neither is
  * sent before let_finish(true), nor ever behind body_failed().

@@ -166,15 +166,12 @@ void smtp_client_body_end(struct smtp_client *client)
     if (!is_open(client))
         return;
     CHECK(!client->body.complete);
-    if (client->body.before == '\r') {
-        refuse_body(client);
-    } else {
-        if (client->body.before != '\n')
-            add_text(client, BYTES("\r\n"));
-        client->body.complete = true;
-        client->wait_pending = true;
-        try_end(client);
-    }
+    /* Behind a CR this is none either. */
+    if (client->body.before != '\n')
+        add_text(client, BYTES("\r\n"));
+    client->body.complete = true;
+    client->wait_pending = true;
+    try_end(client);
     smtp_client_settle(client);
 }
 

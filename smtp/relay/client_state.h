@@ -99,6 +99,9 @@ void smtp_client_move(struct smtp_client *client, enum smtp_client_state state);
 void smtp_client_say(struct smtp_client *client, const char *line);
 enum smtp_client_phase smtp_client_phase(const struct smtp_client *client);
 bool smtp_client_awaits(const struct smtp_client *client);
+
+/* client_end.c */
+/* For the next message, unless there can be none: then QUIT. */
 void smtp_client_become_ready(struct smtp_client *client);
 /* No more is said or heard. The message under way is decided by `verdict`, made UNKNOWN where
  * its end was sent and `answered` is false. */
@@ -109,6 +112,11 @@ void smtp_client_end_local(struct smtp_client *client, enum smtp_client_end end,
                            const char *status, const char *text);
 /* The same in the words of the reply that is complete. */
 void smtp_client_end_reply(struct smtp_client *client, enum smtp_client_end end);
+/* QUIT was said: however it ends, it is the end that was asked for. */
+void smtp_client_end_quit(struct smtp_client *client);
+/* end_quit() once QUIT was said, else end_local(). */
+void smtp_client_end_trouble(struct smtp_client *client, enum smtp_client_end end,
+                             const char *status, const char *text);
 
 /* Each takes the reply that is complete, but for 421 and 221: client_hello.c ... */
 void smtp_client_on_greeting(struct smtp_client *client);

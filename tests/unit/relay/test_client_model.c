@@ -42,7 +42,7 @@ static void make_body(uint64_t *state, struct buffer *body)
     }
 }
 
-enum { RECIPIENTS = 20, RUNS = 1500 };
+enum { RECIPIENTS = 20, RUNS = 600 };
 
 struct run {
     struct smtp_client_recipient recipients[RECIPIENTS];
