@@ -33,7 +33,7 @@ const char *example_add(struct classify_rules *rules, size_t rule, enum classify
     struct code_range code;
 
     if (value.len > 0 && value.at[0] == '@') {
-        struct bytes word = bytes_take_word(&value);
+        struct bytes word = word_take(&value);
         if (!word_phase(bytes_skip(word, 1), &phase))
             return "no such phase";
         example.phases = 1u << phase;

@@ -17,7 +17,7 @@ static const char *read_provider(struct field *field, struct bytes value)
     while (value.len > 0) {
         if (rule->provider_count == RULE_PROVIDERS_MAX)
             return "more than 8 providers";
-        if (!word_name(bytes_take_word(&value), rule->providers[rule->provider_count]))
+        if (!word_name(word_take(&value), rule->providers[rule->provider_count]))
             return "no name of a provider";
         rule->provider_count++;
     }
@@ -31,7 +31,7 @@ static const char *read_phase(struct field *field, struct bytes value)
     if (field->rule->phases == ALL_PHASES)
         field->rule->phases = 0;
     while (value.len > 0) {
-        if (!word_phase(bytes_take_word(&value), &phase))
+        if (!word_phase(word_take(&value), &phase))
             return "no such phase";
         field->rule->phases |= 1u << phase;
     }
@@ -45,7 +45,7 @@ static const char *read_code(struct field *field, struct bytes value)
     while (value.len > 0) {
         if (rule->code_count == RULE_CODES_MAX)
             return "more than 8 codes";
-        if (!word_codes(bytes_take_word(&value), &rule->codes[rule->code_count]))
+        if (!word_codes(word_take(&value), &rule->codes[rule->code_count]))
             return "neither 4xx, 5xx nor a code of these";
         rule->code_count++;
     }
@@ -59,7 +59,7 @@ static const char *read_status(struct field *field, struct bytes value)
     while (value.len > 0) {
         if (rule->status_count == RULE_STATUSES_MAX)
             return "more than 16 statuses";
-        if (!word_statuses(bytes_take_word(&value), &rule->statuses[rule->status_count]))
+        if (!word_statuses(word_take(&value), &rule->statuses[rule->status_count]))
             return "no status like 4.7.28, x.7.28, 5.7.x or 5.7.606-649";
         rule->status_count++;
     }
@@ -106,7 +106,7 @@ static const char *read_also(struct field *field, struct bytes value)
 {
     struct classify_rule *shown = &field->rule->shown;
 
-    shown->has_also = word_class(bytes_take_word(&value), &shown->also_class) &&
+    shown->has_also = word_class(word_take(&value), &shown->also_class) &&
                       word_scope(value, &shown->also_scope);
     return shown->has_also ? NULL : "not a class and a scope";
 }
@@ -128,11 +128,11 @@ static const char *read_threshold(struct field *field, struct bytes value)
 /* "throttle 1h connections 1 messages 2 rate 10/1m" */
 static const char *read_throttle(struct classify_action *action, struct bytes rest)
 {
-    if (!word_duration(bytes_take_word(&rest), &action->throttle_ms))
+    if (!word_duration(word_take(&rest), &action->throttle_ms))
         return "throttle without a time like 30m";
     while (rest.len > 0) {
-        struct bytes what = bytes_take_word(&rest);
-        struct bytes number = bytes_take_word(&rest);
+        struct bytes what = word_take(&rest);
+        struct bytes number = word_take(&rest);
         bool ok = false;
         if (bytes_equal(what, BYTES("connections")))
             ok = word_number(number, 1000, &action->connections) && action->connections > 0;
@@ -149,7 +149,7 @@ static const char *read_throttle(struct classify_action *action, struct bytes re
 static const char *read_action(struct field *field, struct bytes value)
 {
     struct classify_action *action = &field->rule->shown.action;
-    struct bytes verb = bytes_take_word(&value);
+    struct bytes verb = word_take(&value);
     enum classify_flag flag;
 
     if (bytes_equal(verb, BYTES("throttle")))

@@ -79,6 +79,8 @@ struct classify_rules {
 };
 
 /* ---- words of the file (classify_words.c): false where it is none ---- */
+/* Cuts the first word off, and the space behind it. */
+struct bytes word_take(struct bytes *rest);
 bool word_class(struct bytes word, enum classify_class *class);
 bool word_scope(struct bytes word, enum classify_scope *scope);
 bool word_phase(struct bytes word, enum classify_phase *phase);

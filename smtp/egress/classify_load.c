@@ -55,16 +55,16 @@ static const char *read_list(struct lists *lists, struct bytes value)
     char name[CLASSIFY_NAME_MAX + 1];
     const char *wrong = NULL;
 
-    if (!word_name(bytes_take_word(&value), name))
+    if (!word_name(word_take(&value), name))
         return "no name of a list";
-    struct bytes kind = bytes_take_word(&value);
+    struct bytes kind = word_take(&value);
     bool domains = bytes_equal(kind, BYTES("domain"));
     if (!domains && !bytes_equal(kind, BYTES("ip")))
         return "a list is of kind ip or domain";
     if (value.len == 0)
         return "no host of the list";
     while (value.len > 0 && wrong == NULL)
-        wrong = add_entry(lists, name, domains, bytes_take_word(&value));
+        wrong = add_entry(lists, name, domains, word_take(&value));
     return wrong;
 }
 
@@ -131,7 +131,7 @@ static const char *read_guess(struct loader *loader, struct bytes value)
 {
     enum classify_class class;
 
-    if (!word_class(bytes_take_word(&value), &class))
+    if (!word_class(word_take(&value), &class))
         return "no such class";
     return example_add(loader->rules, SIZE_MAX, class, bytes_trim(value), loader->line);
 }
@@ -150,7 +150,7 @@ static bool read_line(struct loader *loader, struct bytes line)
         refuse(loader, "a line of more than 2048 bytes");
         return false;
     }
-    struct bytes keyword = bytes_take_word(&value);
+    struct bytes keyword = word_take(&value);
     value = bytes_trim(value);
     if (inside && current(loader) == NULL) {
         wrong = "an indented line before the first rule";

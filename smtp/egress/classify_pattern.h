@@ -20,7 +20,7 @@ enum {
     PATTERN_LEN_MAX = 512,
     PATTERN_DEPTH_MAX = 8,
     PATTERN_REPEAT_MAX = 100,
-    PATTERN_STATES_MAX = 600,
+    PATTERN_STATES_MAX = 250,
 };
 
 struct pattern;

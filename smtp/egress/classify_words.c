@@ -46,6 +46,17 @@ static bool find(const char *const *names, size_t count, struct bytes word, unsi
     return false;
 }
 
+struct bytes word_take(struct bytes *rest)
+{
+    size_t len = 0;
+
+    while (len < rest->len && rest->at[len] != ' ' && rest->at[len] != '\t')
+        len++;
+    struct bytes word = {rest->at, len};
+    *rest = bytes_trim(bytes_skip(*rest, len));
+    return word;
+}
+
 bool word_class(struct bytes word, enum classify_class *class)
 {
     unsigned found;
