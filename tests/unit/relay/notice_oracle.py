@@ -152,6 +152,9 @@ def test_delayed():
     for want in ("no failure", "need not send it again", "It will be tried until " + date(UNTIL), "No host was reached"):
         check(want in words, f"the words without {want}", words)
     check("delayed" in parse(raw)["Subject"], "Subject", raw)
+    # What looks like a reply is none when nobody was reached.
+    raw, _ = make([recipient(remote="", diagnostic="450 hosts were tried")])
+    check(groups_of(raw)[1]["Diagnostic-Code"] == "x-postraft; 450 hosts were tried", "own words", raw)
     # Will-Retry-Until is of delays alone, and nothing is said of what is not known.
     raw, _ = make([recipient(until=UNTIL, tried=0, remote="", diagnostic="")], arrival=0)
     check(groups_of(raw) == [{"Reporting-MTA": "dns; mx.here.example"},
@@ -285,6 +288,9 @@ def test_international():
     check(group["Final-Recipient"] == r"utf-8; j\x{F6}rg@b\x{FC}cher.example", "final", group)
     check(group["Original-Recipient"] == r"utf-8;j\x{F6}rg\x{2B}x@b\x{FC}cher.example", "original", group)
     check(group["Diagnostic-Code"] == "smtp; 550 5.1.1 kein j?rg", "diagnostic", group)
+    # What is no UTF-8 is no address of that type.
+    raw, _ = make([recipient(address=b"j\xf6rg@there.example")])
+    check(groups_of(raw)[1]["Final-Recipient"] == "rfc822; j?rg@there.example", "no UTF-8", raw)
     # An original with SMTPUTF8 whose notice needs no more than ASCII.
     raw, needs = make([recipient(orcpt="utf-8;a+b@x.example")], utf8=1)
     check([part[0] for part in parts_of(raw)] == ["text/plain", "message/delivery-status", "text/rfc822-headers"] and
