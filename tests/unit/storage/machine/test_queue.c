@@ -430,7 +430,7 @@ static void nothing_is_said_to_have_been_tried(void **state)
 {
     struct lab *lab = *state;
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 11; i++) {
         struct queue_lab_message message;
         queue_lab_begin(&message, lab, "text");
         Pr__QueueRecipient *recipient = queue_lab_out(&message, 0, "a@b.example");
@@ -438,6 +438,14 @@ static void nothing_is_said_to_have_been_tried(void **state)
         recipient->state = i == 1 ? PR__QUEUE_RECIPIENT__STATE__DELIVERED
                                   : PR__QUEUE_RECIPIENT__STATE__WAITING;
         recipient->last_reply = i == 2 ? TEXT("250 ok") : recipient->last_reply;
+        recipient->number = i == 3;
+        recipient->destination = i == 4;
+        recipient->status = i == 5 ? TEXT("2.0.0") : recipient->status;
+        recipient->remote = i == 6 ? TEXT("mx.b.example") : recipient->remote;
+        recipient->tried_ms = i == 7;
+        recipient->tell = i == 8;
+        recipient->delays_told = i == 9;
+        recipient->notice = i == 10;
         expect_refused(&message, ERR_INVALID);
     }
 }

@@ -393,6 +393,26 @@ static void a_lane_moves_with_its_first(void **state)
     expect_written(lab, 500, (unsigned[]){1, 0, 2, 0, 2, 0});
 }
 
+/* Of a message to many domains one is leased: the others stay where they are. */
+static void a_destination_moves_alone(void **state)
+{
+    struct lab *lab = *state;
+    struct queue_lab_message message;
+    struct db_watch *watch;
+
+    queue_lab_begin(&message, lab, "text");
+    for (unsigned i = 0; i < 50; i++)
+        queue_lab_out(&message, 0, arena_printf(&lab->arena, "a@d%u.example", i));
+    assert_int_equal(queue_lab_send(&message)->err, ERR_OK);
+    assert_int_equal(db_watch_new(lab->db, QUEUE_GROUP, on_written, NULL, &watch), ERR_OK);
+    memset(written, 0, sizeof(written));
+    assert_int_equal(queue_lab_lease(lab, 99, 1, 7, NULL)->n_queue_items, 1);
+    db_watch_free(&watch);
+    assert_int_equal(written[TABLE_QUEUE], 1);
+    assert_int_equal(written[TABLE_QUEUE_LANE], 2);
+    assert_int_equal(written[TABLE_QUEUE_DUE], 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -405,6 +425,7 @@ int main(void)
         TEST(lanes_do_not_run_together),
         TEST(lanes_that_cannot_be_are_refused),
         TEST(a_lane_moves_with_its_first),
+        TEST(a_destination_moves_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,32 @@ static void the_first_verdict_stays(void **state)
     assert_int_equal(recipient_of(lab, 1)->attempts, 1);
 }
 
+/* One who failed waits for a notice, and is not among those who are to be tried. */
+static void only_who_waits_is_read(void **state)
+{
+    struct lab *lab = *state;
+    struct queue_lab_verdict failed = verdict(ONE, 1, 1, FAILED);
+    Pr__QueueReadAnswer answer = PR__QUEUE_READ_ANSWER__INIT;
+    Pr__QueueRead read = PR__QUEUE_READ__INIT;
+    Pr__QueueLane lane = PR__QUEUE_LANE__INIT;
+    struct db_txn *txn;
+
+    failed.tell = true;
+    assert_true(leases(lab, ONE, NULL));
+    queue_lab_report(lab, failed);
+    assert_int_equal(queue_lab_record(lab, 1)->n_recipients, 3);
+    lane.domain = (char[]){"a.example"};
+    read.lane = &lane;
+    read.until_ms = UINT64_MAX;
+    txn = db_read_begin(lab->db);
+    assert_int_equal(query_queue_read(txn, QUEUE_GROUP, &read, &lab->arena, &answer), ERR_OK);
+    assert_int_equal(db_commit(&txn), ERR_OK);
+    assert_int_equal(answer.n_messages, 1);
+    assert_int_equal(answer.messages[0]->n_destinations, 1);
+    assert_int_equal(answer.messages[0]->n_recipients, 1);
+    assert_string_equal(answer.messages[0]->recipients[0]->address, "two@a.example");
+}
+
 static void given_back_is_not_tried(void **state)
 {
     struct lab *lab = *state;
@@ -467,6 +493,7 @@ int main(void)
         TEST(who_is_finished_leaves),
         TEST(without_the_lease_only_what_went_out_counts),
         TEST(the_first_verdict_stays),
+        TEST(only_who_waits_is_read),
         TEST(given_back_is_not_tried),
         TEST(put_off_is_what_nobody_has),
         TEST(held_while_it_is_tried),
