@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which mail groups this node leads, and which of their lanes are due. */
+/* Which mail groups this node leads. */
 #include <stdlib.h>
 
 #include "node/base/check.h"
@@ -36,120 +36,10 @@ void group_release(struct relay_group **group)
     if (--leaving->users > 0)
         return;
     map_remove(&leaving->relay->groups, leaving->number);
-    loop_timer_stop(&leaving->look_timer);
+    look_stop(leaving);
     watches_free(leaving);
     notices_free(&leaving->notices);
     free(leaving);
-}
-
-static void look(struct relay_group *group, const Pr__QueueLane *after);
-
-static void on_look_time(void *context)
-{
-    struct relay_group *group = context;
-
-    group->look_timer = NULL;
-    look(group, NULL);
-}
-
-static void look_in(struct relay_group *group, uint64_t delay_ms)
-{
-    loop_timer_stop(&group->look_timer);
-    group->look_timer = loop_timer_start(group->relay->loop, delay_ms, 0, on_look_time, group);
-}
-
-static void look_over(struct relay_group *group, uint64_t next_due_ms)
-{
-    uint64_t now_ms = clock_wall_ms();
-    /* Leases of others may run out. */
-    uint64_t delay_ms =
-        group->watches.count > 0 || clock_monotonic_ms() < group->leases_until_ms
-            ? RELAY_LOOK_WATCHED_MS
-            : RELAY_LOOK_MAX_MS;
-
-    if (group->look_again)
-        delay_ms = 0;
-    else if (next_due_ms != 0 && next_due_ms < now_ms + delay_ms)
-        delay_ms = next_due_ms > now_ms ? next_due_ms - now_ms : 0;
-    look_in(group, delay_ms);
-}
-
-/* Returns whether there was room for all of them. */
-static bool lanes_take(struct relay_group *group, const Pr__QueueLanesAnswer *answer)
-{
-    for (size_t i = 0; i < answer->n_lanes; i++) {
-        const Pr__QueueLane *found = answer->lanes[i];
-        bool taken = *found->domain == '\0' ? notices_due(group) : lane_found(group, found);
-        if (!taken)
-            return false;
-    }
-    return true;
-}
-
-static void on_lanes(void *context, enum err err, const Pr__Reply *reply)
-{
-    struct relay_group *group = context;
-    struct relay_group *used = group;
-
-    group->look_call = 0;
-    if (!group->led || group->relay->stopping) {
-        group_release(&used);
-        return;
-    }
-    if (err != ERR_OK || reply->err != ERR_OK ||
-        reply->answer_case != PR__REPLY__ANSWER_QUEUE_LANES) {
-        look_in(group, RELAY_AGAIN_MS);
-    } else {
-        const Pr__QueueLanesAnswer *answer = reply->queue_lanes;
-        group->clock_ms = answer->clock_ms;
-        group->clock_read_ms = clock_monotonic_ms();
-        if (!lanes_take(group, answer))
-            look_in(group, RELAY_AGAIN_MS); /* others have their turn first */
-        else if (answer->more && answer->n_lanes > 0)
-            look(group, answer->lanes[answer->n_lanes - 1]);
-        else
-            look_over(group, answer->next_due_ms);
-    }
-    group_release(&used);
-}
-
-uint64_t group_until_ms(const struct relay_group *group)
-{
-    uint64_t left_ms = clock_monotonic_ms() < group->leases_until_ms ? RELAY_LEASE_MS : 0;
-
-    return clock_wall_ms() + left_ms;
-}
-
-static void look(struct relay_group *group, const Pr__QueueLane *after)
-{
-    Pr__Request request = PR__REQUEST__INIT;
-    Pr__QueueLanes lanes = PR__QUEUE_LANES__INIT;
-    Pr__QueueLane last;
-
-    if (after != NULL) {
-        last = *after;
-        lanes.after = &last;
-    } else {
-        group->look_again = false;
-    }
-    lanes.group = group->number;
-    lanes.until_ms = group_until_ms(group);
-    lanes.limit = RELAY_LANES_PAGE;
-    request.call_case = PR__REQUEST__CALL_QUEUE_LANES;
-    request.queue_lanes = &lanes;
-    group_use(group);
-    group->look_call =
-        store_call(group->relay->store, &request, RELAY_CALL_MS, on_lanes, group);
-}
-
-void group_look(struct relay_group *group)
-{
-    if (!group->led || group->relay->stopping)
-        return;
-    if (group->look_call != 0)
-        group->look_again = true;
-    else
-        look_in(group, 0);
 }
 
 void groups_tick(struct relay *relay)
@@ -203,13 +93,13 @@ static void group_lead(struct relay *relay, const Pr__RelayDuty *duty)
     group->led = true;
     group->term = duty->term;
     group->changes = duty->changes;
-    group_look(group);
+    look_at_news(group);
 }
 
 static void group_leave(struct relay_group *group)
 {
     group->led = false;
-    loop_timer_stop(&group->look_timer);
+    look_stop(group);
     group_release(&group);
 }
 

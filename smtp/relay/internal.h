@@ -15,7 +15,8 @@
 /*
  * How mail leaves, file by file:
  *
- * groups.c   which mail groups this node leads, and which of their lanes are due
+ * groups.c   which mail groups this node leads
+ * looks.c    which of their lanes are due
  * lanes.c    lanes in memory: each is brought to its site, and read when the site has room
  * leases.c   a destination that was read is leased: only then it is this relay's job
  * sites.c    the hosts of a route, with the jobs and connections to them
@@ -41,9 +42,20 @@ struct relay_group {
     /* So long leases of those who led before it are looked for, to be watched from now on: in
      * the order of due times they come up only at their end. */
     uint64_t leases_until_ms;
-    bool look_again; /* something came while it was being looked at */
-    uint64_t look_call;
-    struct loop_timer *look_timer;
+    struct look {
+        uint64_t call;
+        bool whole; /* the one under way */
+        unsigned pages;
+        bool again;        /* something came while it was looked at */
+        bool left;         /* lanes were left in the store, for want of room */
+        uint64_t wall_ms;  /* when the one under way began */
+        uint64_t until_ms; /* and up to when it looks */
+        uint64_t seen_ms;  /* up to when all were seen once; 0: none yet */
+        uint64_t began_ms; /* the last whole one; then how long it took */
+        uint64_t took_ms;
+        uint64_t whole_at_ms; /* the next one */
+        struct loop_timer *timer;
+    } look;
     struct map watches; /* leases of others, by item */
 
     struct list leases_wanted; /* jobs */
@@ -165,10 +177,15 @@ void group_use(struct relay_group *group);
 void group_release(struct relay_group **group);
 /* Up to when, of the wall clock, its lanes are looked at. */
 uint64_t group_until_ms(const struct relay_group *group);
-/* Looks at its lanes soon. */
-void group_look(struct relay_group *group);
 void groups_tick(struct relay *relay);
 void groups_flush(struct relay *relay);
+
+/* looks.c */
+/* At what has become due since the last look. */
+void look_at_news(struct relay_group *group);
+void look_stop(struct relay_group *group);
+/* A lane was left in the store: all are looked at again soon. */
+void look_left(struct relay_group *group);
 
 /* lanes.c */
 /* False: there is no room for it now. */

@@ -44,8 +44,10 @@ static void on_route(void *context, const struct route *route)
 
     lane->route_ticket = 0;
     site = site_of_route(lane->group->relay, route);
-    if (site == NULL || !site_take_lane(site, lane))
-        lane_free(&lane); /* it is found again */
+    if (site == NULL || !site_take_lane(site, lane)) {
+        look_left(lane->group);
+        lane_free(&lane);
+    }
 }
 
 bool lane_found(struct relay_group *group, const Pr__QueueLane *found)

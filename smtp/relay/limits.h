@@ -15,7 +15,11 @@ enum {
     RELAY_DUTIES_MS = 30000,      /* of the one that waits for news */
     RELAY_AGAIN_MS = 1000,        /* after a question that was not answered */
     RELAY_TICK_MS = 1000,
-    RELAY_LOOK_MAX_MS = 30000, /* between two looks at a group's lanes */
+    RELAY_LOOK_MAX_MS = 30000, /* between two looks at all of a group's lanes */
+    RELAY_LOOK_REST = 20,      /* and as many times as long as the last one took */
+    RELAY_LOOK_BACK_MS =
+        10000, /* how far nodes' clocks may be apart: news are looked for behind that */
+    RELAY_LOOK_NEWS_PAGES = 4,
     RELAY_LOOK_WATCHED_MS = 3000,
     RELAY_STOP_MS = 4000, /* for what is under way when the process is to end */
     RELAY_CUT_MS = 5500,  /* and then for connections that are cut */

@@ -160,7 +160,8 @@ static void make(struct notice_job *job)
     const Pr__Envelope *envelope = record->envelope;
     struct bytes text = buffer_bytes(&job->text);
     size_t header = header_size(text);
-    bool whole = header < text.len;
+    bool whole = header < text.len || text.len == record->size;
+    size_t body = header + 2 < text.len ? header + 2 : text.len;
     char id[REQUEST_ID_TEXT_SIZE];
     char trace[REQUEST_ID_TEXT_SIZE] = "";
     struct request_id delivery;
@@ -186,8 +187,7 @@ static void make(struct notice_job *job)
         .recipient_count = job->part_count,
         .header = bytes_from(text.at, header),
         .header_whole = whole,
-        .body = whole ? bytes_from(text.at + header + 2, text.len - header - 2)
-                      : bytes_from(NULL, 0),
+        .body = whole ? bytes_from(text.at + body, text.len - body) : bytes_from(NULL, 0),
         .body_whole = whole && text.len == record->size,
     };
     if (job->remote_count == 0)

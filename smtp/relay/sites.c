@@ -299,7 +299,8 @@ void site_conversation_gone(struct site *site, struct list *node, bool talked)
 void site_failed(struct site *site, const char *status, const char *reason, const char *remote)
 {
     unsigned doublings = site->failures < 8 ? site->failures : 8;
-    uint64_t pause_ms = (uint64_t)PAUSE_FIRST_MS << doublings;
+    uint64_t first_ms = site->relay->config.retry->steps_ms[0];
+    uint64_t pause_ms = (first_ms < PAUSE_FIRST_MS ? first_ms : PAUSE_FIRST_MS) << doublings;
     struct job *job;
 
     if (site->talking_count > 0) { /* others go on: there are as many as the hosts like */

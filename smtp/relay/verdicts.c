@@ -66,7 +66,7 @@ static void taken(struct job *job, const Pr__QueueRecipient *recipient,
                   const struct relay_verdict *said, Pr__QueueVerdict *verdict)
 {
     const Pr__Envelope *envelope = job->record->envelope;
-    bool null_sender = recipient_sender(job->record, recipient).len == 0;
+    bool null_sender = notice_sender_deaf(recipient_sender(job->record, recipient));
 
     verdict->state = PR__QUEUE_RECIPIENT__STATE__DELIVERED;
     if (said->inside) {
@@ -87,8 +87,8 @@ static void given_up(struct job *job, const Pr__QueueRecipient *recipient,
                      Pr__QueueVerdict *verdict)
 {
     verdict->state = PR__QUEUE_RECIPIENT__STATE__FAILED;
-    verdict->tell =
-        owed(recipient, NOTICE_EVENT_FAILED, recipient_sender(job->record, recipient).len == 0);
+    verdict->tell = owed(recipient, NOTICE_EVENT_FAILED,
+                         notice_sender_deaf(recipient_sender(job->record, recipient)));
 }
 
 static void put_off(struct job *job, const Pr__QueueRecipient *recipient,
@@ -100,7 +100,7 @@ static void put_off(struct job *job, const Pr__QueueRecipient *recipient,
     uint64_t after_ms;
     const struct retry_facts facts = {
         .begin_ms = retry_begin_ms(job->record->time_ms, envelope->hold_until_ms),
-        .null_sender = recipient_sender(job->record, recipient).len == 0,
+        .null_sender = notice_sender_deaf(recipient_sender(job->record, recipient)),
         .attempts = job->destination->attempts + 1,
         .delays_told = recipient->delays_told,
         .by = {(enum retry_by_mode)envelope->by_mode, envelope->deliver_by_ms},
