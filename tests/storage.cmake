@@ -17,7 +17,7 @@ add_executable(bench_queue bench/bench_queue.c)
 set_target_properties(bench_queue PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(bench_queue PRIVATE pr_storage_query pr_storage_machine)
 unit_test(storage/machine commands ${storage_lab})
-foreach(name queue queue_lanes queue_lease queue_notice queue_parts queue_sent_model sending
+foreach(name queue queue_bounds queue_lanes queue_lease queue_notice queue_parts queue_sent_model sending
         greylist queue_model)
   unit_test(storage/machine ${name} ${storage_lab} SOURCES tests/unit/storage/machine/queue_lab.c)
 endforeach()

@@ -332,6 +332,11 @@ static int by_due(const void *left, const void *right)
     return (one->destination > other->destination) - (one->destination < other->destination);
 }
 
+void queue_lab_due_sort(struct queue_due *rows, size_t count)
+{
+    qsort(rows, count, sizeof(*rows), by_due);
+}
+
 size_t queue_lab_due(struct lab *lab, uint64_t until_ms, struct queue_due *rows, size_t room)
 {
     struct db_txn *txn = db_read_begin(lab->db);
@@ -352,7 +357,7 @@ size_t queue_lab_due(struct lab *lab, uint64_t until_ms, struct queue_due *rows,
         }
     } while (answer.more);
     CHECK(db_commit(&txn) == ERR_OK);
-    qsort(rows, count, sizeof(*rows), by_due);
+    queue_lab_due_sort(rows, count);
     return count;
 }
 
@@ -408,4 +413,23 @@ void queue_lab_digest(struct lab *lab, uint8_t digest[32])
 
     machine_digest(txn, QUEUE_GROUP, digest);
     CHECK(db_commit(&txn) == ERR_OK);
+}
+
+void queue_lab_apply_again(struct lab *lab)
+{
+    struct lab other;
+    uint8_t digests[2][32];
+
+    lab_open(&other);
+    other.txn = db_write_begin(other.db);
+    for (size_t i = 0; i < lab->entry_count; i++) {
+        other.index = lab->entries[i].index - 1;
+        lab_apply_entry(&other, QUEUE_GROUP, lab->entries[i].entry);
+    }
+    CHECK(db_commit(&other.txn) == ERR_OK);
+    queue_lab_digest(lab, digests[0]);
+    queue_lab_digest(&other, digests[1]);
+    CHECK(memcmp(digests[0], digests[1], sizeof(digests[0])) == 0);
+    CHECK(lab->replies == other.replies);
+    lab_close(&other);
 }

@@ -71,11 +71,15 @@ struct queue_due {
     uint32_t destination;
 };
 size_t queue_lab_due(struct lab *lab, uint64_t until_ms, struct queue_due *rows, size_t room);
+void queue_lab_due_sort(struct queue_due *rows, size_t count);
 struct greylist_view queue_lab_view(struct lab *lab, uint64_t key);
 void queue_lab_sent(struct lab *lab, uint64_t account_id, uint64_t *in_hour, uint64_t *in_day);
 uint64_t queue_lab_messages(struct lab *lab, uint64_t account_id);
 unsigned queue_lab_rows(struct lab *lab, enum db_table table);
 /* Of the whole group. */
 void queue_lab_digest(struct lab *lab, uint8_t digest[32]);
+/* Applies all of it in one transaction elsewhere: that must make the same tables and replies.
+ */
+void queue_lab_apply_again(struct lab *lab);
 
 #endif

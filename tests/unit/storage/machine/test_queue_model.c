@@ -248,26 +248,6 @@ static void others_compare(void)
     }
 }
 
-/* In one transaction, elsewhere. */
-static void apply_again(void)
-{
-    struct lab other;
-    uint8_t digests[2][32];
-
-    lab_open(&other);
-    other.txn = db_write_begin(other.db);
-    for (size_t i = 0; i < model.lab.entry_count; i++) {
-        other.index = model.lab.entries[i].index - 1;
-        lab_apply_entry(&other, QUEUE_GROUP, model.lab.entries[i].entry);
-    }
-    assert_int_equal(db_commit(&other.txn), ERR_OK);
-    queue_lab_digest(&model.lab, digests[0]);
-    queue_lab_digest(&other, digests[1]);
-    assert_memory_equal(digests[0], digests[1], 32);
-    assert_int_equal(model.lab.replies, other.replies);
-    lab_close(&other);
-}
-
 static void the_machine_does_what_the_model_does(void **state)
 {
     static void (*const steps[])(void) = {step_deliver, step_deliver, step_deliver, step_again,
@@ -289,7 +269,7 @@ static void the_machine_does_what_the_model_does(void **state)
             lab_invariants(&model.lab, QUEUE_GROUP);
         }
         assert_true(model.count > STEPS / 10);
-        apply_again();
+        queue_lab_apply_again(&model.lab);
         lab_close(&model.lab);
     }
 }
