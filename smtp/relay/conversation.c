@@ -133,6 +133,7 @@ static void engine_closed(void *context, enum smtp_client_end end,
     struct conversation *talk = context;
 
     smtp_client_free(&talk->client);
+    talk->idle = false;
     talk->deadline_ms = talk->conn != NULL ? clock_monotonic_ms() + CLOSE_MS : 0;
     if (!talk->talked) {
         /* What a host says of itself is not for good: another one may be better. */
