@@ -205,6 +205,7 @@ static void test_fields(void **state)
     assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 450, "4.7.1 bad").rule);
     assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 550, "5.7.2 bad").rule);
     assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 550, "bad").rule);
+    assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 421, "4.7.150 bad").rule);
     assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 550, "4.7.1 bad").rule);
     assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 550, "5.7.1 ugly").rule);
     assert_null(ask(rules, "yahoo", CLASSIFY_AT_FINAL, 550, "5.7.1 really bad").rule);

@@ -9,10 +9,10 @@
 #include "smtp/egress/classify_normal.h"
 
 static struct list_entry entries[] = {
-    {"zen", "zen.spamhaus.org", "", false},
-    {"zen", "spamhaus.org", "/query/ip", false},
-    {"dbl", "spamhaus.org", "/query/dbl", true},
-    {"dbl", "dbl.spamhaus.org", "", true},
+    {"zen", "zen.spamhaus.org", "", false},      {"zen", "spamhaus.org", "/query/ip", false},
+    {"dbl", "spamhaus.org", "/query/dbl", true}, {"dbl", "dbl.spamhaus.org", "", true},
+    {"short", "lists.example", "", false},       {"long", "lists.example", "/deep", false},
+    {"sub", "a.lists.example", "", true},        {"front", "front.*", "", true},
 };
 static const struct lists lists = {entries, sizeof(entries) / sizeof(entries[0])};
 
@@ -63,6 +63,9 @@ static const struct {
     {550, "http://www.spamhaus.org/query/dbl?domain=a", "<domainlist:dbl>", ""},
     {550, "https://www.spamhaus.org/faq", "<url>", ""},
     {550, "notzen.spamhaus.org", "<domain>", ""},
+    {550, "lists.example/deep/x lists.example/x", "<iplist:long> <iplist:short>", ""},
+    {550, "b.a.lists.example b.lists.example", "<domainlist:sub> <iplist:short>", ""},
+    {550, "front.example.org frontal.example.org", "<domainlist:front> <domain>", ""},
     /* ids: those of messages go, those of providers stay */
     {451, "4.7.500 Server busy (AS77712344)", "server busy (as77712344)", "4.7.500"},
     {550, "(S3150) [TSS04] OFR006_102 BL000010 RP-001",

@@ -111,12 +111,14 @@ static void test_status_never_blames_address(void **state)
 
 static void test_guesses(void **state)
 {
-    struct classify_reply reply = {.phase = CLASSIFY_AT_CONNECT, .text = BYTES("timed out")};
+    struct classify_reply reply = {.phase = CLASSIFY_AT_CONNECT,
+                                   .text = BYTES("using zen.spamhaus.org")};
     struct classify_verdict verdict;
 
     /* no reply at all */
     classify(*state, &reply, &verdict);
     assert_int_equal(verdict.class, CLASSIFY_TRANSIENT);
+    assert_string_equal(verdict.list, "");
     assert_int_equal(verdict.basis, CLASSIFY_BY_CODE);
     verdict = lab_ask(*state, "other", CLASSIFY_AT_FINAL, "450 2.0.0 hm");
     assert_int_equal(verdict.basis, CLASSIFY_BY_CODE);
