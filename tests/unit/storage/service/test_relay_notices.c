@@ -65,6 +65,7 @@ static void test_full(void **state)
     WANT(OK, RUN(QuotaSet, quota_set, QUOTA_SET, .address = TEXT("bob@acme.example"),
                  .quota = CALL(AccountQuota, account_quota, .messages = 1)));
     smtp_lab_to(&made, bob);
+    made.call->promised_ids[made.call->n_promised_ids++] = bob;
     for (unsigned i = 1; i <= 3; i++) {
         assert_int_equal(resolve("bob@acme.example"), ERR_OK);
         assert_int_equal(heard.reply->resolve->targets[0]->account_id, bob);
