@@ -50,6 +50,7 @@ void groups_tick(struct relay *relay)
 
     while (map_next(&relay->groups, &at, &number, &group)) {
         leases_tick(group);
+        notices_tick(group);
         watches_sweep(group);
     }
 }

@@ -211,8 +211,8 @@ void watches_sweep(struct relay_group *group);
 void watches_free(struct relay_group *group);
 
 /* notices.c */
-/* True: they are, or will be, looked at. */
-bool notices_due(struct relay_group *group);
+void notices_due(struct relay_group *group, const Pr__QueueLane *lane);
+void notices_tick(struct relay_group *group);
 void notices_free(struct notices **notices);
 
 /* jobs.c */

@@ -9,7 +9,7 @@ enum {
     RELAY_LEASE_MS = 20000,       /* of a destination; everybody must use the same */
     RELAY_LEASE_RENEW_MS = 6000,  /* a lease of that age is renewed */
     RELAY_LEASE_MARGIN_MS = 3000, /* before its end nothing is begun that cannot be undone */
-    RELAY_LEASE_ITEMS_MAX = 500,  /* in one command */
+    RELAY_LEASE_ITEMS_MAX = 250,  /* in one command */
     RELAY_REPORT_ITEMS_MAX = 250, /* in one command */
     RELAY_CALL_MS = 10000,        /* of one question to the store */
     RELAY_DUTIES_MS = 30000,      /* of the one that waits for news */
@@ -26,6 +26,7 @@ enum {
     RELAY_BROKEN_TLS_MS = 3 * 24 * 3600 * 1000, /* how long it is remembered */
     RELAY_BROKEN_TLS_MAX = 10000,               /* addresses */
     RELAY_NOTICES_MAX = 8,                      /* being made, of a group */
+    RELAY_NOTICE_LANES_MAX = 1024, /* in memory, of a group; more wait in the store */
 
     RELAY_JOBS_MAX = 20000,       /* destinations in memory, each with its part of the record */
     RELAY_LANES_MAX = 4096,       /* in memory, waiting for their turn */

@@ -68,7 +68,7 @@ static bool lanes_take(struct relay_group *group, const Pr__QueueLanesAnswer *an
     for (size_t i = 0; i < answer->n_lanes; i++) {
         const Pr__QueueLane *found = answer->lanes[i];
         if (*found->domain == '\0')
-            notices_due(group);
+            notices_due(group, found);
         else if (!lane_found(group, found))
             return false;
     }

@@ -15,14 +15,25 @@
 
 enum { PAUSE_MS = 5000 /* after one that could not be made */ };
 
+/* Notices lie in a lane of each class and tenant. */
+struct notice_lane {
+    struct list node;
+    Pr__QueueClass class;
+    uint64_t tenant_id;
+};
+
 struct notices {
     struct relay_group *group;
     struct list running;
     unsigned count;
-    bool again;
+    struct list lanes; /* that are to be read, in turns */
+    unsigned lane_count;
+    struct notice_lane *reading; /* NULL: none */
     uint64_t not_before_ms;
     uint64_t read_call;
 };
+
+static void step(struct notices *notices);
 
 static struct notices *notices_of(struct relay_group *group)
 {
@@ -31,6 +42,7 @@ static struct notices *notices_of(struct relay_group *group)
         CHECK(group->notices != NULL);
         group->notices->group = group;
         list_init(&group->notices->running);
+        list_init(&group->notices->lanes);
     }
     return group->notices;
 }
@@ -40,15 +52,40 @@ void notices_free(struct notices **notices)
     if (*notices == NULL)
         return;
     CHECK((*notices)->count == 0 && (*notices)->read_call == 0);
+    for (struct list *node; (node = list_take(&(*notices)->lanes)) != NULL;)
+        free(LIST_ENTRY(node, struct notice_lane, node));
     free(*notices);
     *notices = NULL;
 }
 
+static void lane_want(struct notices *notices, Pr__QueueClass class, uint64_t tenant_id)
+{
+    struct notice_lane *lane;
+
+    for (struct list *at = notices->lanes.next; at != &notices->lanes; at = at->next) {
+        lane = LIST_ENTRY(at, struct notice_lane, node);
+        if (lane->class == class && lane->tenant_id == tenant_id)
+            return;
+    }
+    if (notices->lane_count >= RELAY_NOTICE_LANES_MAX) {
+        look_left(notices->group);
+        return;
+    }
+    lane = calloc(1, sizeof(*lane));
+    CHECK(lane != NULL);
+    lane->class = class;
+    lane->tenant_id = tenant_id;
+    list_append(&notices->lanes, &lane->node);
+    notices->lane_count++;
+}
+
+/* Of one message there may be another one to make, to another return address. */
 void notice_job_end(struct notice_job *job, bool good)
 {
     struct relay_group *group = job->group;
     struct notices *notices = group->notices;
 
+    lane_want(notices, job->record->class_, job->record->tenant_id);
     body_writer_free(&job->writer);
     list_remove(&job->node);
     notices->count--;
@@ -58,8 +95,7 @@ void notice_job_end(struct notice_job *job, bool good)
     free(job);
     if (!good)
         notices->not_before_ms = clock_monotonic_ms() + PAUSE_MS;
-    if (notices->again || good)
-        notices_due(group);
+    step(notices);
     group_release(&group);
 }
 
@@ -136,37 +172,40 @@ static void on_read(void *context, enum err err, const Pr__Reply *reply)
 {
     struct notices *notices = context;
     struct relay_group *group = notices->group;
+    struct notice_lane *lane = notices->reading;
 
     notices->read_call = 0;
-    notices->again = false;
+    notices->reading = NULL;
     if (err == ERR_OK && reply->err == ERR_OK &&
         reply->answer_case == PR__REPLY__ANSWER_QUEUE_READ) {
         const Pr__QueueReadAnswer *answer = reply->queue_read;
-        notices->again = answer->more;
+        bool left = answer->more;
         for (size_t i = 0; i < answer->n_messages && !group->relay->stopping; i++) {
             const Pr__QueueRecord *record = answer->messages[i];
             if (notices->count >= RELAY_NOTICES_MAX)
-                notices->again = true;
+                left = true;
             else if (record->envelope != NULL && !is_running(notices, record->id))
                 start(notices, record);
         }
-    }
+        if (left)
+            lane_want(notices, lane->class, lane->tenant_id);
+    } /* else it is found again by a look */
+    free(lane);
+    step(notices);
     group_release(&group);
 }
 
-bool notices_due(struct relay_group *group)
+static void read_next(struct notices *notices)
 {
-    struct notices *notices = notices_of(group);
+    struct relay_group *group = notices->group;
     Pr__Request request = PR__REQUEST__INIT;
     Pr__QueueRead read = PR__QUEUE_READ__INIT;
     Pr__QueueLane lane = PR__QUEUE_LANE__INIT;
 
-    if (!group->led || group->relay->stopping || clock_monotonic_ms() < notices->not_before_ms)
-        return true;
-    if (notices->read_call != 0 || notices->count >= RELAY_NOTICES_MAX) {
-        notices->again = true;
-        return true;
-    }
+    notices->reading = LIST_ENTRY(list_take(&notices->lanes), struct notice_lane, node);
+    notices->lane_count--;
+    lane.class_ = notices->reading->class;
+    lane.tenant_id = notices->reading->tenant_id;
     read.group = group->number;
     read.lane = &lane;
     read.until_ms = clock_wall_ms();
@@ -176,5 +215,26 @@ bool notices_due(struct relay_group *group)
     group_use(group);
     notices->read_call =
         store_call(group->relay->store, &request, RELAY_CALL_MS, on_read, notices);
-    return true;
+}
+
+static void step(struct notices *notices)
+{
+    const struct relay_group *group = notices->group;
+
+    if (group->led && !group->relay->stopping && notices->reading == NULL &&
+        notices->count < RELAY_NOTICES_MAX && !list_is_empty(&notices->lanes) &&
+        clock_monotonic_ms() >= notices->not_before_ms)
+        read_next(notices);
+}
+
+void notices_due(struct relay_group *group, const Pr__QueueLane *lane)
+{
+    lane_want(notices_of(group), lane->class_, lane->tenant_id);
+    step(group->notices);
+}
+
+void notices_tick(struct relay_group *group)
+{
+    if (group->notices != NULL)
+        step(group->notices);
 }
