@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "node/mail/idn.h"
 #include "smtp/relay/internal.h"
 
 static uint64_t lane_hash(const struct relay_group *group, const Pr__QueueLane *found)
@@ -50,6 +51,23 @@ static void on_route(void *context, const struct route *route)
     }
 }
 
+/* Lanes are named as addresses are written: DNS wants A-labels. What has none is asked for as
+ * it is, and does not exist. */
+static uint64_t lane_route(struct lane *lane)
+{
+    struct arena ascii_arena;
+    struct bytes ascii;
+    uint64_t ticket;
+
+    arena_init(&ascii_arena);
+    if (mail_domain_to_ascii(bytes_of(lane->domain), &ascii_arena, &ascii) != ERR_OK)
+        ascii = bytes_of(lane->domain);
+    ticket = route_find(lane->group->relay->routes, arena_string(&ascii_arena, ascii), on_route,
+                        lane);
+    arena_fini(&ascii_arena);
+    return ticket;
+}
+
 bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
 {
     struct relay *relay = group->relay;
@@ -77,7 +95,7 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
         on_route(lane, NULL);
         return true;
     }
-    lane->route_ticket = route_find(relay->routes, lane->domain, on_route, lane);
+    lane->route_ticket = lane_route(lane);
     return true;
 }
 
