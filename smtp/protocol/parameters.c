@@ -282,15 +282,29 @@ static enum smtp_reply take_all(struct smtp_session *session, const struct param
     return SMTP_REPLY_OK;
 }
 
+/* BY counts from this command on (RFC 2852 section 4), whatever is held: nothing can be
+ * delivered in time that is to wait longer. */
+static bool held_too_long(const struct smtp_session *session)
+{
+    const struct smtp_envelope *envelope = &session->envelope;
+    int64_t hold_s = envelope->hold_for_s;
+
+    if (envelope->hold_until_s != 0)
+        hold_s = envelope->hold_until_s - session->now_s;
+    return hold_s != 0 && envelope->deliver_by.given && envelope->deliver_by.seconds <= hold_s;
+}
+
 enum smtp_reply smtp_parameters_mail(struct smtp_session *session, struct bytes args)
 {
     struct target target = {
         .arena = &session->transaction_arena,
         .envelope = &session->envelope,
     };
+    enum smtp_reply reply =
+        take_all(session, mail_parameters, sizeof(mail_parameters) / sizeof(mail_parameters[0]),
+                 args, &target);
 
-    return take_all(session, mail_parameters,
-                    sizeof(mail_parameters) / sizeof(mail_parameters[0]), args, &target);
+    return reply == SMTP_REPLY_OK && held_too_long(session) ? SMTP_REPLY_HOLD_TOO_LONG : reply;
 }
 
 enum smtp_reply smtp_parameters_rcpt(struct smtp_session *session, struct bytes args,

@@ -35,7 +35,9 @@ static struct copy *find_or_make(struct copies *copies, const struct which *whic
         .forward_account_id = which->forward_account_id,
         .destination = destination,
         .account_ids = arena_alloc(copies->arena, copies->targets * sizeof(*copy->account_ids)),
-        .queue = arena_alloc(copies->arena, copies->targets * sizeof(Pr__QueueRecipient *)),
+        /* The first has room for those of whom the sender is told, too. */
+        .queue = arena_alloc(copies->arena, (copies->count == 1 ? 2 : 1) * copies->targets *
+                                                sizeof(Pr__QueueRecipient *)),
     };
     return copy;
 }
@@ -56,23 +58,64 @@ static char *original_recipient(struct arena *arena, const struct smtp_recipient
                         BYTES_ARG(recipient->original_address));
 }
 
+static Pr__QueueRecipient *add_queued(struct copies *copies, struct copy *copy,
+                                      struct bytes address)
+{
+    Pr__QueueRecipient *queued = arena_alloc(copies->arena, sizeof(*queued));
+
+    pr__queue_recipient__init(queued);
+    queued->address = arena_string(copies->arena, address);
+    copy->queue[copy->queue_count++] = queued;
+    return queued;
+}
+
+/* What the sender wants to hear of a target (RFC 3461 section 5.2.7): of a list's members
+ * nothing that it has said counts, and of those behind an address that stands for several not
+ * that they got it. */
+static void add_wishes(struct copies *copies, const struct smtp_recipient *recipient,
+                       const struct destination *destination,
+                       const struct destination_target *target, Pr__QueueRecipient *queued)
+{
+    if (target->from_list)
+        return;
+    queued->orcpt = original_recipient(copies->arena, recipient);
+    queued->notify = recipient->notify;
+    if (destination->count == 1 || recipient->notify == 0)
+        return;
+    queued->notify &= ~(unsigned)SMTP_NOTIFY_SUCCESS;
+    if (queued->notify == 0)
+        queued->notify = SMTP_NOTIFY_NEVER; /* of nothing else either */
+}
+
 static void add_remote(struct copies *copies, struct copy *copy,
                        const struct smtp_recipient *recipient,
+                       const struct destination *destination,
                        const struct destination_target *target)
 {
-    struct arena *arena = copies->arena;
+    struct bytes address = target->named ? recipient->path : target->remote;
 
     for (size_t i = 0; i < copy->queue_count; i++)
-        if (bytes_equal(bytes_of(copy->queue[i]->address),
-                        target->named ? recipient->path : target->remote))
+        if (copy->queue[i]->account_id == 0 &&
+            bytes_equal(bytes_of(copy->queue[i]->address), address))
             return;
-    Pr__QueueRecipient *queued = arena_alloc(arena, sizeof(*queued));
-    pr__queue_recipient__init(queued);
-    queued->address = arena_string(arena, target->named ? recipient->path : target->remote);
-    queued->sender = arena_string(arena, target->sender);
-    queued->notify = recipient->notify;
-    queued->orcpt = original_recipient(arena, recipient);
-    copy->queue[copy->queue_count++] = queued;
+    Pr__QueueRecipient *queued = add_queued(copies, copy, address);
+    queued->sender = arena_string(copies->arena, target->sender);
+    add_wishes(copies, recipient, destination, target, queued);
+}
+
+/* An account here, that gets the message when its time has come. */
+static void add_held(struct copies *copies, struct copy *copy,
+                     const struct smtp_recipient *recipient,
+                     const struct destination *destination,
+                     const struct destination_target *target)
+{
+    for (size_t i = 0; i < copy->queue_count; i++)
+        if (copy->queue[i]->account_id == target->account_id)
+            return;
+    Pr__QueueRecipient *queued = add_queued(copies, copy, recipient->path);
+    queued->account_id = target->account_id;
+    queued->sender = arena_string(copies->arena, target->sender);
+    add_wishes(copies, recipient, destination, target, queued);
 }
 
 static void sort_target(struct copies *copies, const struct smtp_recipient *recipient,
@@ -88,12 +131,15 @@ static void sort_target(struct copies *copies, const struct smtp_recipient *reci
         which.forward_account_id = target->forward_account_id;
     }
     struct copy *copy = find_or_make(copies, &which, destination);
-    if (target->account_id != 0 && destination->count > 1)
-        copies->promised_ids[copies->promised_count++] = target->account_id;
-    if (target->account_id != 0)
+    if (target->account_id == 0) {
+        add_remote(copies, copy, recipient, destination, target);
+    } else if (copies->held) {
+        add_held(copies, copy, recipient, destination, target);
+    } else {
         add_account(copy, target->account_id);
-    else
-        add_remote(copies, copy, recipient, target);
+        if (destination->count > 1)
+            copies->promised_ids[copies->promised_count++] = target->account_id;
+    }
 }
 
 /* Those that are marked come last: the first wording is one for accounts here, if any is. */
@@ -112,11 +158,59 @@ static void sort_round(struct copies *copies, const struct smtp_envelope *envelo
     }
 }
 
+/* What is done with the delivery; WAITING: the sender hears of it later, or does not ask to. */
+static Pr__QueueRecipient__State arrival(const struct copies *copies,
+                                         const struct smtp_recipient *recipient,
+                                         const struct destination *destination)
+{
+    if (!(recipient->notify & SMTP_NOTIFY_SUCCESS))
+        return PR__QUEUE_RECIPIENT__STATE__WAITING;
+    if (destination->list.len > 0) /* RFC 3461 section 5.2.7.1 */
+        return PR__QUEUE_RECIPIENT__STATE__DELIVERED;
+    if (destination->count > 1)
+        return PR__QUEUE_RECIPIENT__STATE__EXPANDED;
+    return destination->targets[0].account_id != 0 && !copies->held
+               ? PR__QUEUE_RECIPIENT__STATE__DELIVERED
+               : PR__QUEUE_RECIPIENT__STATE__WAITING;
+}
+
+static bool is_told(const struct copy *copy, const struct smtp_recipient *recipient)
+{
+    for (size_t i = 0; i < copy->queue_count; i++)
+        if (copy->queue[i]->tell &&
+            bytes_equal(bytes_of(copy->queue[i]->address), recipient->path))
+            return true;
+    return false;
+}
+
+/* Notices that are owed as soon as the delivery is done, and so lie in the queue with it. */
+static void add_told(struct copies *copies, const struct smtp_envelope *envelope,
+                     const struct destinations *destinations)
+{
+    struct copy *copy = &copies->at[0];
+
+    if (envelope->sender.len == 0)
+        return;
+    for (unsigned i = 0; i < envelope->recipient_count; i++) {
+        const struct smtp_recipient *recipient = &envelope->recipients[i];
+        Pr__QueueRecipient__State state =
+            arrival(copies, recipient, destinations_get(destinations, recipient->account_id));
+        if (state == PR__QUEUE_RECIPIENT__STATE__WAITING || is_told(copy, recipient))
+            continue;
+        Pr__QueueRecipient *told = add_queued(copies, copy, recipient->path);
+        told->state = state;
+        told->tell = true;
+        told->notify = recipient->notify;
+        told->orcpt = original_recipient(copies->arena, recipient);
+    }
+}
+
 void copies_sort(struct copies *copies, struct arena *arena,
                  const struct smtp_envelope *envelope, const struct destinations *destinations)
 {
     *copies = (struct copies){
         .arena = arena,
+        .held = envelope->hold_for_s != 0 || envelope->hold_until_s != 0,
         .targets = destinations->targets,
         .promised_ids =
             arena_alloc(arena, destinations->targets * sizeof(*copies->promised_ids)),
@@ -126,6 +220,7 @@ void copies_sort(struct copies *copies, struct arena *arena,
         copies->convert = smtp_convert_new();
     sort_round(copies, envelope, destinations, false);
     sort_round(copies, envelope, destinations, true);
+    add_told(copies, envelope, destinations);
     /* As the store chooses it (smtp_deliver()): the text has to lie where the delivery goes. */
     for (unsigned i = 0; i < copies->count && copies->home_account_id == 0; i++)
         if (copies->at[i].account_count > 0)

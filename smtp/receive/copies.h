@@ -38,6 +38,7 @@ struct copies {
     struct copy at[COPIES_MAX];
     unsigned count;
     size_t targets;         /* recipients there can be at most */
+    bool held;              /* for a time: accounts here wait in the queue too */
     uint64_t *promised_ids; /* accounts behind addresses that stand for several */
     size_t promised_count;
     struct smtp_mime_guard *guard;
@@ -50,8 +51,8 @@ struct copies {
     uint32_t group;
 };
 
-/* The recipients of the envelope, sorted into wordings. Nothing of the envelope is kept but in
- * `arena`. */
+/* The recipients of the envelope, sorted into wordings, and of whom its sender is told that the
+ * message has arrived (RFC 3461). Nothing of the envelope is kept but in `arena`. */
 void copies_sort(struct copies *copies, struct arena *arena,
                  const struct smtp_envelope *envelope, const struct destinations *destinations);
 

@@ -5,6 +5,7 @@
 #include "node/base/log.h"
 #include "node/runtime/metrics.h"
 #include "smtp/receive/copies.h"
+#include "smtp/receive/envelope.h"
 #include "smtp/receive/lines.h"
 #include "smtp/receive/room.h"
 #include "smtp/receive/visitor.h"
@@ -97,25 +98,6 @@ static void on_drained(void *context)
         conn_resume(message->visitor->conn);
 }
 
-/* What is said of the message to hosts that it goes on to. */
-static Pr__Envelope *copy_envelope(struct arena *arena, const struct smtp_envelope *envelope)
-{
-    static const Pr__Envelope__Ret returns[] = {
-        [SMTP_RETURN_UNSAID] = PR__ENVELOPE__RET__RET_NONE,
-        [SMTP_RETURN_FULL] = PR__ENVELOPE__RET__RET_FULL,
-        [SMTP_RETURN_HEADERS] = PR__ENVELOPE__RET__RET_HDRS,
-    };
-    Pr__Envelope *copy = arena_alloc(arena, sizeof(*copy));
-
-    pr__envelope__init(copy);
-    copy->sender = arena_string(arena, envelope->sender);
-    copy->envid = arena_string(arena, envelope->envelope_id);
-    copy->ret = returns[envelope->dsn_return];
-    copy->body_8bit = envelope->body_8bit;
-    copy->utf8 = envelope->utf8;
-    return copy;
-}
-
 /* Editors and writers for each wording. All of a message goes to one group. */
 static void open_copies(struct message *message, const struct smtp_envelope *envelope)
 {
@@ -164,7 +146,7 @@ struct message *message_begin(struct visitor *visitor)
     message->peer = arena_copy(&message->message_arena, bytes_of(visitor_peer(visitor)));
     message->conn_id = conn_id(visitor->conn);
     message->recipients = lines_recipients(envelope, &message->message_arena);
-    message->envelope = copy_envelope(&message->message_arena, envelope);
+    message->envelope = envelope_of_queue(&message->message_arena, envelope, visitor->mail_ms);
     copies_sort(&message->copies, &message->message_arena, envelope, &visitor->destinations);
     if (visitor->login != NULL) {
         message->session = login_session(visitor->login);

@@ -7,6 +7,7 @@
 #include "node/base/log.h"
 #include "smtp/protocol/limits.h"
 #include "smtp/receive/visitor.h"
+#include "storage/schema/settings.h"
 
 const struct receive_times receive_times_default = {
     .idle_ms = 300 * 1000,
@@ -59,18 +60,35 @@ static void port_init(struct receive *receive, enum smtp_service service)
         .null_sender_single = service == SMTP_SERVICE_MX,
         .early_refused = service == SMTP_SERVICE_MX,
         .dsn = true,
+        .requiretls = config->tls != NULL && service != SMTP_SERVICE_LMTP,
+        .deliver_by = submission,
         .smtputf8 = true,
         .limits_announced = true,
         .binarymime = true,
         .sync_enforced = service == SMTP_SERVICE_MX,
     };
-    port->with_tokens = port->protocol;
-    if (submission)
-        port->with_tokens.auth_tls = LOGIN_MECHANISMS_TLS " OAUTHBEARER";
     port->limits = conn_limits_default;
     port->limits.idle_ms = config->times->idle_ms;
     port->limits.connections_max = config->connections_max;
     port->limits.connections_address_max = config->connections_address_max;
+}
+
+struct smtp_config receive_protocol(const struct port *port)
+{
+    const struct policy *policy = port->receive->config.policy;
+    const struct settings *settings = policy != NULL ? policy_settings(policy) : NULL;
+    struct smtp_config config = port->protocol;
+    int64_t hold_ms =
+        settings != NULL
+            ? setting_number(settings, SETTING_MAIL_HOLD_MAX)
+            : setting_number_of(SETTING_MAIL_HOLD_MAX, setting_default(SETTING_MAIL_HOLD_MAX));
+
+    if (config.service != SMTP_SERVICE_SUBMISSION)
+        return config;
+    config.hold_max_s = (uint32_t)(hold_ms / 1000);
+    if (settings != NULL && setting_text(settings, SETTING_OAUTH_ISSUER).len > 0)
+        config.auth_tls = LOGIN_MECHANISMS_TLS " OAUTHBEARER";
+    return config;
 }
 
 struct receive *receive_new(const struct receive_config *config)

@@ -37,6 +37,7 @@ void sender_ask(struct visitor *visitor, const struct smtp_action *action)
 
     /* It may have taken the last word of its log-in since, of which nobody is told. */
     conn_hold_secrets(visitor->conn, false);
+    visitor->mail_ms = clock_wall_ms();
     if (!login_may_send(visitor->login)) {
         smtp_session_refused(visitor->session, action->ticket, &barred);
         return;

@@ -6,7 +6,6 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "smtp/receive/lines.h"
-#include "storage/schema/settings.h"
 
 static void log_refusal(const struct visitor *visitor, const char *event)
 {
@@ -315,16 +314,6 @@ static bool is_of_world(const struct visitor *visitor)
             !comes_from(visitor->conn, config->proxy_networks));
 }
 
-/* Tokens are offered where somebody is set who makes them. */
-static const struct smtp_config *config_of(const struct port *port)
-{
-    const struct policy *policy = port->receive->config.policy;
-    bool tokens =
-        policy != NULL && setting_text(policy_settings(policy), SETTING_OAUTH_ISSUER).len > 0;
-
-    return tokens ? &port->with_tokens : &port->protocol;
-}
-
 static void *visitor_open(void *server, struct conn *conn)
 {
     const struct port *port = server;
@@ -345,8 +334,9 @@ static void *visitor_open(void *server, struct conn *conn)
         .next = receive->visitors,
         .self = &receive->visitors,
         .conn = conn,
-        .session = smtp_session_new(config_of(port), &connection),
+        .protocol = receive_protocol(port),
     };
+    visitor->session = smtp_session_new(&visitor->protocol, &connection);
     destinations_init(&visitor->destinations);
     if (port->protocol.service == SMTP_SERVICE_SUBMISSION)
         login_open(visitor);

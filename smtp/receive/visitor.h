@@ -17,8 +17,7 @@ enum { RECEIVE_LISTENERS_MAX = 16 };
 /* What a listener serves. */
 struct port {
     struct receive *receive;
-    struct smtp_config protocol;
-    struct smtp_config with_tokens; /* where somebody is set who makes tokens for log-ins */
+    struct smtp_config protocol; /* but for what settings say */
     struct conn_limits limits;
 };
 
@@ -48,6 +47,7 @@ struct visitor {
     struct visitor **self; /* what points to this one */
     struct conn *conn;
     char xclient_peer[ADDRESS_TEXT_SIZE]; /* for whom a proxy speaks; "": for nobody else */
+    struct smtp_config protocol;          /* the session's */
     struct smtp_session *session;
     struct guard *guard;          /* the firewall; NULL: none */
     struct policy_client *policy; /* NULL: it is not judged */
@@ -55,6 +55,7 @@ struct visitor {
     struct login *login;    /* of submission */
     struct rights *rights;  /* the question about a sender that is under way */
     uint64_t sender_ticket; /* its engine's ticket */
+    uint64_t mail_ms;       /* when the sender was named, by the wall clock; of submission */
     struct lookup *lookups;
     struct destinations destinations; /* of the recipients so far */
     struct message *message;          /* being received or committed, or NULL */
@@ -106,6 +107,10 @@ void message_leave(struct message *message);
 /* The service cannot wait any longer. The store settles what becomes of it. */
 void message_give_up(struct message *message);
 struct message *message_next(const struct message *message);
+
+/* receive.c: what is spoken there, as operators have set it now. Tokens are offered where
+ * somebody is set who makes them. */
+struct smtp_config receive_protocol(const struct port *port);
 
 /* receive.c: somebody has left; the last one ends a stop. */
 void receive_left(struct receive *receive);

@@ -89,6 +89,17 @@ static enum err bodies_check(struct apply *apply, struct delivery *delivery, boo
     return ERR_OK;
 }
 
+/* They are recipients already, or stand for some. */
+static size_t told_count(const struct delivery *delivery)
+{
+    size_t told = 0;
+
+    for (size_t i = 0; i < delivery->part_count; i++)
+        for (size_t r = 0; r < delivery->parts[i].queue.count; r++)
+            told += queue_is_told(delivery->parts[i].queue.at[r]);
+    return told;
+}
+
 static enum err deliver_check(struct apply *apply, const Pr__Deliver *call,
                               struct delivery *delivery)
 {
@@ -108,7 +119,8 @@ static enum err deliver_check(struct apply *apply, const Pr__Deliver *call,
     }
     if (recipients == 0)
         return apply_refuse(apply, ERR_INVALID, "no recipients");
-    if (recipients > DELIVER_RECIPIENTS_MAX)
+    size_t told = told_count(delivery);
+    if (recipients - told > DELIVER_RECIPIENTS_MAX || told > DELIVER_RECIPIENTS_MAX)
         return apply_refuse(apply, ERR_TOOBIG, "%zu recipients; %d are the most", recipients,
                             DELIVER_RECIPIENTS_MAX);
     for (size_t i = 0; i < delivery->part_count; i++)
@@ -123,11 +135,15 @@ static uint64_t part_uses(const struct deliver_part *part)
     return part->target_count + part->handover_count + part->queue.split.records;
 }
 
+/* Those who are told of get nothing by it. */
 static bool anybody_there(const struct delivery *delivery)
 {
-    for (size_t i = 0; i < delivery->part_count; i++)
-        if (part_uses(&delivery->parts[i]) > 0)
+    for (size_t i = 0; i < delivery->part_count; i++) {
+        const struct deliver_part *part = &delivery->parts[i];
+        if (part->target_count + part->handover_count > 0 ||
+            part->queue.count > part->queue.told)
             return true;
+    }
     return false;
 }
 

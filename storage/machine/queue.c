@@ -45,25 +45,41 @@ static enum err envelope_check(struct apply *apply, const Pr__Envelope *envelope
     return ERR_OK;
 }
 
+bool queue_is_told(const Pr__QueueRecipient *recipient)
+{
+    return recipient->state == PR__QUEUE_RECIPIENT__STATE__DELIVERED ||
+           recipient->state == PR__QUEUE_RECIPIENT__STATE__EXPANDED;
+}
+
+/* It waits, or is told of under the envelope's sender, who has asked for that. */
+static bool recipient_state_valid(const Pr__Envelope *envelope,
+                                  const Pr__QueueRecipient *recipient)
+{
+    if (!queue_is_told(recipient))
+        return recipient->state == PR__QUEUE_RECIPIENT__STATE__WAITING && !recipient->tell;
+    return recipient->tell && (recipient->notify & QUEUE_NOTIFY_SUCCESS) != 0 &&
+           recipient->account_id == 0 && *recipient->sender == '\0' &&
+           !recipient->null_sender && *envelope->sender != '\0';
+}
+
 /* Nothing is said to have been tried. */
 static bool recipient_new(const Pr__QueueRecipient *recipient)
 {
-    return recipient->state == PR__QUEUE_RECIPIENT__STATE__WAITING &&
-           recipient->attempts == 0 && *recipient->last_reply == '\0' &&
+    return recipient->attempts == 0 && *recipient->last_reply == '\0' &&
            recipient->number == 0 && recipient->destination == 0 &&
            *recipient->status == '\0' && *recipient->remote == '\0' &&
-           recipient->tried_ms == 0 && !recipient->tell && recipient->delays_told == 0 &&
-           recipient->notice == 0;
+           recipient->tried_ms == 0 && recipient->delays_told == 0 && recipient->notice == 0;
 }
 
-static bool recipient_valid(const Pr__QueueRecipient *recipient)
+static bool recipient_valid(const Pr__Envelope *envelope, const Pr__QueueRecipient *recipient)
 {
     return address_valid(recipient->address) && sender_valid(recipient->sender) &&
            queue_text_valid(recipient->orcpt, QUEUE_ORCPT_SIZE_MAX) &&
            recipient->notify <= QUEUE_NOTIFY_ALL &&
            (!(recipient->notify & QUEUE_NOTIFY_NEVER) ||
             recipient->notify == QUEUE_NOTIFY_NEVER) &&
-           !(recipient->null_sender && *recipient->sender != '\0') && recipient_new(recipient);
+           !(recipient->null_sender && *recipient->sender != '\0') &&
+           recipient_state_valid(envelope, recipient) && recipient_new(recipient);
 }
 
 enum {
@@ -93,10 +109,12 @@ enum err queue_check(struct apply *apply, const Pr__Deliver *call,
         return apply_refuse(apply, ERR_INVALID, "a class of mail that is not known");
     if ((err = envelope_check(apply, call->envelope)) != ERR_OK)
         return err;
-    for (size_t i = 0; i < recipients->count; i++)
-        if (!recipient_valid(recipients->at[i]))
+    for (size_t i = 0; i < recipients->count; i++) {
+        if (!recipient_valid(call->envelope, recipients->at[i]))
             return apply_refuse(apply, ERR_INVALID, "recipient %zu on another host cannot be",
                                 i);
+        recipients->told += queue_is_told(recipients->at[i]);
+    }
     queue_split(apply->arena, recipients->at, recipients->count, &recipients->split);
     return ERR_OK;
 }
@@ -121,16 +139,27 @@ static void destination_add(struct arena *arena, Pr__QueueRecord *record, struct
     record->destinations[record->n_destinations++] = destination;
 }
 
-/* From a run of recipients that is sorted by domain. */
-static void recipients_add(struct arena *arena, Pr__QueueRecord *record,
+/* It is told of at once: nothing that is under way belongs to the same notice. */
+static void recipient_tell(const struct apply *apply, Pr__QueueRecord *record,
+                           Pr__QueueRecipient *recipient)
+{
+    recipient->tried_ms = record->notice_ms = queue_now_ms(apply);
+}
+
+/* From a run of recipients that is sorted by domain; those who are told of come first. */
+static void recipients_add(const struct apply *apply, Pr__QueueRecord *record,
                            const struct queue_sorted *sorted, size_t count)
 {
+    struct arena *arena = apply->arena;
+
     record->recipients = arena_alloc(arena, count * sizeof(*record->recipients));
     record->destinations = arena_alloc(arena, count * sizeof(*record->destinations));
     for (size_t i = 0; i < count; i++) {
         Pr__QueueRecipient *recipient = arena_alloc(arena, sizeof(*recipient));
         *recipient = *sorted[i].recipient;
-        if (i == 0 || !bytes_equal(sorted[i].domain, sorted[i - 1].domain))
+        if (queue_is_told(recipient))
+            recipient_tell(apply, record, recipient);
+        else if (i == 0 || !bytes_equal(sorted[i].domain, sorted[i - 1].domain))
             destination_add(arena, record, sorted[i].domain);
         recipient->number = (uint32_t)(i + 1);
         recipient->destination = (uint32_t)record->n_destinations;
@@ -168,7 +197,9 @@ uint64_t queue_add(struct apply *apply, const Pr__Deliver *call,
         record.blob = blob;
         record.size = size;
         record.envelope = call->envelope;
-        recipients_add(apply->arena, &record, split->sorted + begin, split->ends[i] - begin);
+        recipients_add(apply, &record, split->sorted + begin, split->ends[i] - begin);
+        if (record.n_destinations == 0)
+            record.due_ms = record.notice_ms;
         record_add(apply, &record);
         begin = split->ends[i];
     }

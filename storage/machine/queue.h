@@ -75,12 +75,17 @@ enum queue_notify {
 struct queue_recipients {
     Pr__QueueRecipient **at;
     size_t count;
+    size_t told; /* of them: not to be sent to, only told of; set by queue_check() */
     /* As in QueueRecord. */
     uint64_t account_id;
     Pr__QueueClass queue_class;
     uint64_t tenant_id;
     struct queue_split split; /* set by queue_check() */
 };
+
+/* Who got the message by the delivery itself, of which its sender is to hear (NOTIFY=SUCCESS).
+ */
+bool queue_is_told(const Pr__QueueRecipient *recipient);
 
 /* Refuses what cannot be put into the queue: it must be the command's own words, not yet tried.
  */

@@ -10,6 +10,8 @@ static struct bytes domain_of(struct arena *arena, const Pr__QueueRecipient *rec
     struct bytes domain = bytes_from(NULL, 0);
     uint8_t *folded;
 
+    if (queue_is_told(recipient))
+        return BYTES("");
     if (recipient->account_id != 0)
         return BYTES(QUEUE_DOMAIN_INWARD);
     address_split(bytes_of(recipient->address), &local, &domain);

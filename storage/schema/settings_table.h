@@ -19,6 +19,9 @@
       "how mail to a full account is refused: 552 or 452; or as the mail policy says")         \
     X(MAIL_FORWARD, "mail.forward", CHOICE, IN_CA, 0, 2, "anyone|operators|nobody", "anyone",  \
       "whose forwards may leave the cluster: accounts' too, aliases' and domains', no one's")  \
+    X(MAIL_HOLD_MAX, "mail.hold_max", DURATION, IN_C, 0, 31536000000, "", "30d",               \
+      "how long a message may be held that is submitted to be sent later (FUTURERELEASE); "    \
+      "0: none may")                                                                           \
     X(MAIL_SRS_DAYS, "mail.srs_days", NUMBER, IN_C, 1, 1000, "days", "30",                     \
       "how long bounces of forwarded mail find their way back")                                \
     X(SUBMISSION_HIDE_CLIENT, "submission.hide_client", SWITCH, IN_CA, 0, 1, "", "off",        \

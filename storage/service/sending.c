@@ -92,29 +92,41 @@ static bool list_is_counted(struct counting *counting, const char *sender)
     return false;
 }
 
+/* Accounts of the cluster itself, as postmaster@localhost, are nobody's; what is gone will be
+ * refused. */
+static void count_account(struct counting *counting, uint64_t id)
+{
+    const Pr__AccountRecord *account = account_of(counting->txn, id, counting->arena);
+    uint64_t tenant_id =
+        account != NULL
+            ? settings_place_account(counting->txn, account, counting->arena).tenant_id
+            : 0;
+
+    if (tenant_id == 0 || tenant_id == counting->tenant_id)
+        return;
+    counting->tenant++;
+    counting->account++;
+}
+
+static void count_accounts(struct counting *counting, const uint64_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        count_account(counting, ids[i]);
+}
+
+/* Who is only told of is counted where the message goes. */
 static void count_queue(struct counting *counting, Pr__QueueRecipient *const *queue,
                         size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (queue[i]->tell)
+            continue;
+        if (queue[i]->account_id != 0) { /* held for it */
+            count_account(counting, queue[i]->account_id);
+            continue;
+        }
         counting->tenant++;
         counting->account += !list_is_counted(counting, queue[i]->sender);
-    }
-}
-
-/* Accounts of the cluster itself, as postmaster@localhost, are nobody's; what is gone will be
- * refused. */
-static void count_accounts(struct counting *counting, const uint64_t *ids, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const Pr__AccountRecord *account = account_of(counting->txn, ids[i], counting->arena);
-        uint64_t tenant_id =
-            account != NULL
-                ? settings_place_account(counting->txn, account, counting->arena).tenant_id
-                : 0;
-        if (tenant_id == 0 || tenant_id == counting->tenant_id)
-            continue;
-        counting->tenant++;
-        counting->account++;
     }
 }
 

@@ -46,11 +46,9 @@ static bool is_promised(struct service_call *call, uint64_t account_id)
 {
     const Pr__DeliverCall *asked = call->request->deliver;
 
-    if (call->role == ROLE_RELAY) /* a notice, which is made once */
-        return true;
     for (size_t i = 0; i < asked->n_promised_ids; i++)
-        if (asked->promised_ids[i] == account_id)
-            return smtp_rights_has_room(call, account_id);
+        if (asked->promised_ids[i] == account_id) /* by a relay: a notice, which is made once */
+            return call->role == ROLE_RELAY || smtp_rights_has_room(call, account_id);
     return false;
 }
 
@@ -126,10 +124,21 @@ static void on_delivered(void *context, enum err err, const Pr__Outcome *outcome
         call_outcome(call, err, outcome);
 }
 
+/* Of whom the sender is told, who get the message by something else in the call. */
+static size_t count_told(Pr__QueueRecipient *const *queue, size_t count)
+{
+    size_t told = 0;
+
+    for (size_t i = 0; i < count; i++)
+        told += queue[i]->tell != 0;
+    return told;
+}
+
 /* How many recipients the parts have; 0 for a call that cannot be right. */
 static size_t count_recipients(const Pr__DeliverCall *asked, uint64_t *first_account)
 {
-    size_t count = asked->n_account_ids + asked->n_queue;
+    size_t told = count_told(asked->queue, asked->n_queue);
+    size_t count = asked->n_account_ids + asked->n_queue - told;
     bool queued = asked->n_queue > 0;
 
     if (asked->body == NULL || count > DELIVER_RECIPIENTS_MAX ||
@@ -141,14 +150,16 @@ static size_t count_recipients(const Pr__DeliverCall *asked, uint64_t *first_acc
         size_t more = part->n_account_ids + part->n_queue;
         if (part->body == NULL || more == 0)
             return 0;
-        count += more;
+        size_t more_told = count_told(part->queue, part->n_queue);
+        told += more_told;
+        count += more - more_told;
         queued = queued || part->n_queue > 0;
         if (count > DELIVER_RECIPIENTS_MAX)
             return 0;
         if (*first_account == 0 && part->n_account_ids > 0)
             *first_account = part->account_ids[0];
     }
-    return queued && asked->envelope == NULL ? 0 : count;
+    return (queued && asked->envelope == NULL) || told > DELIVER_RECIPIENTS_MAX ? 0 : count;
 }
 
 /* A forward's account as it is said, and known to be (smtp_rights.h), else who submits. */
@@ -206,9 +217,11 @@ static void make_parts(struct service_call *call, const Pr__DeliverCall *asked,
     }
 }
 
+/* Before it nobody is told that mail has arrived, but it does arrive. */
 static bool needs_format(const Pr__DeliverCall *asked)
 {
-    return asked->n_parts > 0 || asked->n_queue > 0 || asked->n_account_ids == 0;
+    return asked->n_parts > 0 || asked->n_queue > count_told(asked->queue, asked->n_queue) ||
+           asked->n_account_ids == 0;
 }
 
 static void on_written(void *context, enum err err, const Pr__Outcome *outcome, uint64_t index)
@@ -258,9 +271,9 @@ void smtp_deliver(struct service_call *call)
     pr__command__init(command);
     pr__deliver__init(deliver);
     deliver->body = asked->body;
-    deliver->queue = asked->queue;
-    deliver->n_queue = asked->n_queue;
     if (addresses) { /* else the log has what it had before */
+        deliver->queue = asked->queue;
+        deliver->n_queue = asked->n_queue;
         deliver->envelope = asked->envelope;
         deliver->queue_account_id = queue_account(call, asked->queue_account_id);
     }

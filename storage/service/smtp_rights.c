@@ -8,6 +8,7 @@
 #include "storage/query/directory.h"
 #include "storage/query/settings.h"
 #include "storage/service/promises.h"
+#include "storage/service/sending_lane.h"
 #include "storage/service/sessions.h"
 
 void smtp_rights_promise(struct service_call *call, const Pr__ResolveAnswer *answer)
@@ -92,8 +93,19 @@ static enum err check_submitter(struct check *check)
     return ERR_OK;
 }
 
+/* Held by who is logged in, for an account here: as good as a delivery to it now. Notices about
+ * it go to who submits, or to the list whose member it is. */
+static bool check_inward(const struct check *check, const Pr__QueueRecipient *recipient)
+{
+    return check->account != NULL &&
+           (*recipient->sender == '\0' ||
+            sending_is_of_list(check->txn, bytes_of(recipient->sender),
+                               &check->call->call_arena));
+}
+
 /* One on another host: the store has named it, or who is logged in has. `account_id`: whose
- * forward it is said to be. */
+ * forward it is said to be. Who got the message by this very delivery is but told of to its
+ * sender: the state machine looks at the rest. */
 static bool check_remote(struct check *check, const Pr__QueueRecipient *recipient,
                          uint64_t account_id)
 {
@@ -106,6 +118,10 @@ static bool check_remote(struct check *check, const Pr__QueueRecipient *recipien
 
     if (recipient->null_sender)
         return false;
+    if (recipient->account_id != 0)
+        return check_inward(check, recipient);
+    if (recipient->tell)
+        return recipient->state != PR__QUEUE_RECIPIENT__STATE__WAITING;
     return promises_has_remote(check->call->service->promises, check->call->connection, &target,
                                clock_monotonic_ms()) ||
            (check->may_leave && account_id == 0 && *recipient->sender == '\0' &&
@@ -152,7 +168,7 @@ static bool check_notice(struct service_call *call, Pr__QueueRecipient *const *q
             .account_id = account_id,
         };
         good =
-            *queue[i]->sender == '\0' &&
+            *queue[i]->sender == '\0' && queue[i]->account_id == 0 && !queue[i]->tell &&
             (account_id == 0 || promises_has_remote(call->service->promises, call->connection,
                                                     &target, clock_monotonic_ms()));
     }

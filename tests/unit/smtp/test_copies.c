@@ -79,7 +79,7 @@ static void test_list_and_forward(void **state)
     assert_int_equal(call->n_queue, 1);
     assert_string_equal(call->queue[0]->address, "far@else.test");
     assert_string_equal(call->queue[0]->sender, "list-bounces@here.test");
-    assert_int_equal(call->queue[0]->notify, 1);
+    assert_int_equal(call->queue[0]->notify, 0); /* said of the list, not of its members */
     assert_true(has(&delivery->body, "Return-Path: <list-bounces@here.test>\r\n"));
     assert_true(has(&delivery->body, "\r\nList-Id: Staff <list.here.test>\r\n"));
     assert_true(has(&delivery->body, "\r\nList-Post: <mailto:list@here.test>\r\n"));
