@@ -9,7 +9,7 @@
  * random numbers are arguments. Times are milliseconds since 1970, of one clock.
  */
 
-enum { RETRY_STEPS_MAX = 16, RETRY_DELAYS_MAX = 4 };
+enum { RETRY_STEPS_MAX = 16, RETRY_DELAYS_MAX = 16 };
 
 struct retry_config {
     uint64_t steps_ms[RETRY_STEPS_MAX];   /* behind the first, second, ... attempt; the last one
