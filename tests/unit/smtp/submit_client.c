@@ -51,8 +51,11 @@ void submit_say(struct submit_client *client, const char *text, const char *want
     submit_expect(client, want);
 }
 
-void submit_enter(struct submit_client *client, const struct server *server)
+void submit_enter_as(struct submit_client *client, const struct server *server,
+                     const char *command)
 {
+    char line[64];
+
     struct timeval limit = {.tv_sec = WAIT_S};
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 
@@ -63,7 +66,13 @@ void submit_enter(struct submit_client *client, const struct server *server)
     SSL_set_fd(client->ssl, client->fd);
     assert_int_equal(SSL_connect(client->ssl), 1);
     submit_expect(client, "220 mx.test");
-    submit_say(client, "EHLO client.test\r\n", "250 ");
+    snprintf(line, sizeof(line), "%s client.test\r\n", command);
+    submit_say(client, line, "250 ");
+}
+
+void submit_enter(struct submit_client *client, const struct server *server)
+{
+    submit_enter_as(client, server, "EHLO");
 }
 
 void submit_leave(struct submit_client *client)

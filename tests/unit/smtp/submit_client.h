@@ -18,6 +18,8 @@ void submit_begin(struct server *server);
 
 /* Connected, and EHLO was answered. */
 void submit_enter(struct submit_client *client, const struct server *server);
+void submit_enter_as(struct submit_client *client, const struct server *server,
+                     const char *command);
 /* Without a word. */
 void submit_leave(struct submit_client *client);
 
