@@ -169,7 +169,10 @@ static void *conn_open(void *context, struct conn *conn)
 {
     struct conversation *talk = context;
     const struct route_host *host = host_now(talk);
+    struct address source;
 
+    if (conn_local(conn, &source, NULL))
+        address_text(&source, talk->source);
     talk->dial = NULL;
     talk->conn = conn;
     talk->tls_begun = false;

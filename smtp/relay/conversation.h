@@ -31,6 +31,7 @@ struct conversation {
     char status[RELAY_STATUS_SIZE_MAX];
     char reason[SMTP_CLIENT_TEXT_SIZE_MAX];
     char remote[RELAY_REMOTE_SIZE_MAX];
+    char source[ADDRESS_TEXT_SIZE]; /* our address */
 
     /* The job under way, and of its recipients the part that has one sender. */
     struct job *job;

@@ -190,6 +190,10 @@ void conversation_recipient(void *context, unsigned index,
         .status = verdict->status,
         .text = verdict->text,
         .remote = talk->remote,
+        .provider = talk->route->provider,
+        .source = talk->source,
+        .phase = verdict->phase < SMTP_CLIENT_PHASE_IDLE ? (enum classify_phase)verdict->phase
+                                                         : CLASSIFY_AT_CONNECT,
     };
 
     if (verdict->too_many) { /* in the next transaction, unless this one brings nobody on */

@@ -263,6 +263,10 @@ struct relay_verdict {
     const char *status;
     const char *text;
     const char *remote;
+    /* A reply of a host, not words of ours: from whom, to which of our addresses, when. */
+    const char *provider;
+    const char *source;
+    enum classify_phase phase;
 };
 
 /* The time by which mail gets old: no jump of a clock here may end its life. */

@@ -26,6 +26,7 @@ struct program {
     struct address own[OWN_ADDRESSES_MAX];
     unsigned own_count;
     const char *names[1];
+    struct classify_rules *replies;
 };
 
 static void on_stopped(void *context)
@@ -106,6 +107,20 @@ static struct routes_config routes_read(struct program *program)
     };
 }
 
+/* Rules that are refused, or cannot be read, are no reason not to send. */
+static enum err rules_open(struct program *program)
+{
+    struct classify_error error = {.line = 0};
+    enum err err = classify_open(classify_installed(), &program->replies, &error);
+
+    if (err == ERR_OK)
+        return ERR_OK;
+    log_error(NULL, "the rules of replies are refused: the built-in ones are used",
+              LOG_FIELDS(LOG_TEXT("file", classify_installed()), LOG_U64("line", error.line),
+                         LOG_TEXT("reason", error.reason)));
+    return classify_open(NULL, &program->replies, &error);
+}
+
 static enum err serve(struct program *program)
 {
     struct process *process = &program->process;
@@ -126,6 +141,8 @@ static enum err serve(struct program *program)
     if ((err = tls_client_new(config->relay_authorities, &program->tls)) != ERR_OK ||
         (err = store_client_new(process->loop, &store_config, &program->store)) != ERR_OK)
         return err;
+    if ((err = rules_open(program)) != ERR_OK)
+        return err;
     program->dns = process_dns(process);
     const struct relay_config relay_config = {
         .loop = process->loop,
@@ -140,6 +157,7 @@ static enum err serve(struct program *program)
         .site_connections_max = config->relay_connections_provider_max,
         .messages_max = MESSAGES_MAX,
         .retry = &program->retry,
+        .rules = program->replies,
     };
     process_sandbox_outgoing(process);
     program->relay = relay_new(&relay_config);
@@ -162,6 +180,7 @@ int main(int argc, char **argv)
     dns_free(&program.dns);
     status = process_end(&program.process);
     tls_client_free(&program.tls);
+    classify_free(&program.replies);
     if (err != ERR_OK) {
         log_error(NULL, "cannot start", LOG_FIELDS(LOG_TEXT("reason", err_text(err))));
         return EXIT_CANNOT_START;

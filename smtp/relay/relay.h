@@ -4,6 +4,7 @@
 
 #include "node/runtime/dns.h"
 #include "node/runtime/tls_client.h"
+#include "smtp/egress/classify.h"
 #include "smtp/relay/retry.h"
 #include "smtp/relay/route.h"
 #include "storage/client/client.h"
@@ -30,6 +31,7 @@ struct relay_config {
     unsigned site_connections_max; /* to the hosts of one route */
     unsigned messages_max;         /* of one connection */
     const struct retry_config *retry;
+    struct classify_rules *rules; /* of replies; what they say is logged */
 };
 
 /* What `config` points at is borrowed. */

@@ -142,9 +142,26 @@ static const char *state_name(const Pr__QueueVerdict *verdict)
     }
 }
 
-static void verdict_log(const struct job *job, const Pr__QueueRecipient *recipient,
-                        const Pr__QueueVerdict *verdict)
+/* What a refusal is about, for whoever reads the log. */
+static void classify_said(const struct job *job, const struct relay_verdict *said,
+                          struct classify_verdict *about)
 {
+    const struct classify_reply reply = {
+        .provider = bytes_of(said->provider),
+        .phase = said->phase,
+        .code = said->code,
+        .text = bytes_of(said->text),
+        .source = bytes_of(said->source),
+    };
+
+    classify(job->group->relay->config.rules, &reply, about);
+}
+
+static void verdict_log(const struct job *job, const Pr__QueueRecipient *recipient,
+                        const Pr__QueueVerdict *verdict, const struct relay_verdict *said)
+{
+    struct classify_verdict about;
+    bool classified = said->result != RELAY_TAKEN && said->code != 0 && said->provider != NULL;
     char trace[REQUEST_ID_TEXT_SIZE] = "";
     struct request_id id;
 
@@ -152,15 +169,21 @@ static void verdict_log(const struct job *job, const Pr__QueueRecipient *recipie
         memcpy(id.bytes, job->record->delivery_id.data, sizeof(id.bytes));
         request_id_format(&id, trace);
     }
-    log_info(NULL, state_name(verdict),
-             LOG_FIELDS(LOG_TEXT("trace", trace), LOG_TEXT("to", recipient->address),
-                        LOG_TEXT("remote", verdict->remote),
-                        LOG_TEXT("status", verdict->status), LOG_TEXT("reply", verdict->reply),
-                        LOG_U64("group", job->group->number), LOG_U64("id", job->record->id),
-                        LOG_U64("attempt", job->destination->attempts + 1),
-                        LOG_U64("age_ms", group_now_ms(job->group) > job->record->time_ms
-                                              ? group_now_ms(job->group) - job->record->time_ms
-                                              : 0)));
+    if (classified)
+        classify_said(job, said, &about);
+    log_info(
+        NULL, state_name(verdict),
+        LOG_FIELDS(LOG_TEXT("trace", trace), LOG_TEXT("to", recipient->address),
+                   LOG_TEXT("remote", verdict->remote), LOG_TEXT("status", verdict->status),
+                   LOG_TEXT("reply", verdict->reply),
+                   LOG_TEXT("class", classified ? classify_class_name(about.class) : ""),
+                   LOG_TEXT("scope", classified ? classify_scope_name(about.scope) : ""),
+                   LOG_TEXT("rule", classified && about.rule != NULL ? about.rule->name : ""),
+                   LOG_U64("group", job->group->number), LOG_U64("id", job->record->id),
+                   LOG_U64("attempt", job->destination->attempts + 1),
+                   LOG_U64("age_ms", group_now_ms(job->group) > job->record->time_ms
+                                         ? group_now_ms(job->group) - job->record->time_ms
+                                         : 0)));
 }
 
 void job_verdict(struct job *job, size_t index, const struct relay_verdict *said)
@@ -182,7 +205,7 @@ void job_verdict(struct job *job, size_t index, const struct relay_verdict *said
         put_off(job, recipient, said, verdict);
         break;
     }
-    verdict_log(job, recipient, verdict);
+    verdict_log(job, recipient, verdict, said);
 }
 
 void job_done(struct job *job)
