@@ -31,6 +31,12 @@
     X(SMTP_MESSAGES_ACCEPTED, "smtp_messages_accepted_total", "messages answered with 250")    \
     X(SMTP_MESSAGES_DEFERRED, "smtp_messages_deferred_total", "messages answered with 4xx")    \
     X(SMTP_MESSAGES_REFUSED, "smtp_messages_refused_total", "messages answered with 5xx")      \
+    X(RELAY_SENT, "relay_sent_total", "recipients that another host has taken")                \
+    X(RELAY_PUT_OFF, "relay_put_off_total", "attempts that are made again later")              \
+    X(RELAY_FAILED, "relay_failed_total", "recipients that were given up")                     \
+    X(RELAY_UNKNOWN, "relay_unknown_total",                                                    \
+      "of those put off, where the reply to the message's end was lost")                       \
+    X(RELAY_NOTICES, "relay_notices_total", "delivery status notifications that were made")    \
     X(IMAP_LOGINS, "imap_logins_total", "log-ins that succeeded")                              \
     X(IMAP_LOGIN_FAILURES, "imap_login_failures_total", "log-ins that failed")                 \
     X(IMAP_COMMANDS, "imap_commands_total", "commands")                                        \

@@ -2,6 +2,7 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 #include "node/mail/idn.h"
+#include "node/runtime/metrics.h"
 #include "smtp/relay/notice.h"
 #include "smtp/relay/notices.h"
 
@@ -57,6 +58,7 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
             reply->err != ERR_OK || reply->outcome == NULL ? reply->err : reply->outcome->err);
     if (result == ERR_OK) {
         body_writer_used(job->writer);
+        metric_add(METRIC_RELAY_NOTICES, 1);
         log_info(
             NULL, "a notice was made",
             LOG_FIELDS(LOG_BYTES("to", job->sender), LOG_U64("recipients", job->part_count),

@@ -3,6 +3,7 @@
  */
 #include "node/base/check.h"
 #include "node/base/log.h"
+#include "node/runtime/metrics.h"
 #include "smtp/relay/internal.h"
 #include "smtp/relay/notice.h"
 #include "storage/schema/request_id.h"
@@ -169,6 +170,11 @@ static void verdict_log(const struct job *job, const Pr__QueueRecipient *recipie
         memcpy(id.bytes, job->record->delivery_id.data, sizeof(id.bytes));
         request_id_format(&id, trace);
     }
+    metric_add(verdict->state == PR__QUEUE_RECIPIENT__STATE__WAITING  ? METRIC_RELAY_PUT_OFF
+               : verdict->state == PR__QUEUE_RECIPIENT__STATE__FAILED ? METRIC_RELAY_FAILED
+                                                                      : METRIC_RELAY_SENT,
+               1);
+    metric_add(METRIC_RELAY_UNKNOWN, said->unknown);
     if (classified)
         classify_said(job, said, &about);
     log_info(
