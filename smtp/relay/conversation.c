@@ -131,6 +131,7 @@ static void engine_closed(void *context, enum smtp_client_end end,
                           const struct smtp_client_verdict *verdict)
 {
     struct conversation *talk = context;
+    const struct smtp_client_verdict said = *verdict; /* the client's own */
 
     smtp_client_free(&talk->client);
     talk->idle = false;
@@ -138,16 +139,16 @@ static void engine_closed(void *context, enum smtp_client_end end,
     if (!talk->talked) {
         /* What a host says of itself is not for good: another one may be better. */
         set_reason(talk,
-                   verdict->status[0] == '5' || verdict->status[0] == '\0'
+                   said.status[0] == '5' || said.status[0] == '\0'
                        ? (talk->tls_begun ? "4.7.5" : "4.3.2")
-                       : verdict->status,
-                   verdict->text);
+                       : said.status,
+                   said.text);
         log_debug(NULL, "a host is not ready for mail",
                   LOG_FIELDS(LOG_TEXT("remote", talk->remote),
                              LOG_TEXT("end", smtp_client_end_name(end)),
                              LOG_TEXT("reason", talk->reason)));
     }
-    conversation_job_closed(talk, verdict);
+    conversation_job_closed(talk, &said);
     if (talk->conn != NULL)
         conn_close(talk->conn);
 }
