@@ -25,6 +25,23 @@ def cpu_seconds(pids):
     return total / TICKS
 
 
+def own_cpu_seconds(pid):
+    """Of this process alone; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(map(int, fields[11:13])) / TICKS
+    return 0
+
+
+def anonymous_kb(pid):
+    """Resident and of no file; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1])
+    return 0
+
+
 def memory_kb(pids):
     """Resident, and private to the processes, over all of them."""
     found = {"resident_kb": 0, "private_kb": 0}
