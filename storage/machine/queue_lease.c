@@ -3,7 +3,9 @@
  * QueueLease. No clock is asked whether a lease is over: an asker who says what lies there has
  * watched it for the whole of its time. A pair of lease and renewals is never there again, so
  * that it cannot have been another one meanwhile: renewals count on over all leases of a
- * destination.
+ * destination. That holds where nobody has it, too: since the asker has read whom it is to be
+ * sent to, nobody else has sent it, and a question or a renewal that comes late, when what it
+ * was for has been reported, takes nothing.
  */
 #include "storage/machine/queue_row.h"
 
@@ -27,9 +29,8 @@ static enum err lease_check(struct apply *apply, const Pr__QueueLease *call)
 static bool can_have(const Pr__QueueLease *call, const Pr__QueueLeaseItem *item,
                      const Pr__QueueDestination *destination)
 {
-    return destination->lease == 0 || destination->lease == call->lease ||
-           (destination->lease == item->seen_lease &&
-            destination->renewals == item->seen_renewals);
+    return destination->lease == call->lease || (destination->lease == item->seen_lease &&
+                                                 destination->renewals == item->seen_renewals);
 }
 
 static bool item_lease(struct apply *apply, struct queue_row *row, const Pr__QueueLease *call,

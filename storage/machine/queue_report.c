@@ -95,6 +95,8 @@ static void attempt_apply(struct apply *apply, struct queue_row *row,
             continue;
         verdict_note(apply, record, verdict, attempt, recipient);
         row->changed = true;
+        /* Who has read the record before does not know of this one. */
+        destination->renewals += leased ? 0 : 1;
     }
     if (!leased && (attempt->lease != 0 || destination->lease != 0 || attempt->counts))
         return;

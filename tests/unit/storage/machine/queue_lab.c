@@ -188,6 +188,18 @@ void queue_lab_hold(struct lab *lab, uint64_t id, const char *reason)
     lab_apply(lab, QUEUE_GROUP, LAB_COMMAND(queue_change, QUEUE_CHANGE, &change));
 }
 
+/* Of one that nobody has; 0 of others. */
+static uint32_t free_renewals(struct lab *lab, uint64_t id, uint32_t destination)
+{
+    const Pr__QueueRecord *record = queue_lab_record(lab, id);
+
+    for (size_t i = 0; record != NULL && i < record->n_destinations; i++)
+        if (record->destinations[i]->number == destination &&
+            record->destinations[i]->lease == 0)
+            return record->destinations[i]->renewals;
+    return 0;
+}
+
 Pr__Outcome *queue_lab_lease(struct lab *lab, uint64_t lease, uint64_t id, uint32_t destination,
                              const Pr__QueueDestination *seen)
 {
@@ -198,10 +210,8 @@ Pr__Outcome *queue_lab_lease(struct lab *lab, uint64_t lease, uint64_t id, uint3
     item.id = id;
     item.destination = destination;
     asked.item = &item;
-    if (seen != NULL) {
-        asked.seen_lease = seen->lease;
-        asked.seen_renewals = seen->renewals;
-    }
+    asked.seen_lease = seen != NULL ? seen->lease : 0;
+    asked.seen_renewals = seen != NULL ? seen->renewals : free_renewals(lab, id, destination);
     call.lease = lease;
     call.node_id = QUEUE_NODE;
     call.lease_ms = QUEUE_LEASE_MS;

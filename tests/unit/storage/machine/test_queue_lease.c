@@ -153,6 +153,58 @@ static void what_was_watched_never_comes_again(void **state)
     assert_false(leases(lab, OTHER, seen));
 }
 
+/* What was read before somebody had it tells of recipients who may have got it since. */
+static void who_has_read_it_before_others_had_it_does_not_get_it(void **state)
+{
+    struct lab *lab = *state;
+    const Pr__QueueDestination *read = destination_of(lab, 1);
+
+    assert_true(leases(lab, ONE, NULL));
+    const Pr__QueueDestination *leased = destination_of(lab, 1);
+    queue_lab_report(lab, (struct queue_lab_verdict){.lease = ONE,
+                                                     .id = 1,
+                                                     .destination = 1,
+                                                     .recipient = 1,
+                                                     .state = DELIVERED,
+                                                     .retry_ms = 10 * MINUTE_MS});
+    assert_int_equal(destination_of(lab, 1)->lease, 0);
+    assert_false(leases(lab, OTHER, read));
+    assert_false(leases(lab, OTHER, leased));
+    /* Nor does a renewal that comes late bring back what was reported, or its time. */
+    assert_false(leases(lab, ONE, read));
+    assert_false(leases(lab, ONE, leased));
+    assert_int_equal(destination_of(lab, 1)->due_ms, lab->now_ms + 10 * MINUTE_MS);
+    assert_true(leases(lab, OTHER, destination_of(lab, 1)));
+}
+
+static void who_has_read_it_before_one_was_delivered_does_not_get_it(void **state)
+{
+    struct lab *lab = *state;
+    const Pr__QueueDestination *read = destination_of(lab, 1);
+
+    queue_lab_report(
+        lab,
+        (struct queue_lab_verdict){
+            .lease = OTHER, .id = 1, .destination = 1, .recipient = 1, .state = DELIVERED});
+    assert_null(recipient_of(lab, 1));
+    assert_false(leases(lab, ONE, read));
+    assert_true(leases(lab, ONE, NULL));
+}
+
+/* The same question twice: the store was asked again, since nobody had answered. */
+static void who_asks_twice_has_it_once(void **state)
+{
+    struct lab *lab = *state;
+    const Pr__QueueDestination *read = destination_of(lab, 1);
+
+    assert_true(leases(lab, ONE, read));
+    assert_true(leases(lab, ONE, read));
+    assert_false(leases(lab, OTHER, read));
+    queue_lab_report(lab, (struct queue_lab_verdict){
+                              .lease = ONE, .id = 1, .destination = 1, .untried = true});
+    assert_false(leases(lab, ONE, read));
+}
+
 static void what_is_not_there_or_held_is_not_leased(void **state)
 {
     struct lab *lab = *state;
@@ -400,6 +452,9 @@ int main(void)
         TEST(a_lease_is_renewed_by_who_has_it),
         TEST(taken_over_is_what_was_watched),
         TEST(what_was_watched_never_comes_again),
+        TEST(who_has_read_it_before_others_had_it_does_not_get_it),
+        TEST(who_has_read_it_before_one_was_delivered_does_not_get_it),
+        TEST(who_asks_twice_has_it_once),
         TEST(what_is_not_there_or_held_is_not_leased),
         TEST(who_waits_is_tried_again_later),
         TEST(who_is_finished_leaves),

@@ -230,7 +230,7 @@ static void step_lease(void)
     if (record != NULL && !record->held && asked.destination <= record->domains &&
         to_waits(record, asked.destination)) {
         domain = &record->domain[asked.destination];
-        granted = domain->lease == 0 || domain->lease == lease ||
+        granted = domain->lease == lease ||
                   (domain->lease == asked.lease && domain->grants == asked.grants);
         model.taken_over += granted && domain->lease != 0 && domain->lease != lease;
     }
@@ -257,6 +257,7 @@ static void verdict_expect(struct sent_record *record, const struct queue_lab_ve
         to->destination != said->destination || to->state != WAITING ||
         (!leased && (said->state == WAITING || said->state == FAILED)))
         return;
+    record->domain[to->destination].grants += !leased;
     to->state = said->state;
     to->attempts += !said->untried;
     to->verdicts += said->state != WAITING;
@@ -282,7 +283,6 @@ static void step_report(void)
     said.destination = any_destination(record);
     bool there = record != NULL && said.destination <= record->domains &&
                  to_waits(record, said.destination);
-    bool leased;
 
     /* Mostly by who has it, about one who waits. */
     if (there && below(4) != 0) {
@@ -295,7 +295,7 @@ static void step_report(void)
     if (!there)
         return;
     struct sent_domain *domain = &record->domain[said.destination];
-    leased = said.lease != 0 && domain->lease == said.lease;
+    bool leased = said.lease != 0 && domain->lease == said.lease;
     verdict_expect(record, &said, leased);
     if (leased || (said.lease == 0 && domain->lease == 0 && said.untried)) {
         domain->lease = 0;
