@@ -21,6 +21,7 @@ foreach(name queue queue_bounds queue_lanes queue_lease queue_notice queue_parts
         greylist queue_model)
   unit_test(storage/machine ${name} ${storage_lab} SOURCES tests/unit/storage/machine/queue_lab.c)
 endforeach()
+unit_test(storage/machine queue_told ${storage_lab} SOURCES tests/unit/storage/machine/queue_lab.c)
 unit_test(storage/query queue ${storage_lab} SOURCES tests/unit/storage/machine/queue_lab.c)
 unit_test(storage/machine requests ${storage_lab})
 unit_test(storage/machine clock ${storage_lab})

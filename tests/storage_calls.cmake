@@ -3,7 +3,7 @@ set(calls_world SOURCES tests/unit/storage/service/service_world.c
     tests/unit/storage/service/calls_world.c tests/unit/storage/directory_lab.c
     tests/unit/storage/lab.c tests/unit/storage/invariants.c storage/service/sessions.c)
 set(calls_uses USES pr_storage_query pr_storage_machine pr_runtime PkgConfig::SODIUM)
-foreach(name smtp_deliver smtp_rights relay_calls relay_notices sending_lane)
+foreach(name smtp_deliver smtp_held smtp_rights relay_calls relay_notices sending_lane)
   unit_test(storage/service ${name} ${calls_world} tests/unit/storage/service/smtp_lab.c
             storage/service/smtp_deliver.c storage/service/smtp_resolve.c storage/service/smtp_uploads.c
             storage/service/relay_calls.c

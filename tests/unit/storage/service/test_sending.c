@@ -190,6 +190,16 @@ static void test_what_counts(void **state)
     want_counted(0, 0);
     message_to("cid@bar.example");
     want_counted(1, 1);
+    message_out(1, ""); /* held, as good as delivered now */
+    message.out[0].account_id = directory_lab_account_of(lab, "bob@acme.example")->id;
+    message.out[0].sender = TEXT("x@far.example");
+    want_counted(1, 1);
+    message.out[0].account_id = message.accounts[1];
+    want_counted(2, 2);
+    message.out[0].account_id = 0;
+    message.out[0].tell = true; /* only told of */
+    want_counted(1, 1);
+    message.call.n_queue = 0;
     message_out(2, ""); /* named by the sender, or by an alias of its own */
     want_counted(3, 3);
     message_out(3, "SRS0=abcd=ef=acme.example=ann@bar.example"); /* a forward */
