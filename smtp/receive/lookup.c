@@ -5,6 +5,7 @@
 #include "node/mail/idn.h"
 #include "smtp/receive/room.h"
 #include "smtp/receive/visitor.h"
+#include "storage/schema/address.h"
 
 /* One recipient being looked up in the local store. */
 struct lookup {
@@ -15,6 +16,7 @@ struct lookup {
     uint64_t call;   /* the store client's */
     struct arena lookup_arena;
     struct bytes address;
+    bool as_local; /* asked for once more, see is_role_here() */
     struct policy_question question;
     struct policy_trial *trial;
     /* The answer, while the firewall or policy holds it back. */
@@ -169,12 +171,68 @@ static struct firewall_verdict tell(const struct lookup *lookup)
     return verdict;
 }
 
+/* The envelope's sender as addresses are looked up; "" for the null sender, and for one that
+ * cannot be folded. */
+static char *folded_sender(struct arena *arena, struct bytes sender)
+{
+    struct mail_path folded;
+
+    if (mail_address_read(sender, arena, &folded) != ERR_OK)
+        return arena_string(arena, BYTES(""));
+    return arena_string(arena, mail_path_format(arena, &folded));
+}
+
+static void on_resolved(void *context, enum err err, const Pr__Reply *reply);
+
+static void ask(struct lookup *lookup, struct bytes address)
+{
+    struct visitor *visitor = lookup->visitor;
+    const struct smtp_envelope *envelope = smtp_session_envelope(visitor->session);
+    Pr__Resolve call;
+    Pr__Request request = PR__REQUEST__INIT;
+
+    pr__resolve__init(&call); /* the macro casts a const away */
+    call.address = arena_string(&lookup->lookup_arena, address);
+    call.size = envelope->size;
+    call.expand = true;
+    call.sender = folded_sender(&lookup->lookup_arena, envelope->sender);
+    if (visitor->login != NULL)
+        request.session = login_session(visitor->login);
+    request.call_case = PR__REQUEST__CALL_RESOLVE;
+    request.resolve = &call;
+    lookup->call = store_call(visitor->receive->config.store, &request,
+                              visitor->receive->config.times->lookup_ms, on_resolved, lookup);
+}
+
+/*
+ * postmaster@ and abuse@ of this host, whose name need not be a domain of ours (RFC 5321
+ * section 4.5.1, RFC 2142 section 5): the cluster's own, as "postmaster" without a domain is,
+ * also for users, for whom it would be an address on some other host. Where the name is a
+ * domain of ours, that domain has its own.
+ */
+static bool is_role_here(const struct lookup *lookup, const Pr__Reply *reply,
+                         struct bytes *local)
+{
+    struct bytes here = bytes_of(lookup->visitor->receive->config.hostname);
+    struct bytes host;
+
+    return reply->answer_case == PR__REPLY__ANSWER_RESOLVE && !reply->resolve->domain_local &&
+           reply->err != ERR_NOSESSION && address_split(lookup->address, local, &host) &&
+           address_is_role(*local) && bytes_equal_nocase(host, here);
+}
+
 static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
 {
     struct lookup *lookup = context;
     struct visitor *visitor = lookup->visitor;
+    struct bytes local;
 
     lookup->call = 0;
+    if (err == ERR_OK && !lookup->as_local && is_role_here(lookup, reply, &local)) {
+        lookup->as_local = true;
+        ask(lookup, address_fold(&lookup->lookup_arena, local, BYTES("localhost")));
+        return;
+    }
     lookup->err =
         err == ERR_OK ? take_answer(lookup, reply, &lookup->number, &lookup->refusal) : err;
     if (lookup->refusal == NULL && lookup->err == ERR_TOOBIG)
@@ -190,17 +248,6 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
     if (verdict.action != FIREWALL_PASS)
         lookup->refusal = &refusal;
     judge(lookup);
-}
-
-/* The envelope's sender as addresses are looked up; "" for the null sender, and for one that
- * cannot be folded. */
-static char *folded_sender(struct arena *arena, struct bytes sender)
-{
-    struct mail_path folded;
-
-    if (mail_address_read(sender, arena, &folded) != ERR_OK)
-        return arena_string(arena, BYTES(""));
-    return arena_string(arena, mail_path_format(arena, &folded));
 }
 
 static bool has_no_room(struct visitor *visitor, uint64_t ticket)
@@ -221,8 +268,6 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
         return;
     struct lookup *lookup = calloc(1, sizeof(*lookup));
     const struct smtp_envelope *envelope = smtp_session_envelope(visitor->session);
-    Pr__Resolve call;
-    Pr__Request request = PR__REQUEST__INIT;
 
     CHECK(lookup != NULL);
     *lookup = (struct lookup){
@@ -242,17 +287,7 @@ void lookup_start(struct visitor *visitor, const struct smtp_action *action)
     visitor->lookups = lookup;
     arena_init(&lookup->lookup_arena);
     lookup->address = arena_copy(&lookup->lookup_arena, action->bytes);
-    pr__resolve__init(&call); /* the macro casts a const away */
-    call.address = arena_string(&lookup->lookup_arena, lookup->address);
-    call.size = envelope->size;
-    call.expand = true;
-    call.sender = folded_sender(&lookup->lookup_arena, envelope->sender);
-    if (visitor->login != NULL)
-        request.session = login_session(visitor->login);
-    request.call_case = PR__REQUEST__CALL_RESOLVE;
-    request.resolve = &call;
-    lookup->call = store_call(visitor->receive->config.store, &request,
-                              visitor->receive->config.times->lookup_ms, on_resolved, lookup);
+    ask(lookup, lookup->address);
 }
 
 void lookup_cancel_all(struct visitor *visitor)

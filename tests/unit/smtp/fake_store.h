@@ -9,13 +9,13 @@
 
 /*
  * Takes the place of storage/client/client.c at link time: a store in memory that does as it is
- * told. Users are y@here.test (account 1), z@here.test (2), postmaster without a domain (3);
- * down@here.test cannot be looked up. list@here.test is a list of 1, 2 and far@else.test,
- * pair@here.test stands for 1 and 2, forward@here.test and forwardN@here.test go on to
- * away@else.test (forwards of accounts 9 and 9 + N), both@here.test to two addresses that are
- * forwards of 21 and 22, and to 1. ann@here.test
- * (account 4, password "right") may submit, as herself and as team@here.test. All of it belongs
- * to the loop's thread; a test reads it when the loop has stopped.
+ * told. Users are y@here.test (account 1), z@here.test (2), postmaster without a domain (3),
+ * abuse@localhost (4), postmaster@localhost (5); down@here.test cannot be looked up.
+ * list@here.test is a list of 1, 2 and far@else.test, pair@here.test stands for 1 and 2,
+ * forward@here.test and forwardN@here.test go on to away@else.test (forwards of accounts 9 and
+ * 9 + N), both@here.test to two addresses that are forwards of 21 and 22, and to 1.
+ * ann@here.test (account 4, password "right") may submit, as herself and as team@here.test. All
+ * of it belongs to the loop's thread; a test reads it when the loop has stopped.
  */
 enum { FAKE_DELIVERIES_MAX = 64, FAKE_PARTS_MAX = 16 };
 

@@ -64,6 +64,8 @@ static void test_recipients(void **state)
     static const char *const cases[][2] = {
         {"RCPT TO:<Y@here.test>\r\n", "250 2.1.5"},
         {"RCPT TO:<Postmaster>\r\n", "250 2.1.5"},
+        {"RCPT TO:<info@mx.test>\r\n", "550 5.7.1"},
+        {"RCPT TO:<abuse@else.test>\r\n", "550 5.7.1"},
         {"RCPT TO:<no@here.test>\r\n", "550 5.1.1"},
         {"RCPT TO:<y@else.test>\r\n", "550 5.7.1"},
         {"RCPT TO:<y@[127.0.0.1]>\r\n", "550 5.7.1"},
@@ -89,6 +91,61 @@ static void test_recipients(void **state)
         client_say(fd, cases[i][0], cases[i][1]);
     close(fd);
     server_stop(server);
+}
+
+static const struct fake_delivery *deliver_to(struct server *server, const char *rcpt,
+                                              bool (*answers)(const Pr__Request *request,
+                                                              Pr__Reply *reply, enum err *err))
+{
+    server_start(server, 10);
+    fake_store.answers = answers;
+    server_run(server);
+    int fd = client_open(server);
+    client_expect(fd, "220 mx.test");
+    client_say(fd, "EHLO client.test\r\n", "250 ");
+    client_say(fd, "MAIL FROM:<s@there.test>\r\n", "250 2.1.0");
+    client_say(fd, rcpt, "250 2.1.5");
+    client_say(fd, "DATA\r\n", "354 ");
+    client_say(fd, MESSAGE, "250 2.0.0");
+    close(fd);
+    server_stop(server);
+    assert_int_equal(fake_store.delivery_count, 1);
+    return &fake_store.deliveries[0];
+}
+
+/* The host's name is a domain of ours. */
+static bool host_is_ours(const Pr__Request *request, Pr__Reply *reply, enum err *err)
+{
+    static Pr__ResolveAnswer answer;
+
+    if (request->call_case != PR__REQUEST__CALL_RESOLVE ||
+        strcmp(request->resolve->address, "postmaster@mx.test") != 0)
+        return false;
+    pr__resolve_answer__init(&answer);
+    answer.domain_local = true;
+    answer.account_id = 9;
+    reply->answer_case = PR__REPLY__ANSWER_RESOLVE;
+    reply->resolve = &answer;
+    *err = ERR_OK;
+    return true;
+}
+
+/* RFC 5321 section 4.5.1: also when the host's name is no domain of ours. */
+static void test_roles_of_the_host(void **state)
+{
+    static const struct {
+        const char *rcpt;
+        bool (*answers)(const Pr__Request *request, Pr__Reply *reply, enum err *err);
+        uint64_t account;
+    } cases[] = {
+        {"RCPT TO:<Postmaster@MX.test>\r\n", NULL, 5},
+        {"RCPT TO:<abuse@mx.test>\r\n", NULL, 4},
+        {"RCPT TO:<postmaster@mx.test>\r\n", host_is_ours, 9},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(deliver_to(*state, cases[i].rcpt, cases[i].answers)->accounts[0],
+                         cases[i].account);
 }
 
 static void test_replies_to_store_errors(void **state)
@@ -291,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_delivery),
         SERVER_TEST(test_recipients),
+        SERVER_TEST(test_roles_of_the_host),
         SERVER_TEST(test_replies_to_store_errors),
         SERVER_TEST(test_large_message_waits_for_the_store),
         SERVER_TEST(test_refused_message_is_taken_back),

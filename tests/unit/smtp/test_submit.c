@@ -249,6 +249,26 @@ static void test_session_lost(void **state)
     }
 }
 
+/* Notices tell users to write to postmaster of the host: that is not another host's. */
+static void test_postmaster_of_the_host(void **state)
+{
+    struct server *server = *state;
+    struct submit_client client;
+
+    submit_begin(server);
+    server_run(server);
+    submit_enter(&client, server);
+    submit_say(&client, submit_plain("right"), "235 ");
+    submit_say(&client, "MAIL FROM:<ann@here.test>\r\nRCPT TO:<postmaster@mx.test>\r\nDATA\r\n",
+               "354 ");
+    submit_say(&client, FROM_ANN, "250 2.0.0");
+    submit_leave(&client);
+    server_stop(server);
+    assert_int_equal(fake_store.delivery_count, 1);
+    assert_int_equal(fake_store.deliveries[0].account_count, 1);
+    assert_int_equal(fake_store.deliveries[0].accounts[0], 5);
+}
+
 static void test_limits(void **state)
 {
     struct server *server = *state;
@@ -273,10 +293,15 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SERVER_TEST(test_whole),        SERVER_TEST(test_refusals),
-        SERVER_TEST(test_log_in),       SERVER_TEST(test_log_in_trouble),
-        SERVER_TEST(test_barred),       SERVER_TEST(test_client_is_hidden),
-        SERVER_TEST(test_session_lost), SERVER_TEST(test_limits),
+        SERVER_TEST(test_whole),
+        SERVER_TEST(test_refusals),
+        SERVER_TEST(test_log_in),
+        SERVER_TEST(test_log_in_trouble),
+        SERVER_TEST(test_barred),
+        SERVER_TEST(test_client_is_hidden),
+        SERVER_TEST(test_session_lost),
+        SERVER_TEST(test_limits),
+        SERVER_TEST(test_postmaster_of_the_host),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
