@@ -282,16 +282,17 @@ static enum smtp_reply take_all(struct smtp_session *session, const struct param
     return SMTP_REPLY_OK;
 }
 
-/* BY counts from this command on (RFC 2852 section 4), whatever is held: nothing can be
- * delivered in time that is to wait longer. */
+/* BY counts from this command on (RFC 2852 section 4), whatever is held: what is to be returned
+ * before it is released would only come back. */
 static bool held_too_long(const struct smtp_session *session)
 {
     const struct smtp_envelope *envelope = &session->envelope;
+    const struct smtp_deliver_by *by = &envelope->deliver_by;
     int64_t hold_s = envelope->hold_for_s;
 
     if (envelope->hold_until_s != 0)
         hold_s = envelope->hold_until_s - session->now_s;
-    return hold_s != 0 && envelope->deliver_by.given && envelope->deliver_by.seconds <= hold_s;
+    return hold_s != 0 && by->returns && by->seconds <= hold_s;
 }
 
 enum smtp_reply smtp_parameters_mail(struct smtp_session *session, struct bytes args)

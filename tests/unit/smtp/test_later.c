@@ -203,7 +203,7 @@ static void test_refused_times(void **state)
     static const char *const cases[] = {
         "HOLDFOR=2592001",
         "BY=0;R",
-        "BY=60;N HOLDFOR=60",
+        "BY=60;RT HOLDFOR=60",
         "HOLDFOR=3600 BY=60;R",
     };
     char mail[256];

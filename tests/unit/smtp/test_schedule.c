@@ -117,6 +117,11 @@ static void test_parameters(void **state)
         {"HOLDFOR=60 HOLDUNTIL=2026-11-22T08:30:00Z", MALFORMED, 0, 0, 0},
         {"HOLDUNTIL=2026-11-22T08:30:00Z HOLDFOR=60", MALFORMED, 0, 0, 0},
         {"BY=120;R", MAIL_OK, 0, 0, 120},
+        {"BY=120;R HOLDFOR=119", MAIL_OK, 119, 0, 120}, /* else it is late before it leaves */
+        {"BY=120;R HOLDFOR=120", TOO_LONG, 0, 0, 0},
+        {"HOLDFOR=120 BY=119;RT", TOO_LONG, 0, 0, 0},
+        {"BY=1800;R HOLDUNTIL=2026-11-22T08:30:00Z", TOO_LONG, 0, 0, 0},
+        {"BY=1801;R HOLDUNTIL=2026-11-22T08:30:00Z", MAIL_OK, 0, NOW + 1800, 1801},
         {"BY=+120;rt", MAIL_OK, 0, 0, 120},
         {"BY=-120;N", MAIL_OK, 0, 0, -120},
         {"BY=0;NT HOLDFOR=60", MAIL_OK, 60, 0, 0},
