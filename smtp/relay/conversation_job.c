@@ -227,8 +227,8 @@ void conversation_job_closed(struct conversation *talk,
     const struct relay_verdict said = {
         .result = RELAY_PUT_OFF,
         .code = verdict->code,
-        .status = verdict->status[0] == '5' ? "4.4.2" : verdict->status,
-        .text = verdict->text,
+        .status = verdict->status[0] == '4' ? verdict->status : "4.4.2",
+        .text = *verdict->text != '\0' ? verdict->text : "the connection ended before",
         .remote = talk->remote,
     };
 

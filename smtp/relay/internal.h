@@ -51,6 +51,7 @@ struct relay_group {
         uint64_t wall_ms;  /* when the one under way began */
         uint64_t until_ms; /* and up to when it looks */
         uint64_t seen_ms;  /* up to when all were seen once; 0: none yet */
+        uint64_t last_ms;  /* the last one of either kind began, by the monotonic clock */
         uint64_t began_ms; /* the last whole one; then how long it took */
         uint64_t took_ms;
         uint64_t whole_at_ms; /* the next one */
@@ -60,6 +61,7 @@ struct relay_group {
 
     struct list leases_wanted; /* jobs */
     unsigned leases_asked;     /* commands under way */
+    uint64_t lease_took_ms;    /* the last one that was granted */
     struct list leases;
     struct list reports_wanted; /* jobs */
     unsigned reports_asked;
@@ -193,6 +195,8 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found);
 /* Reads what is due in it, for its site. */
 void lane_read(struct lane *lane);
 void lane_free(struct lane **lane);
+/* Those that wait for their route, or for room. */
+void lanes_free(struct relay *relay);
 
 /* leases.c */
 void lease_want(struct job *job);

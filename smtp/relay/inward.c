@@ -142,7 +142,7 @@ static void recipient_next(struct inward *inward)
     struct job *job = inward->job;
     struct relay *relay = job->group->relay;
 
-    if (inward->index < job->record->n_recipients) {
+    if (inward->index < job->record->n_recipients && !relay->ending) {
         inward->body_at = 0;
         inward->writer = body_writer_new(
             relay->store, 0, job->record->recipients[inward->index]->account_id, RELAY_CALL_MS);

@@ -36,6 +36,18 @@ void lane_free(struct lane **lane)
     free(ending);
 }
 
+void lanes_free(struct relay *relay)
+{
+    size_t at = 0;
+    uint64_t hash;
+    void *context;
+
+    while (map_next(&relay->lanes, &at, &hash, &context)) {
+        struct lane *lane = context;
+        lane_free(&lane);
+    }
+}
+
 /* ---- its site ---- */
 
 static void on_route(void *context, const struct route *route)

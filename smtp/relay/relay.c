@@ -115,6 +115,9 @@ void relay_free(struct relay **relay)
     ending->ending = true;
     loop_timer_stop(&ending->tick);
     loop_hook_remove(&ending->turn);
+    lanes_free(ending);
+    if (ending->connection_count == 0) /* else the process ends with hosts that do not let go */
+        sites_free(ending);
     routes_free(&ending->routes);
     tls_memory_free(ending);
     map_fini(&ending->groups);
