@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of outgoing mail share: a cluster with submission, whose mail for sK.test goes to a sink on 127.0.N.K."""
+import asyncio
 import contextlib
 import email
 import email.policy
@@ -7,6 +8,7 @@ import imaplib
 import signal
 import smtplib
 import ssl
+import threading
 
 import lab
 from sink import Sink
@@ -16,7 +18,7 @@ EXTRA = """
 listen "submission" {{ address = {{ "{ip}:2587" }} }}
 """
 RELAY = 'relay {{ routes = {{ {routes} }} {more} }}'
-HOSTS = range(20, 60)
+HOSTS = range(20, 64)
 
 
 class Node(lab.Node):
@@ -83,6 +85,29 @@ class Cluster(lab.Cluster):
         lab.wait_for("mail for other hosts to be taken", lambda: client.takes("probe@s20.test"), 30)
         client.close()
         return users
+
+
+class Gate:
+    """Answers of a sink: at one stage nothing is said before open() says what."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.waiting = 0
+        self.opened = threading.Event()
+        self.reply = None
+
+    def __call__(self, _talk, stage, _words):
+        return self.wait() if stage == self.stage and not self.opened.is_set() else None
+
+    async def wait(self):
+        self.waiting += 1
+        while not self.opened.is_set():
+            await asyncio.sleep(0.02)
+        return self.reply
+
+    def open(self, reply=None):
+        self.reply = reply
+        self.opened.set()
 
 
 class Client:
