@@ -23,6 +23,16 @@ def announced(node, user):
     lab.check(features["futurerelease"].startswith("2592000 "), f"{features}")
 
 
+def not_announced(node, user):
+    def offered():
+        client = Client(node, user)
+        client.smtp.ehlo()
+        client.close()
+        return "futurerelease" in client.smtp.esmtp_features
+    node.cli("setting", "set", "mail.hold_max", "0")
+    lab.wait_for("FUTURERELEASE to be offered no more", lambda: not offered(), 30)
+
+
 def held(cluster, ann, bob, cid):
     """Nobody has it before its time; then everybody once, and the sender is told."""
     node = cluster.node(1)
@@ -109,6 +119,7 @@ def test():
         taken_back(cluster, dan, bob)
         told(cluster, eve, bob)
         told_to_the_world(cluster, bob)
+        not_announced(cluster.node(1), ann)
     return "held, taken back, told, with TLS alone"
 
 
