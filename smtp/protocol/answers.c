@@ -27,9 +27,12 @@ void smtp_session_allowed(struct smtp_session *session, uint64_t ticket)
 
 static void refuse_begin(struct smtp_session *session, const struct smtp_verdict *verdict)
 {
-    bool last = session->chunk.active && session->chunk.last;
+    bool chunk = session->chunk.active;
+    bool last = chunk && session->chunk.last;
 
     smtp_session_finish(session, verdict, last);
+    if (!chunk)
+        smtp_command_data_refused(session);
 }
 
 static void refuse(struct smtp_session *session, struct smtp_verdict *verdict)

@@ -9,13 +9,30 @@ enum {
     BARE = 1 << 2,      /* takes no arguments */
     FRAMING = 1 << 3,   /* bytes follow that are no commands: to refuse it out of hand ends the
                            connection */
+    MESSAGE = 1 << 4,   /* a message follows if it is taken */
 };
+
+/*
+ * A client that does not wait for 354 (RFC 2920 section 3.1) sends its message whatever it
+ * hears, and who wrote the message would have written our next commands. What is there before
+ * the refusal is no answer to it, and ends the connection. What comes later may be one: then
+ * anything but a command does, and no message begins with one.
+ */
+void smtp_command_data_refused(struct smtp_session *session)
+{
+    if (session->state == SMTP_STATE_CLOSED)
+        return;
+    session->data_refused = true;
+    if (session->data_early && session->config->data_sync_enforced)
+        smtp_session_close(session, SMTP_REPLY_DATA_SYNC);
+}
 
 static void command_data(struct smtp_session *session, struct bytes args)
 {
     (void)args;
     if (session->envelope.body_binary) {
         smtp_session_reply(session, SMTP_REPLY_BINARY_DATA);
+        smtp_command_data_refused(session);
         return;
     }
     session->trace_id[0] = '\0';
@@ -108,7 +125,7 @@ static const struct command {
     {BYTES_INIT("HELO"), SMTP, ANY, SIZE_MAX_PLAIN, SYNC, smtp_command_helo},
     {BYTES_INIT("MAIL"), ALL, IN(READY), SIZE_MAX_LONG, 0, smtp_command_mail},
     {BYTES_INIT("RCPT"), ALL, IN(MAIL) | IN(RCPT), SIZE_MAX_LONG, PIPELINED, smtp_command_rcpt},
-    {BYTES_INIT("DATA"), ALL, IN(RCPT), SIZE_MAX_PLAIN, SYNC | BARE, command_data},
+    {BYTES_INIT("DATA"), ALL, IN(RCPT), SIZE_MAX_PLAIN, SYNC | BARE | MESSAGE, command_data},
     {BYTES_INIT("RSET"), ALL, ANY, SIZE_MAX_PLAIN, BARE, command_rset},
     {BYTES_INIT("NOOP"), ALL, ANY, SIZE_MAX_PLAIN, 0, command_noop},
     {BYTES_INIT("QUIT"), ALL, ANY, SIZE_MAX_PLAIN, BARE, command_quit},
@@ -226,6 +243,18 @@ static enum smtp_reply judge(const struct smtp_session *session, const struct co
     return SMTP_REPLY_OK;
 }
 
+/* Whether the line has the form of a command that is offered here. */
+static bool is_command(const struct smtp_session *session, const struct command *command,
+                       struct bytes line)
+{
+    struct bytes args = line;
+
+    bytes_take_word(&args);
+    return command != NULL && !has_controls(line) && line.len + 2 <= command->size_max &&
+           (command->services & 1U << session->config->service) &&
+           !((command->flags & BARE) && bytes_trim(args).len > 0);
+}
+
 bool smtp_command_must_wait(const struct smtp_session *session, struct bytes line)
 {
     if (!smtp_command_take_cr(&line))
@@ -242,14 +271,24 @@ void smtp_command_run(struct smtp_session *session, struct bytes line, bool earl
         return;
     }
     const struct command *command = find(line);
-    enum smtp_reply reply = judge(session, command, line, early);
-    bool framing = command != NULL && (command->flags & FRAMING);
-    if (!framing)
-        session->chunks_failed = false;
-    if (reply != SMTP_REPLY_OK) {
-        smtp_session_reply(session, framing ? SMTP_REPLY_CHUNK_SYNTAX : reply);
+    if (session->data_refused && !is_command(session, command, line)) {
+        smtp_session_reply(session, SMTP_REPLY_DATA_SYNC);
         return;
     }
+    enum smtp_reply reply = judge(session, command, line, early);
+    bool framing = command != NULL && (command->flags & FRAMING);
+    bool message = command != NULL && (command->flags & MESSAGE);
+    if (!framing)
+        session->chunks_failed = false;
+    if (message)
+        session->data_early = early;
+    if (reply != SMTP_REPLY_OK) {
+        smtp_session_reply(session, framing ? SMTP_REPLY_CHUNK_SYNTAX : reply);
+        if (message)
+            smtp_command_data_refused(session);
+        return;
+    }
+    session->data_refused = false;
     bytes_take_word(&line);
     command->run(session, line);
 }

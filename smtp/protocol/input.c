@@ -35,7 +35,7 @@ static void take_line(struct smtp_session *session, struct bytes line, enum smtp
     } else if (session->state == SMTP_STATE_AUTH) {
         take_auth_line(session, line, refusal);
     } else if (refusal != SMTP_REPLY_OK) {
-        smtp_session_reply(session, refusal);
+        smtp_session_reply(session, session->data_refused ? SMTP_REPLY_DATA_SYNC : refusal);
     } else {
         smtp_command_run(session, line, early);
     }
@@ -196,6 +196,8 @@ size_t smtp_session_feed(struct smtp_session *session, struct bytes input)
     }
     if (session->held && input.len > 0)
         session->held_early = true;
+    if (session->state == SMTP_STATE_BEGIN && input.len > 0)
+        session->data_early = true;
     while (used < input.len && takes_input(session)) {
         size_t taken = feed_some(session, bytes_skip(input, used));
         if (taken == 0)

@@ -62,6 +62,7 @@ enum {
     X(BINARY_DATA, 503, "5.5.1", "A binary message needs BDAT", SMTP_REPLY_ERROR)              \
     X(SYNC, 554, "5.5.0", "Wait for the reply before you go on (RFC 2920)",                    \
       SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)                                                    \
+    X(DATA_SYNC, 554, "5.5.0", "Wait for 354 before you send a message", SMTP_REPLY_CLOSE)     \
     X(EARLY, 554, "5.5.0", "Wait for the greeting before you speak",                           \
       SMTP_REPLY_CLOSE | SMTP_REPLY_BREACH)                                                    \
     X(HELO_FIRST, 503, "5.5.1", "Send EHLO first", SMTP_REPLY_ERROR)                           \

@@ -68,6 +68,8 @@ struct smtp_config {
     bool binarymime;                /* NUL, CR and LF may stand anywhere behind the header */
     bool sync_enforced; /* input behind HELO, EHLO or DATA, sent without waiting for the reply
                            (against RFC 2920 section 3.1), ends the connection */
+    bool data_sync_enforced; /* so does input behind a DATA that is refused, sent before the
+                                refusal: it may be a message */
 };
 
 enum smtp_want {

@@ -110,6 +110,8 @@ struct smtp_session {
     unsigned chunks_failed_count; /* replies that the last one of them gets */
     bool chunks_failed; /* a chunk was refused that was not the last one, and BDAT goes on */
     bool held_early;    /* more input came before the command was answered */
+    bool data_early;    /* likewise, of the newest DATA */
+    bool data_refused;  /* DATA was; what comes now may be a message all the same */
 
     /* Output. */
     struct buffer output;
@@ -220,6 +222,8 @@ bool smtp_command_must_wait(const struct smtp_session *session, struct bytes lin
 /* What a command gets that may not arrive in this state. */
 enum smtp_reply smtp_command_bad_sequence(const struct smtp_session *session);
 void smtp_command_run(struct smtp_session *session, struct bytes line, bool early);
+/* Its reply is written. */
+void smtp_command_data_refused(struct smtp_session *session);
 
 /* xclient.c */
 void smtp_command_xclient(struct smtp_session *session, struct bytes args);

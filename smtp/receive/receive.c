@@ -66,6 +66,7 @@ static void port_init(struct receive *receive, enum smtp_service service)
         .limits_announced = true,
         .binarymime = true,
         .sync_enforced = service == SMTP_SERVICE_MX,
+        .data_sync_enforced = true,
     };
     port->limits = conn_limits_default;
     port->limits.idle_ms = config->times->idle_ms;

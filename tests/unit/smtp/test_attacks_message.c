@@ -184,10 +184,14 @@ static void test_attack_19_sizes_of_chunks(void **state)
                 BYTES(UP_TO_RCPT "BDAT\t1\r\nBDAT 1\x01\r\n"),
                 READY "500 5.5.2 Control characters are not allowed\r\n"
                       "501 5.5.4 Syntax: BDAT size [LAST]\r\n<close>");
-    play_expect(&play_config, "no LAST",
+    play_expect(&play_config, "no LAST", BYTES(UP_TO_RCPT "BDAT 2\r\n\r\nDATA\r\nRSET\r\n"),
+                READY "250 2.0.0 Chunk OK\r\n503 5.5.1 BDAT has begun a message\r\n"
+                      "<abort 451>" NOOP_OK);
+    play_expect(&play_config, "no LAST, and a message",
                 BYTES(UP_TO_RCPT "BDAT 2\r\n\r\nDATA\r\n.\r\nRSET\r\n"),
                 READY "250 2.0.0 Chunk OK\r\n503 5.5.1 BDAT has begun a message\r\n"
-                      "500 5.5.2 Unknown command\r\n<abort 451>" NOOP_OK);
+                      "<abort 554>554 5.5.0 Wait for 354 before you send a message\r\n"
+                      "<close>");
     play_expect(
         &play_config, "BDAT 0 without end",
         BYTES(UP_TO_RCPT "BDAT 0\r\nBDAT 0\r\nBDAT 0\r\nBDAT 0 LAST\r\nBDAT 0 LAST\r\n"),

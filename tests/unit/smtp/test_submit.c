@@ -269,6 +269,26 @@ static void test_postmaster_of_the_host(void **state)
     assert_int_equal(fake_store.deliveries[0].accounts[0], 5);
 }
 
+/* A client that does not wait for 354 cannot be made to speak its message to us. */
+static void test_message_behind_a_refusal(void **state)
+{
+    struct server *server = *state;
+    struct submit_client client;
+
+    submit_begin(server);
+    server_run(server);
+    submit_enter(&client, server);
+    submit_say(&client, submit_plain("right"), "235 ");
+    submit_say(&client,
+               "MAIL FROM:<ann@here.test>\r\nRCPT TO:<no@here.test>\r\nDATA\r\n"
+               "RSET\r\n" TO_Y FROM_ANN,
+               "554 5.5.0");
+    submit_expect(&client, "");
+    submit_leave(&client);
+    server_stop(server);
+    assert_int_equal(fake_store.delivery_count, 0);
+}
+
 static void test_limits(void **state)
 {
     struct server *server = *state;
@@ -302,6 +322,7 @@ int main(void)
         SERVER_TEST(test_session_lost),
         SERVER_TEST(test_limits),
         SERVER_TEST(test_postmaster_of_the_host),
+        SERVER_TEST(test_message_behind_a_refusal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
