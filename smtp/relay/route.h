@@ -106,7 +106,7 @@ extern const unsigned route_provider_count;
 
 struct routes_config {
     struct loop *loop;
-    struct dns *dns;
+    struct dns *dns;              /* NULL: nobody is asked; what would have to be is TROUBLE */
     const char *const *own_names; /* this mail system's MX hosts: mail does not go back there */
     unsigned own_name_count;
     const struct address *own_addresses;

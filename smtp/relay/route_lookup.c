@@ -165,24 +165,31 @@ static void on_answer(void *context, const struct dns_answer *answer)
     pump(routes);
 }
 
+/* All that is asked, and would follow from it, is not answered any more. */
+static void give_up(struct route_lookup *lookup, enum dns_result result, const char *reason)
+{
+    struct list *node;
+
+    while ((node = list_first(&lookup->questions)) != NULL) {
+        struct question *question = LIST_ENTRY(node, struct question, node);
+        const struct dns_answer answer = {.type = question->type,
+                                          .result = result,
+                                          .name = question->name,
+                                          .target = question->name,
+                                          .reason = reason};
+        take_back(question);
+        take(question, &answer);
+    }
+}
+
 /* What has not been answered by now was not in time; what would follow from it neither. */
 static void on_deadline(void *context)
 {
     struct route_lookup *lookup = context;
     struct routes *routes = lookup->routes;
-    struct list *node;
 
     lookup->timer = NULL; /* it fires once */
-    while ((node = list_first(&lookup->questions)) != NULL) {
-        struct question *question = LIST_ENTRY(node, struct question, node);
-        const struct dns_answer answer = {.type = question->type,
-                                          .result = DNS_TIMEOUT,
-                                          .name = question->name,
-                                          .target = question->name,
-                                          .reason = "no answer in time"};
-        take_back(question);
-        take(question, &answer);
-    }
+    give_up(lookup, DNS_TIMEOUT, "no answer in time");
     finish(lookup);
     pump(routes);
 }
@@ -250,6 +257,8 @@ void route_lookup_go(struct route_lookup *lookup)
 {
     struct routes *routes = lookup->routes;
 
+    if (routes->config.dns == NULL)
+        give_up(lookup, DNS_SERVFAIL, "no name server is asked here (dns.enabled)");
     if (list_is_empty(&lookup->questions))
         finish(lookup);
     pump(routes);
