@@ -97,7 +97,7 @@ endforeach()
 unit_test(relay route_dns USES pr_smtp_route)
 
 # The relay itself, with what is around it replaced by the test's own: time, store, routes, connections.
-add_library(relay_lab OBJECT unit/relay/relay_lab.c)
+add_library(relay_lab OBJECT unit/relay/relay_lab.c unit/relay/relay_lab_world.c)
 target_link_libraries(relay_lab PUBLIC pr_smtp_relay PkgConfig::CMOCKA)
 target_include_directories(relay_lab PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 foreach(name clock_monotonic_ms clock_wall_ms loop_timer_start loop_timer_stop loop_on_turn loop_hook_remove loop_wake
@@ -105,7 +105,7 @@ foreach(name clock_monotonic_ms clock_wall_ms loop_timer_start loop_timer_stop l
              conversation_new conversation_wake conversation_stop conversation_cut conversation_tick)
   list(APPEND relay_lab_wraps -Wl,--wrap=${name})
 endforeach()
-foreach(name leases)
+foreach(name leases sites)
   unit_test(relay relay_${name} USES relay_lab)
   target_link_options(test_relay_relay_${name} PRIVATE ${relay_lab_wraps})
 endforeach()

@@ -51,7 +51,6 @@ struct relay_group {
         uint64_t wall_ms;  /* when the one under way began */
         uint64_t until_ms; /* and up to when it looks */
         uint64_t seen_ms;  /* up to when all were seen once; 0: none yet */
-        uint64_t last_ms;  /* the last one of either kind began, by the monotonic clock */
         uint64_t began_ms; /* the last whole one; then how long it took */
         uint64_t took_ms;
         uint64_t whole_at_ms; /* the next one */
@@ -61,7 +60,6 @@ struct relay_group {
 
     struct list leases_wanted; /* jobs */
     unsigned leases_asked;     /* commands under way */
-    uint64_t lease_took_ms;    /* the last one that was granted */
     struct list leases;
     struct list reports_wanted; /* jobs */
     unsigned reports_asked;
@@ -105,6 +103,7 @@ struct site {
     struct list conversations;
     unsigned conversation_count;
     unsigned talking_count; /* of them, with a host that has greeted */
+    struct list waiting;    /* of the relay's: for a connection */
     unsigned window;        /* connections that are worth having now */
     unsigned failures;      /* in a row, of all addresses */
     uint64_t not_before_ms;
@@ -160,7 +159,10 @@ struct relay {
     struct map jobs;
     unsigned job_count;
     struct map sites;
+    unsigned reading_count; /* lanes; each may bring RELAY_FETCH jobs */
     unsigned connection_count;
+    struct list waiting;   /* sites that want one more, in turns */
+    bool connecting;       /* they are being served */
     struct map broken_tls; /* addresses where TLS failed lately, until when */
     unsigned watch_count;
     unsigned notice_count; /* being made */
@@ -170,6 +172,11 @@ struct relay {
 uint64_t relay_hash(const struct relay *relay, struct bytes what);
 /* Room for more jobs; never while it stops. */
 bool relay_has_room(const struct relay *relay);
+/* Half of it is taken: who has jobs already gets few more, so that sites that are slow leave
+ * room for others. */
+bool relay_is_crowded(const struct relay *relay);
+/* Sites wait for a connection, and no more may be made. */
+bool relay_lacks_connections(const struct relay *relay);
 
 /* groups.c */
 void groups_start(struct relay *relay);
@@ -224,6 +231,8 @@ void notices_free(struct notices **notices);
 struct job *job_new(struct relay_group *group, struct site *site,
                     const Pr__QueueRecord *record);
 void job_free(struct job **job);
+/* What became of them is not written down. */
+void jobs_free(struct relay *relay);
 
 /* reports.c */
 /* The job's attempt is filled in; the job is forgotten when the log has it. */

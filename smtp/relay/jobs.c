@@ -57,3 +57,15 @@ void job_free(struct job **job)
     arena_fini(&ending->job_arena);
     free(ending);
 }
+
+void jobs_free(struct relay *relay)
+{
+    size_t at = 0;
+    uint64_t hash;
+    void *context;
+
+    while (map_next(&relay->jobs, &at, &hash, &context)) {
+        struct job *job = context;
+        job_free(&job);
+    }
+}

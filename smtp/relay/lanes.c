@@ -90,6 +90,11 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
         return true;
     if (relay->lane_count >= RELAY_LANES_MAX)
         return false;
+    if (found->class_ != PR__QUEUE_CLASS__QUEUE_PERSONAL &&
+        relay->lane_count >= RELAY_LANES_MAX / 4 * 3) { /* the rest is for personal mail */
+        look_left(group);
+        return true;
+    }
     lane = calloc(1, sizeof(*lane));
     CHECK(lane != NULL);
     lane->hash = hash;
@@ -173,7 +178,7 @@ void lane_read(struct lane *lane)
     read.until_ms = group_until_ms(group);
     read.after_due_ms = lane->after_due_ms;
     read.after = lane->after_id != 0 ? &after : NULL;
-    read.limit = RELAY_FETCH;
+    read.limit = relay_is_crowded(group->relay) ? RELAY_FETCH_FEW : RELAY_FETCH;
     request.call_case = PR__REQUEST__CALL_QUEUE_READ;
     request.queue_read = &read;
     lane->read_call = store_call(group->relay->store, &request, RELAY_CALL_MS, on_read, lane);

@@ -32,12 +32,14 @@ enum {
     RELAY_LANES_MAX = 4096,       /* in memory, waiting for their turn */
     RELAY_LANES_PAGE = 256,       /* of one question */
     RELAY_SITE_LANES_MAX = 512,   /* of one site; more wait in the store */
+    RELAY_SITE_LANES_FEW = 32,    /* of one that is paused, or when half of all are taken */
     RELAY_WATCHES_MAX = 20000,    /* leases of others that are looked at until they end */
     RELAY_WATCH_KEPT_MS = 600000, /* without being looked at */
     RELAY_STATUS_SIZE_MAX = 16,   /* of what is written into the log; longer texts are cut */
     RELAY_REPLY_SIZE_MAX = 1000,
     RELAY_REMOTE_SIZE_MAX = 300,
     RELAY_FETCH = 64,     /* read from a lane at a time */
+    RELAY_FETCH_FEW = 8,  /* when half of all jobs are taken */
     RELAY_READY_LOW = 32, /* a site with fewer jobs than this fetches more */
 };
 

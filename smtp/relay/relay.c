@@ -21,7 +21,19 @@ uint64_t relay_hash(const struct relay *relay, struct bytes what)
 
 bool relay_has_room(const struct relay *relay)
 {
-    return !relay->stopping && relay->job_count < RELAY_JOBS_MAX;
+    return !relay->stopping &&
+           relay->job_count + relay->reading_count * RELAY_FETCH < RELAY_JOBS_MAX;
+}
+
+bool relay_is_crowded(const struct relay *relay)
+{
+    return relay->job_count + relay->reading_count * RELAY_FETCH >= RELAY_JOBS_MAX / 2;
+}
+
+bool relay_lacks_connections(const struct relay *relay)
+{
+    return relay->connection_count >= relay->config.connections_max &&
+           !list_is_empty(&relay->waiting);
 }
 
 /* ---- time ---- */
@@ -86,6 +98,7 @@ struct relay *relay_new(const struct relay_config *config)
     map_init(&relay->lanes);
     map_init(&relay->jobs);
     map_init(&relay->sites);
+    list_init(&relay->waiting);
     map_init(&relay->broken_tls);
     relay->turn = loop_on_turn(relay->loop, on_turn, relay);
     relay->tick = loop_timer_start(relay->loop, RELAY_TICK_MS, RELAY_TICK_MS, on_tick, relay);
@@ -115,9 +128,12 @@ void relay_free(struct relay **relay)
     ending->ending = true;
     loop_timer_stop(&ending->tick);
     loop_hook_remove(&ending->turn);
+    /* Connections to hosts that do not let go end with the loop, and look here. */
+    if (ending->connection_count > 0)
+        return;
+    jobs_free(ending);
     lanes_free(ending);
-    if (ending->connection_count == 0) /* else the process ends with hosts that do not let go */
-        sites_free(ending);
+    sites_free(ending);
     routes_free(&ending->routes);
     tls_memory_free(ending);
     map_fini(&ending->groups);

@@ -17,6 +17,7 @@ enum {
     INWARD_MAX = 8,         /* jobs that go into the cluster at the same time */
     PAUSE_FIRST_MS = 30000, /* of a site where nobody answers, doubled each time */
     PAUSE_MAX_MS = 600000,
+    FAILED_KEPT_MS = 2 * RELAY_LOOK_MAX_MS, /* after a pause */
 };
 
 /* ---- which one ---- */
@@ -59,6 +60,7 @@ struct site *site_of_route(struct relay *relay, const struct route *route)
             list_init(&site->lanes[i]);
         list_init(&site->ready);
         list_init(&site->conversations);
+        list_init(&site->waiting);
         map_put(&relay->sites, hash, site);
     } else if (strcmp(site->key, text) != 0) {
         site = NULL;
@@ -74,36 +76,26 @@ struct site *site_of_route(struct relay *relay, const struct route *route)
 static void site_free(struct site *site)
 {
     loop_timer_stop(&site->timer);
+    list_remove(&site->waiting);
     map_remove(&site->relay->sites, site->hash);
     route_release(&site->route);
     free(site->key);
     free(site);
 }
 
-static bool is_idle(const struct site *site)
+static bool is_paused(const struct site *site)
 {
-    return site->lane_count == 0 && site->inward_count == 0 && site->reading == 0 &&
-           site->coming == 0 && site->ready_count == 0 && site->conversation_count == 0 &&
-           clock_monotonic_ms() >= site->not_before_ms;
+    return clock_monotonic_ms() < site->not_before_ms;
 }
 
-void sites_tick(struct relay *relay)
+/* How often it has failed is remembered until its lanes have been found again. */
+static bool is_idle(const struct site *site)
 {
-    uint64_t now_ms = clock_monotonic_ms();
-    size_t at = 0;
-    uint64_t hash;
-    void *context;
+    uint64_t kept_ms = site->failures > 0 ? FAILED_KEPT_MS : 0;
 
-    while (map_next(&relay->sites, &at, &hash, &context)) {
-        struct site *site = context;
-        for (struct list *node = site->conversations.next; node != &site->conversations;) {
-            struct list *next = node->next;
-            conversation_tick(node, now_ms);
-            node = next;
-        }
-        if (is_idle(site))
-            site_free(site);
-    }
+    return site->lane_count == 0 && site->inward_count == 0 && site->reading == 0 &&
+           site->coming == 0 && site->ready_count == 0 && site->conversation_count == 0 &&
+           clock_monotonic_ms() >= site->not_before_ms + kept_ms;
 }
 
 /* ---- what it does next ---- */
@@ -121,12 +113,17 @@ static struct lane *lane_next(struct site *site)
 
 static void fetch(struct site *site)
 {
+    struct relay *relay = site->relay;
+    bool crowded = relay_is_crowded(relay);
+    unsigned reads_max = crowded ? 1 : READS_MAX;
+    unsigned low = crowded ? 1 : RELAY_READY_LOW;
     struct lane *lane;
 
-    while (site->reading < READS_MAX && site->ready_count + site->coming < RELAY_READY_LOW &&
-           relay_has_room(site->relay) && (lane = lane_next(site)) != NULL) {
+    while (site->reading < reads_max && site->ready_count + site->coming < low &&
+           relay_has_room(relay) && (lane = lane_next(site)) != NULL) {
         site->lane_count--;
         site->reading++;
+        relay->reading_count++;
         lane_read(lane);
     }
 }
@@ -150,9 +147,41 @@ static void nowhere(struct site *site)
         job_end(job, route->permanent, route->status, route->text, "");
 }
 
-static void talk(struct site *site)
+/* A host that has not greeted yet is expected to take one. */
+static bool wants_connection(const struct site *site)
 {
     unsigned most = site->relay->config.site_connections_max;
+
+    if (site->window < most)
+        most = site->window;
+    return site->conversation_count < most &&
+           site->ready_count > site->conversation_count - site->talking_count;
+}
+
+/* One each, in turns: what is free is not only for who has had one. */
+static void serve(struct relay *relay)
+{
+    struct list *node;
+
+    if (relay->connecting || relay->stopping) /* a connection that fails at once comes here */
+        return;
+    relay->connecting = true;
+    while (relay->connection_count < relay->config.connections_max &&
+           (node = list_take(&relay->waiting)) != NULL) {
+        struct site *site = LIST_ENTRY(node, struct site, waiting);
+        if (!wants_connection(site))
+            continue;
+        list_append(&relay->waiting, &site->waiting);
+        site->conversation_count++;
+        relay->connection_count++;
+        conversation_new(site);
+    }
+    relay->connecting = false;
+}
+
+static void talk(struct site *site)
+{
+    struct relay *relay = site->relay;
 
     for (struct list *at = site->conversations.next;
          at != &site->conversations && site->ready_count > 0;) {
@@ -160,15 +189,9 @@ static void talk(struct site *site)
         conversation_wake(at);
         at = next;
     }
-    if (site->window < most)
-        most = site->window;
-    while (site->conversation_count < most &&
-           site->ready_count > site->conversation_count - site->talking_count &&
-           site->relay->connection_count < site->relay->config.connections_max) {
-        site->conversation_count++;
-        site->relay->connection_count++;
-        conversation_new(site);
-    }
+    if (wants_connection(site) && !list_has_node(&site->waiting))
+        list_append(&relay->waiting, &site->waiting);
+    serve(relay);
 }
 
 static void site_step(struct site *site);
@@ -202,12 +225,40 @@ static void site_step(struct site *site)
         talk(site);
 }
 
+void sites_tick(struct relay *relay)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    size_t at = 0;
+    uint64_t hash;
+    void *context;
+
+    while (map_next(&relay->sites, &at, &hash, &context)) {
+        struct site *site = context;
+        for (struct list *node = site->conversations.next; node != &site->conversations;) {
+            struct list *next = node->next;
+            conversation_tick(node, now_ms);
+            node = next;
+        }
+        if (site->lane_count + site->ready_count > 0)
+            site_step(site); /* what it waited for may have come about elsewhere */
+        if (is_idle(site))
+            site_free(site);
+    }
+}
+
 /* ---- lanes and jobs ---- */
 
 bool site_take_lane(struct site *site, struct lane *lane)
 {
-    if (site->lane_count >= RELAY_SITE_LANES_MAX)
-        return false;
+    bool paused = is_paused(site);
+    bool few = paused || site->relay->lane_count >= RELAY_LANES_MAX / 2;
+
+    if (site->lane_count >= (few ? RELAY_SITE_LANES_FEW : RELAY_SITE_LANES_MAX)) {
+        if (!paused)
+            return false;
+        lane_free(&lane); /* it is found again when all are looked at */
+        return true;
+    }
     lane->site = site;
     list_append(&site->lanes[lane->class], &lane->site_node);
     site->lane_count++;
@@ -218,6 +269,7 @@ bool site_take_lane(struct site *site, struct lane *lane)
 void site_lane_read(struct site *site, struct lane *lane, bool more)
 {
     site->reading--;
+    site->relay->reading_count--;
     if (more && !site->relay->stopping) {
         list_append(&site->lanes[lane->class], &lane->site_node);
         site->lane_count++;
@@ -239,7 +291,7 @@ void site_job_ready(struct site *site, struct job *job)
         job_give_back(job);
         return;
     }
-    if (clock_monotonic_ms() < site->not_before_ms) {
+    if (is_paused(site)) {
         job_end(job, false, site->failure_status, site->failure, site->failure_remote);
         return;
     }
@@ -294,6 +346,7 @@ void site_conversation_gone(struct site *site, struct list *node, bool talked)
     if (talked)
         site->talking_count--;
     site_step(site);
+    serve(site->relay);
 }
 
 void site_failed(struct site *site, const char *status, const char *reason, const char *remote)
@@ -301,6 +354,7 @@ void site_failed(struct site *site, const char *status, const char *reason, cons
     unsigned doublings = site->failures < 8 ? site->failures : 8;
     uint64_t first_ms = site->relay->config.retry->steps_ms[0];
     uint64_t pause_ms = (first_ms < PAUSE_FIRST_MS ? first_ms : PAUSE_FIRST_MS) << doublings;
+    struct lane *lane;
     struct job *job;
 
     if (site->talking_count > 0) { /* others go on: there are as many as the hosts like */
@@ -319,6 +373,10 @@ void site_failed(struct site *site, const char *status, const char *reason, cons
                         LOG_TEXT("remote", remote)));
     while ((job = site_job_take(site)) != NULL)
         job_end(job, false, status, reason, remote);
+    while (site->lane_count > RELAY_SITE_LANES_FEW && (lane = lane_next(site)) != NULL) {
+        site->lane_count--;
+        lane_free(&lane);
+    }
 }
 
 /* ---- the end ---- */

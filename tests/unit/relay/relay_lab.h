@@ -47,12 +47,15 @@ extern struct relay_lab {
     bool dead; /* connections cannot be made */
     struct relay *relay;
     struct retry_config retry;
+    struct arena lab_arena;
 } lab;
 
 int lab_open(void **state);
 int lab_close(void **state);
 /* Moves time, and calls what is due on the way. */
 void lab_run(uint64_t ms);
+/* What comes at the end of each turn of the loop; routes are found before. */
+void lab_turn(void);
 
 /* ---- the store ---- */
 
@@ -90,5 +93,8 @@ unsigned lab_talk_count(void);
 /* Its job is over, and it takes the next one, if there is one. */
 void lab_talk_done(struct lab_talk *talk, enum relay_result result);
 void lab_talk_end(struct lab_talk *talk);
+
+/* Timers and connections that are left are no more. */
+void lab_world_end(void);
 
 #endif
