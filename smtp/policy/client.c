@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/base/check.h"
+#include "node/base/log.h"
 #include "node/mail/path.h"
 #include "smtp/policy/internal.h"
 
@@ -260,6 +261,23 @@ struct policy_client *policy_client_new(struct policy *policy, const struct addr
     return client;
 }
 
+bool client_refusal_shows(struct policy_client *client)
+{
+    return ++client->refusals <= POLICY_LINES_MAX;
+}
+
+static void log_further(const struct policy_client *client)
+{
+    char peer[ADDRESS_TEXT_SIZE];
+
+    if (client->refusals <= POLICY_LINES_MAX)
+        return;
+    address_text(&client->facts.client, peer);
+    log_info(NULL, "policy refuses further",
+             LOG_FIELDS(LOG_U64("conn", client->conn_id), LOG_TEXT("peer", peer),
+                        LOG_U64("count", client->refusals - POLICY_LINES_MAX)));
+}
+
 void policy_client_free(struct policy_client **client)
 {
     struct policy_client *leaving = *client;
@@ -267,6 +285,7 @@ void policy_client_free(struct policy_client **client)
     if (leaving == NULL)
         return;
     *client = NULL;
+    log_further(leaving);
     while (leaving->trials != NULL) {
         struct policy_trial *trial = leaving->trials;
         policy_cancel(&trial);

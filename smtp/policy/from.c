@@ -121,9 +121,11 @@ static void end(struct policy_from *from)
 static void log_verdict(const struct policy_from *from, const struct policy_verdict *verdict,
                         const char *reason, bool dry)
 {
-    const struct policy_client *client = from->client;
+    struct policy_client *client = from->client;
     char peer[ADDRESS_TEXT_SIZE];
 
+    if (!client_refusal_shows(client))
+        return;
     address_text(&client->facts.client, peer);
     log_info(NULL, dry ? "policy would refuse" : "policy refuses",
              LOG_FIELDS(LOG_U64("conn", client->conn_id), LOG_TEXT("peer", peer),

@@ -53,6 +53,7 @@ struct policy_client {
     struct policy_client *next;
     struct policy_client **self;
     uint64_t conn_id;
+    uint64_t refusals; /* by policy, also dry ones */
     bool exempt;
     uint64_t began_ms;
     struct policy_facts facts;
@@ -88,6 +89,8 @@ void client_accepted(struct policy_client *client, const struct policy_question 
 /* Who has shown a good name, or names a host of an exempt domain as its own, and is it. */
 bool client_skips_greylist(const struct policy_client *client, const struct settings *settings,
                            struct bytes sender_domain);
+/* Counts a refusal, dry or not; false when the log has enough of this client. */
+bool client_refusal_shows(struct policy_client *client);
 /* trial.c: facts have come. */
 void trials_look(struct policy_client *client);
 /* How long the greeting is to be kept back from now on; 0: no longer. */

@@ -54,7 +54,9 @@ void policy_free(struct policy **policy);
 /* The cluster's own settings, as far as they are known; until the loop turns. */
 const struct settings *policy_settings(const struct policy *policy);
 
-/* Of one connection; `address` is copied. */
+/* Of one connection; `address` is copied. The log has a line, with `conn_id`, for each of its
+ * first POLICY_LINES_MAX refusals, dry ones too; when it ends, how many there were beyond. */
+enum { POLICY_LINES_MAX = 20 };
 struct policy_client *policy_client_new(struct policy *policy, const struct address *address,
                                         uint64_t conn_id);
 /* With all its trials; their done() does not come any more. */

@@ -57,11 +57,13 @@ void policy_cancel(struct policy_trial **trial)
 
 static void log_verdict(const struct policy_trial *trial, bool dry)
 {
-    const struct policy_client *client = trial->client;
+    struct policy_client *client = trial->client;
     char peer[ADDRESS_TEXT_SIZE];
     char words[VERDICT_WORDS_SIZE];
     char score[VERDICT_SCORE_SIZE];
 
+    if (!client_refusal_shows(client))
+        return;
     address_text(&client->facts.client, peer);
     verdict_words(&trial->sum, words);
     verdict_score(trial->sum.score, score);
