@@ -4,6 +4,8 @@
 
 #define RELAY_LANE_INWARD "@" /* of accounts here: QueueRecipient.account_id */
 
+#define RELAY_RETRY_MS_MAX ((uint64_t)31 * 24 * 60 * 60 * 1000) /* the log takes no more */
+
 /* What bounds a relay: memory, and how long it keeps others waiting. */
 enum {
     RELAY_LEASE_MS = 20000,       /* of a destination; everybody must use the same */

@@ -14,6 +14,7 @@ enum { ASKED_MAX = 8 /* commands of a group under way */ };
 struct batch {
     struct relay_group *group;
     struct list jobs;
+    bool bare; /* of what was refused only the verdicts are left */
     struct loop_timer *timer;
 };
 
@@ -40,15 +41,66 @@ static void on_again(void *context)
     batch_send(batch);
 }
 
-/* Refused for good: the group is gone, or does not know what is told. */
-static bool is_useless(const Pr__Reply *reply)
+static enum err refusal_of(const Pr__Reply *reply)
 {
-    enum err err = (enum err)(reply->err != ERR_OK     ? reply->err
-                              : reply->outcome != NULL ? reply->outcome->err
-                                                       : ERR_OK);
+    return (enum err)(reply->err != ERR_OK     ? reply->err
+                      : reply->outcome != NULL ? reply->outcome->err
+                                               : ERR_OK);
+}
 
-    return err == ERR_NOTFOUND || err == ERR_INVALID || err == ERR_TOOBIG ||
-           err == ERR_UNSUPPORTED;
+/* The log does not take it as it is. */
+static bool is_invalid(enum err err)
+{
+    return err == ERR_INVALID || err == ERR_TOOBIG || err == ERR_UNSUPPORTED;
+}
+
+static struct batch *batch_new(struct relay_group *group)
+{
+    struct batch *batch = calloc(1, sizeof(*batch));
+
+    CHECK(batch != NULL);
+    batch->group = group;
+    list_init(&batch->jobs);
+    group_use(group);
+    group->reports_asked++;
+    return batch;
+}
+
+/* Whether the message went out counts; the words about it do not. */
+static void attempt_strip(Pr__QueueAttempt *attempt)
+{
+    for (size_t i = 0; i < attempt->n_verdicts; i++)
+        attempt->verdicts[i]->status = attempt->verdicts[i]->reply =
+            attempt->verdicts[i]->remote = (char *)(uintptr_t)protobuf_c_empty_string;
+}
+
+/*
+ * One that cannot be written down is not to take others with it: what went out and is not known
+ * to have would go out again, every time. So each is told alone, and then without words.
+ */
+static void batch_refused(struct batch *batch, const Pr__Reply *reply)
+{
+    struct list *first = list_first(&batch->jobs);
+
+    log_error(NULL, "what became of mail cannot be written down",
+              LOG_FIELDS(LOG_U64("group", batch->group->number),
+                         LOG_TEXT("error", err_name(refusal_of(reply))),
+                         LOG_TEXT("reason", reply->outcome != NULL ? reply->outcome->text
+                                                                   : reply->text)));
+    if (!is_invalid(refusal_of(reply)) || batch->bare) {
+        batch_end(batch);
+    } else if (first->next == &batch->jobs) {
+        batch->bare = true;
+        attempt_strip(&LIST_ENTRY(first, struct job, node)->attempt);
+        batch_send(batch);
+    } else {
+        for (struct list *node; (node = list_take(&batch->jobs)) != NULL;) {
+            struct batch *alone = batch_new(batch->group);
+            list_append(&alone->jobs, node);
+            batch_send(alone);
+        }
+        batch_end(batch);
+    }
 }
 
 static void on_reported(void *context, enum err err, const Pr__Reply *reply)
@@ -58,11 +110,10 @@ static void on_reported(void *context, enum err err, const Pr__Reply *reply)
     bool known = err == ERR_OK && reply->err == ERR_OK && reply->outcome != NULL &&
                  reply->outcome->err == ERR_OK;
 
-    if (!known && err == ERR_OK && is_useless(reply)) {
-        log_error(NULL, "what became of mail cannot be written down",
-                  LOG_FIELDS(LOG_U64("group", batch->group->number),
-                             LOG_TEXT("reason", reply->text)));
-        known = true;
+    if (!known && !relay->ending && err == ERR_OK &&
+        (is_invalid(refusal_of(reply)) || refusal_of(reply) == ERR_NOTFOUND)) {
+        batch_refused(batch, reply);
+        return;
     }
     if (known || relay->ending)
         batch_end(batch);
@@ -106,13 +157,8 @@ void report(struct job *job)
 void reports_flush(struct relay_group *group)
 {
     while (!list_is_empty(&group->reports_wanted) && group->reports_asked < ASKED_MAX) {
-        struct batch *batch = calloc(1, sizeof(*batch));
+        struct batch *batch = batch_new(group);
         struct list *node;
-        CHECK(batch != NULL);
-        batch->group = group;
-        list_init(&batch->jobs);
-        group_use(group);
-        group->reports_asked++;
         for (unsigned i = 0;
              i < RELAY_REPORT_ITEMS_MAX && (node = list_take(&group->reports_wanted)) != NULL;
              i++)

@@ -219,6 +219,8 @@ void job_done(struct job *job)
     job->attempt.counts = true;
     if (job->attempt.retry_ms == 0)
         job->attempt.retry_ms = 1;
+    if (job->attempt.retry_ms > RELAY_RETRY_MS_MAX)
+        job->attempt.retry_ms = RELAY_RETRY_MS_MAX;
     report(job);
 }
 
