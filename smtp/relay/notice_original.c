@@ -60,7 +60,7 @@ static bool add_whole(const struct notice *notice, struct bytes header, bool utf
     buffer_add_string(&text, "\r\n");
     buffer_add(&text, notice->body);
     add_line_end(&text);
-    part->description = "Undelivered message";
+    part->description = "Original message";
     part->type = global ? "message/global" : "message/rfc822";
     part->encoding = notice_is_ascii(buffer_bytes(&text)) ? NOTICE_7BIT : NOTICE_8BIT;
     if (global && !utf8_passes) { /* message/rfc822 may have no encoding, message/global may */
@@ -83,7 +83,7 @@ void notice_original_make(const struct notice *notice, bool utf8_passes,
     bool plain = notice_is_plain(header);
     bool ascii = notice_is_ascii(header);
     bool global = !ascii && notice->utf8 && notice_is_utf8(header);
-    part->description = "Undelivered message's header";
+    part->description = "Original message's header";
     /* RFC 6522 section 4: a header that is no ASCII may be quoted in text/rfc822-headers. */
     part->type = global ? "message/global-headers" : "text/rfc822-headers";
     if (plain && ascii)
