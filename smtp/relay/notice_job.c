@@ -112,6 +112,8 @@ static enum notice_action action_of(const Pr__QueueRecipient *recipient)
         return NOTICE_DELAYED;
     case PR__QUEUE_RECIPIENT__STATE__DELIVERED:
         return NOTICE_DELIVERED;
+    case PR__QUEUE_RECIPIENT__STATE__EXPANDED:
+        return NOTICE_EXPANDED;
     default:
         return NOTICE_RELAYED;
     }

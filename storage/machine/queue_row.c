@@ -114,7 +114,9 @@ static void notice_settle(const struct apply *apply, Pr__QueueRecord *record)
         alone = alone && record->destinations[i]->lease == 0 &&
                 record->destinations[i]->attempts > 0;
     notice_ms = queue_later_ms(apply, alone ? 0 : QUEUE_NOTICE_MS);
-    if (record->notice_ms == 0 || notice_ms < record->notice_ms)
+    /* Its time is part of its id: it stays when somebody may have begun, by a clock ahead. */
+    if (record->notice_ms == 0 || (notice_ms < record->notice_ms &&
+                                   queue_notice_number(apply, record) == record->notices))
         record->notice_ms = notice_ms;
 }
 

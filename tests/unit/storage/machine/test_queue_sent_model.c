@@ -114,7 +114,6 @@ static void settle(struct sent_record *record)
     bool owed = false;
     bool next = false;
     bool alone = true;
-    uint64_t notice_ms;
 
     for (unsigned i = 1; i <= record->count; i++) {
         waits = waits || record->to[i].state == WAITING;
@@ -128,9 +127,9 @@ static void settle(struct sent_record *record)
         record->notices++;
         record->notice_ms = 0;
     }
-    notice_ms = model.lab.now_ms + (alone ? 0 : QUEUE_NOTICE_MS);
-    if (owed && (record->notice_ms == 0 || notice_ms < record->notice_ms))
-        record->notice_ms = notice_ms;
+    if (owed && (record->notice_ms == 0 ||
+                 (record->notice_ms > model.lab.now_ms + QUEUE_NOTICE_CLOSED_MS && alone)))
+        record->notice_ms = model.lab.now_ms + (alone ? 0 : QUEUE_NOTICE_MS);
     record->gone = record->dropped || (!waits && !owed);
     if (record->gone)
         model.alive--;
