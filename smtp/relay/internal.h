@@ -80,6 +80,10 @@ struct lane {
     uint64_t after_due_ms; /* what was read already is not asked for again */
     uint64_t after_id;
     uint32_t after_destination;
+    /* It stays until what was read is leased: until then that is still due in the store. */
+    struct list leasing; /* jobs */
+    bool over;           /* read to its end */
+    bool again;          /* found by a look since it was last read */
 };
 
 enum { SITE_CLASSES = 2 /* QueueClass */ };
@@ -124,6 +128,8 @@ struct job {
     struct list node;       /* of the group's or the site's list that fits its state */
     struct list lease_node; /* of its lease's jobs */
     struct lease *lease;
+    struct list lane_node; /* of the jobs that are being leased */
+    struct lane *lane;
     enum job_state state;
     struct arena job_arena;  /* record, verdicts */
     Pr__QueueRecord *record; /* with this destination, and its recipients */
@@ -202,6 +208,10 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found);
 /* Reads what is due in it, for its site. */
 void lane_read(struct lane *lane);
 void lane_free(struct lane **lane);
+/* It was read to its end. */
+void lane_over(struct lane *lane);
+/* That is leased, or will not be. */
+void lane_job_gone(struct job *job);
 /* Those that wait for their route, or for room. */
 void lanes_free(struct relay *relay);
 

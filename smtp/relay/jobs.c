@@ -29,6 +29,7 @@ struct job *job_new(struct relay_group *group, struct site *site, const Pr__Queu
     job->site = site;
     list_init(&job->node);
     list_init(&job->lease_node);
+    list_init(&job->lane_node);
     arena_init(&job->job_arena);
     ProtobufCAllocator allocator = arena_allocator(&job->job_arena);
     message_pack(&record->base, &packed);
@@ -50,6 +51,7 @@ void job_free(struct job **job)
 
     *job = NULL;
     list_remove(&ending->node);
+    lane_job_gone(ending);
     lease_leave(ending);
     map_remove(&ending->group->relay->jobs, ending->hash);
     ending->group->relay->job_count--;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Lanes in memory: only what waits for its turn, and is gone when it is read to its end. */
+/*
+ * Lanes in memory: only what waits for its turn. A lane is gone when it was read to its end and
+ * what was read is leased; what has come into it meanwhile is looked for then, and not before:
+ * it would be read together with what is known already.
+ */
 #include <stdlib.h>
 
 #include "node/base/check.h"
@@ -28,6 +32,8 @@ void lane_free(struct lane **lane)
         route_cancel(relay->routes, ending->route_ticket);
     if (ending->read_call != 0)
         store_cancel(relay->store, ending->read_call);
+    for (struct list *node; (node = list_take(&ending->leasing)) != NULL;)
+        LIST_ENTRY(node, struct job, lane_node)->lane = NULL;
     list_remove(&ending->site_node);
     map_remove(&relay->lanes, ending->hash);
     relay->lane_count--;
@@ -46,6 +52,32 @@ void lanes_free(struct relay *relay)
         struct lane *lane = context;
         lane_free(&lane);
     }
+}
+
+static void lane_end(struct lane *lane)
+{
+    if (!lane->over || !list_is_empty(&lane->leasing))
+        return;
+    if (lane->again)
+        look_at_news(lane->group);
+    lane_free(&lane);
+}
+
+void lane_over(struct lane *lane)
+{
+    lane->over = true;
+    lane_end(lane);
+}
+
+void lane_job_gone(struct job *job)
+{
+    struct lane *lane = job->lane;
+
+    if (lane == NULL)
+        return;
+    job->lane = NULL;
+    list_remove(&job->lane_node);
+    lane_end(lane);
 }
 
 /* ---- its site ---- */
@@ -86,8 +118,10 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
     uint64_t hash = lane_hash(group, found);
     struct lane *lane;
 
-    if (map_get(&relay->lanes, hash) != NULL)
+    if ((lane = map_get(&relay->lanes, hash)) != NULL) {
+        lane->again = true;
         return true;
+    }
     if (relay->lane_count >= RELAY_LANES_MAX)
         return false;
     if (found->class_ != PR__QUEUE_CLASS__QUEUE_PERSONAL &&
@@ -106,6 +140,7 @@ bool lane_found(struct relay_group *group, const Pr__QueueLane *found)
         (unsigned)found->class_ < SITE_CLASSES ? (unsigned)found->class_ : SITE_CLASSES - 1;
     lane->tenant_id = found->tenant_id;
     list_init(&lane->site_node);
+    list_init(&lane->leasing);
     map_put(&relay->lanes, hash, lane);
     relay->lane_count++;
     if (strcmp(lane->domain, RELAY_LANE_INWARD) == 0) {
@@ -131,6 +166,8 @@ static void record_take(struct lane *lane, const Pr__QueueRecord *record)
         return;
     job->seen_lease = destination->lease;
     job->seen_renewals = destination->renewals;
+    job->lane = lane;
+    list_append(&lane->leasing, &job->lane_node);
     site_job_coming(lane->site);
     lease_want(job);
 }
@@ -181,5 +218,6 @@ void lane_read(struct lane *lane)
     read.limit = relay_is_crowded(group->relay) ? RELAY_FETCH_FEW : RELAY_FETCH;
     request.call_case = PR__REQUEST__CALL_QUEUE_READ;
     request.queue_read = &read;
+    lane->again = false;
     lane->read_call = store_call(group->relay->store, &request, RELAY_CALL_MS, on_read, lane);
 }

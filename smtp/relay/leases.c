@@ -118,6 +118,7 @@ static void granted(struct job *job)
     job->seen_renewals = 0;
     job->attempt.lease = job->lease->number;
     job->state = JOB_READY;
+    lane_job_gone(job);
     site_job_ready(job->site, job);
 }
 

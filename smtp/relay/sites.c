@@ -274,7 +274,7 @@ void site_lane_read(struct site *site, struct lane *lane, bool more)
         list_append(&site->lanes[lane->class], &lane->site_node);
         site->lane_count++;
     } else {
-        lane_free(&lane);
+        lane_over(lane);
     }
     site_step(site);
 }
