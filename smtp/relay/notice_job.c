@@ -251,6 +251,8 @@ static void on_resolved(void *context, enum err err, const Pr__Reply *reply)
         remote_add(job, (const char *)job->sender.at);
     if (job->account_count + job->remote_count > 0)
         make(job);
+    else if (reply->err == ERR_OK) /* a list of nobody */
+        nobody(job, "the return address leads to nobody");
     else if (reply->err == ERR_NOTFOUND || reply->err == ERR_DENIED)
         nobody(job, "the return address is not there");
     else
@@ -284,6 +286,10 @@ static void on_read(void *context, enum err err, const Pr__Reply *reply)
 {
     struct notice_job *job = context;
 
+    if (err == ERR_OK && reply->err == ERR_MALFORMED) { /* told without its text */
+        resolve(job);
+        return;
+    }
     if (err != ERR_OK || reply->err != ERR_OK ||
         reply->answer_case != PR__REPLY__ANSWER_QUEUE_BODY) {
         notice_job_end(job, false);

@@ -13,13 +13,27 @@
 #include "node/base/check.h"
 #include "node/base/log.h"
 
-enum { PAUSE_MS = 5000 /* after one that could not be made */ };
+enum {
+    PAUSE_MS = 5000,       /* after one that could not be made, doubled each time */
+    PAUSE_MAX_MS = 640000, /* a message's */
+    FAILED_MAX = 1000,     /* that are remembered */
+};
 
 /* Notices lie in a lane of each class and tenant. */
 struct notice_lane {
     struct list node;
     Pr__QueueClass class;
     uint64_t tenant_id;
+    uint64_t after_due_ms; /* what has been read */
+    uint64_t after_id;
+    bool again; /* from the start, when it has been read */
+};
+
+/* A message whose notice could not be made: it stays in front of its lane, and others have
+ * their turn meanwhile. */
+struct failed {
+    unsigned times;
+    uint64_t not_before_ms;
 };
 
 struct notices {
@@ -29,6 +43,7 @@ struct notices {
     struct list lanes; /* that are to be read, in turns */
     unsigned lane_count;
     struct notice_lane *reading; /* NULL: none */
+    struct map failed;           /* by message */
     uint64_t not_before_ms;
     uint64_t read_call;
 };
@@ -43,9 +58,55 @@ static struct notices *notices_of(struct relay_group *group)
         group->notices->group = group;
         list_init(&group->notices->running);
         list_init(&group->notices->lanes);
+        map_init(&group->notices->failed);
     }
     return group->notices;
 }
+
+/* ---- what cannot be made ---- */
+
+/* Of those that were due again before that. */
+static void failed_forget(struct notices *notices, uint64_t before_ms)
+{
+    size_t at = 0;
+    uint64_t id;
+    void *failed;
+
+    while (map_next(&notices->failed, &at, &id, &failed)) {
+        if (((struct failed *)failed)->not_before_ms >= before_ms)
+            continue;
+        free(failed);
+        map_remove(&notices->failed, id);
+    }
+}
+
+static void job_failed(struct notices *notices, uint64_t id)
+{
+    struct failed *failed = map_get(&notices->failed, id);
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (failed == NULL && notices->failed.count >= FAILED_MAX) {
+        notices->not_before_ms = now_ms + PAUSE_MS;
+        return;
+    }
+    if (failed == NULL) {
+        failed = calloc(1, sizeof(*failed));
+        CHECK(failed != NULL);
+        map_put(&notices->failed, id, failed);
+    }
+    uint64_t pause_ms = (uint64_t)PAUSE_MS << failed->times;
+    failed->times += pause_ms < PAUSE_MAX_MS;
+    failed->not_before_ms = now_ms + pause_ms;
+}
+
+static bool is_paused(const struct notices *notices, uint64_t id)
+{
+    const struct failed *failed = map_get(&notices->failed, id);
+
+    return failed != NULL && clock_monotonic_ms() < failed->not_before_ms;
+}
+
+/* ---- life ---- */
 
 void notices_free(struct notices **notices)
 {
@@ -54,18 +115,41 @@ void notices_free(struct notices **notices)
     CHECK((*notices)->count == 0 && (*notices)->read_call == 0);
     for (struct list *node; (node = list_take(&(*notices)->lanes)) != NULL;)
         free(LIST_ENTRY(node, struct notice_lane, node));
+    failed_forget(*notices, UINT64_MAX);
+    map_fini(&(*notices)->failed);
     free(*notices);
     *notices = NULL;
 }
 
-static void lane_want(struct notices *notices, Pr__QueueClass class, uint64_t tenant_id)
+static struct notice_lane *lane_find(struct notices *notices, Pr__QueueClass class,
+                                     uint64_t tenant_id)
 {
-    struct notice_lane *lane;
+    struct notice_lane *lane = notices->reading;
 
+    if (lane != NULL && lane->class == class && lane->tenant_id == tenant_id)
+        return lane;
     for (struct list *at = notices->lanes.next; at != &notices->lanes; at = at->next) {
         lane = LIST_ENTRY(at, struct notice_lane, node);
         if (lane->class == class && lane->tenant_id == tenant_id)
-            return;
+            return lane;
+    }
+    return NULL;
+}
+
+static void lane_append(struct notices *notices, struct notice_lane *lane)
+{
+    list_append(&notices->lanes, &lane->node);
+    notices->lane_count++;
+}
+
+/* From its start, though it may be under way. */
+static void lane_want(struct notices *notices, Pr__QueueClass class, uint64_t tenant_id)
+{
+    struct notice_lane *lane = lane_find(notices, class, tenant_id);
+
+    if (lane != NULL) {
+        lane->again = lane == notices->reading || lane->after_id != 0;
+        return;
     }
     if (notices->lane_count >= RELAY_NOTICE_LANES_MAX) {
         look_left(notices->group);
@@ -75,8 +159,8 @@ static void lane_want(struct notices *notices, Pr__QueueClass class, uint64_t te
     CHECK(lane != NULL);
     lane->class = class;
     lane->tenant_id = tenant_id;
-    list_append(&notices->lanes, &lane->node);
-    notices->lane_count++;
+    list_init(&lane->node);
+    lane_append(notices, lane);
 }
 
 /* Of one message there may be another one to make, to another return address. */
@@ -85,7 +169,12 @@ void notice_job_end(struct notice_job *job, bool good)
     struct relay_group *group = job->group;
     struct notices *notices = group->notices;
 
-    lane_want(notices, job->record->class_, job->record->tenant_id);
+    if (good) {
+        free(map_remove(&notices->failed, job->record->id));
+        lane_want(notices, job->record->class_, job->record->tenant_id);
+    } else { /* a look finds it again */
+        job_failed(notices, job->record->id);
+    }
     body_writer_free(&job->writer);
     list_remove(&job->node);
     notices->count--;
@@ -93,8 +182,6 @@ void notice_job_end(struct notice_job *job, bool good)
     arena_fini(&job->notice_arena);
     buffer_fini(&job->text);
     free(job);
-    if (!good)
-        notices->not_before_ms = clock_monotonic_ms() + PAUSE_MS;
     step(notices);
     group_release(&group);
 }
@@ -168,29 +255,45 @@ static void start(struct notices *notices, const Pr__QueueRecord *record)
     notice_job_run(job);
 }
 
+/* Returns whether all of them have had their turn. */
+static bool records_take(struct notices *notices, const Pr__QueueReadAnswer *answer)
+{
+    struct notice_lane *lane = notices->reading;
+
+    for (size_t i = 0; i < answer->n_messages; i++) {
+        const Pr__QueueRecord *record = answer->messages[i];
+        if (notices->group->relay->stopping || notices->count >= RELAY_NOTICES_MAX)
+            return false;
+        lane->after_due_ms = record->notice_ms;
+        lane->after_id = record->id;
+        if (record->envelope != NULL && !is_running(notices, record->id) &&
+            !is_paused(notices, record->id))
+            start(notices, record);
+    }
+    return !answer->more;
+}
+
 static void on_read(void *context, enum err err, const Pr__Reply *reply)
 {
     struct notices *notices = context;
     struct relay_group *group = notices->group;
     struct notice_lane *lane = notices->reading;
+    bool good = err == ERR_OK && reply->err == ERR_OK &&
+                reply->answer_case == PR__REPLY__ANSWER_QUEUE_READ;
 
     notices->read_call = 0;
+    bool all = good && records_take(notices, reply->queue_read);
     notices->reading = NULL;
-    if (err == ERR_OK && reply->err == ERR_OK &&
-        reply->answer_case == PR__REPLY__ANSWER_QUEUE_READ) {
-        const Pr__QueueReadAnswer *answer = reply->queue_read;
-        bool left = answer->more;
-        for (size_t i = 0; i < answer->n_messages && !group->relay->stopping; i++) {
-            const Pr__QueueRecord *record = answer->messages[i];
-            if (notices->count >= RELAY_NOTICES_MAX)
-                left = true;
-            else if (record->envelope != NULL && !is_running(notices, record->id))
-                start(notices, record);
-        }
-        if (left)
-            lane_want(notices, lane->class, lane->tenant_id);
-    } /* else it is found again by a look */
-    free(lane);
+    if (all && lane->again) {
+        lane->again = false;
+        lane->after_id = lane->after_due_ms = 0;
+        all = false;
+    }
+    if (good && !all) {
+        lane_append(notices, lane);
+    } else { /* a look finds it again */
+        free(lane);
+    }
     step(notices);
     group_release(&group);
 }
@@ -201,6 +304,7 @@ static void read_next(struct notices *notices)
     Pr__Request request = PR__REQUEST__INIT;
     Pr__QueueRead read = PR__QUEUE_READ__INIT;
     Pr__QueueLane lane = PR__QUEUE_LANE__INIT;
+    Pr__QueueItem after = PR__QUEUE_ITEM__INIT;
 
     notices->reading = LIST_ENTRY(list_take(&notices->lanes), struct notice_lane, node);
     notices->lane_count--;
@@ -208,6 +312,9 @@ static void read_next(struct notices *notices)
     lane.tenant_id = notices->reading->tenant_id;
     read.group = group->number;
     read.lane = &lane;
+    after.id = notices->reading->after_id;
+    read.after_due_ms = notices->reading->after_due_ms;
+    read.after = after.id != 0 ? &after : NULL;
     read.until_ms = clock_wall_ms();
     read.limit = 2 * RELAY_NOTICES_MAX;
     request.call_case = PR__REQUEST__CALL_QUEUE_READ;
@@ -235,6 +342,11 @@ void notices_due(struct relay_group *group, const Pr__QueueLane *lane)
 
 void notices_tick(struct relay_group *group)
 {
-    if (group->notices != NULL)
-        step(group->notices);
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (group->notices == NULL)
+        return;
+    if (now_ms > 2 * PAUSE_MAX_MS)
+        failed_forget(group->notices, now_ms - 2 * PAUSE_MAX_MS);
+    step(group->notices);
 }
