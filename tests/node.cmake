@@ -64,6 +64,9 @@ unit_test(node/runtime dns_random SOURCES tests/unit/node/runtime/name_server.c 
 unit_test(node/runtime stream_local SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)
 unit_test(node/runtime stream_opener SOURCES tests/unit/node/runtime/stream_lab.c USES pr_runtime)
 unit_test(node/runtime rpc_local USES pr_runtime)
+# free() and recv() are those of the test, in everything that it links.
+unit_test(node/runtime rpc_wiped USES pr_runtime)
+target_link_options(test_node_runtime_rpc_wiped PRIVATE -Wl,--wrap=free,--wrap=recv)
 unit_test(node/runtime dial USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime dial_source USES pr_runtime PkgConfig::OPENSSL)
 unit_test(node/runtime dial_tls SOURCES tests/unit/node/runtime/dial_lab.c USES pr_runtime PkgConfig::OPENSSL)

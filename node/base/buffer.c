@@ -114,6 +114,27 @@ void buffer_release(struct buffer *buffer)
     buffer_fini(buffer);
 }
 
+uint8_t *buffer_reserve_secret(struct buffer *buffer, size_t len)
+{
+    struct bytes before = buffer_bytes(buffer);
+    struct buffer old = *buffer;
+    uint8_t *at;
+
+    if (before.len == 0 || buffer->size - buffer->end >= len)
+        return buffer_reserve(buffer, len);
+    if (buffer->start >= before.len && buffer->size - before.len >= len) {
+        at = buffer_reserve(buffer, len); /* moves it within */
+        explicit_bzero(old.memory + old.start, before.len);
+        return at;
+    }
+    buffer_init(buffer);
+    buffer_reserve(buffer, before.len + len);
+    buffer_add(buffer, before);
+    explicit_bzero(old.memory + old.start, before.len);
+    buffer_fini(&old);
+    return buffer_reserve(buffer, len);
+}
+
 void buffer_add_secret(struct buffer *buffer, struct bytes bytes)
 {
     if (buffer->size - buffer->end < bytes.len) {

@@ -57,7 +57,8 @@ void buffer_clear(struct buffer *buffer);
 /* Empty, and all memory given back. */
 void buffer_release(struct buffer *buffer);
 
-/* Of secrets: as add() and fini(), but no copy stays in memory that is given back. */
+/* Of secrets: as reserve(), add() and fini(), but no copy stays where they were before. */
+uint8_t *buffer_reserve_secret(struct buffer *buffer, size_t len);
 void buffer_add_secret(struct buffer *buffer, struct bytes bytes);
 void buffer_wipe(struct buffer *buffer);
 

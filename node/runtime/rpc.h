@@ -65,7 +65,8 @@ void rpc_server_free(struct rpc_server **server);
  */
 void rpc_reply(struct rpc_request *request, struct bytes body);
 
-/* Overwrites the body that handle() was given: it held a secret, and has been taken in. */
+/* Overwrites the body that handle() was given: it held a secret, and has been taken in. Inside
+ * handle() also what was received of it; and the reply's copy, when it is sent. */
 void rpc_wipe(struct rpc_request *request);
 
 struct rpc_client;

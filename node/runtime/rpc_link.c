@@ -38,7 +38,8 @@ struct rpc_link {
     struct rpc_peer peer;
     uint64_t born_ms;
     struct buffer input, output, sent;
-    bool secret; /* something in `output` or `sent` is */
+    bool secret;          /* something in `output` or `sent` is */
+    bool secret_received; /* the message that is handed out is */
 };
 
 struct rpc_hub {
@@ -111,7 +112,7 @@ void rpc_link_close(struct rpc_link *link)
 static void link_free(struct rpc_link *link)
 {
     stream_free(&link->stream);
-    buffer_fini(&link->input);
+    buffer_wipe(&link->input);
     buffer_wipe(&link->output);
     buffer_wipe(&link->sent);
     free(link);
@@ -143,6 +144,11 @@ void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body)
 void rpc_link_wipe_sent(struct rpc_link *link)
 {
     link->secret = true;
+}
+
+void rpc_link_wipe_received(struct rpc_link *link)
+{
+    link->secret_received = true;
 }
 
 /* Those that were sent. While there is more to be sent, that may be secret too. */
@@ -194,7 +200,11 @@ static size_t missing(const struct rpc_link *link)
 static void begin_receive(struct rpc_link *link, size_t least)
 {
     size_t room = least > READ_SIZE ? least : READ_SIZE;
-    stream_receive(link->stream, buffer_reserve(&link->input, room), room, least);
+    /* What is there may be the start of a secret: of none that is larger. */
+    bool small = buffer_len(&link->input) + least <= READ_SIZE;
+    uint8_t *at =
+        small ? buffer_reserve_secret(&link->input, room) : buffer_reserve(&link->input, room);
+    stream_receive(link->stream, at, room, least);
 }
 
 static void refuse(struct rpc_link *link, const char *why)
@@ -251,6 +261,10 @@ static bool take_message(struct rpc_link *link)
         return false;
     hub->calls->message(hub->context, link, header.number,
                         bytes_from(input.at + STREAM_HEADER_SIZE, header.body_size));
+    if (link->secret_received)
+        explicit_bzero(link->input.memory + link->input.start + STREAM_HEADER_SIZE,
+                       header.body_size);
+    link->secret_received = false;
     if (hub->freed)
         return false;
     buffer_drop(&link->input, STREAM_HEADER_SIZE + header.body_size);

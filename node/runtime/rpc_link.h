@@ -47,6 +47,8 @@ struct rpc_link *rpc_link_find(struct rpc_hub *hub, uint32_t connection);
 void rpc_link_write(struct rpc_link *link, uint64_t number, struct bytes body);
 /* What was written last is secret: it is wiped from memory when it is sent. */
 void rpc_link_wipe_sent(struct rpc_link *link);
+/* Inside message(): `body` is secret, and wiped when that returns. */
+void rpc_link_wipe_received(struct rpc_link *link);
 /* closed() is called, soon. */
 void rpc_link_close(struct rpc_link *link);
 /* Known completely from opened() on. */

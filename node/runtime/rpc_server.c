@@ -21,6 +21,8 @@ struct rpc_request {
     struct rpc_request *next, *previous;
     uint32_t connection;
     uint64_t number;
+    struct rpc_link *link; /* whose input still has the body: inside handle() */
+    bool secret;
     size_t len;
     uint8_t body[];
 };
@@ -28,7 +30,8 @@ struct rpc_request {
 struct rpc_server {
     struct rpc_hub *hub;
     struct stream_opener *listener;
-    struct rpc_request *first; /* without reply */
+    struct rpc_request *first;   /* without reply */
+    struct rpc_request *handled; /* inside handle(), without reply */
     unsigned held;
     unsigned parallel_max;
     uint32_t uid;
@@ -65,6 +68,7 @@ static void on_message(void *context, struct rpc_link *link, uint64_t number, st
                                     .next = server->first,
                                     .connection = peer.connection,
                                     .number = number,
+                                    .link = link,
                                     .len = body.len};
     if (body.len > 0)
         memcpy(request->body, body.at, body.len);
@@ -72,12 +76,19 @@ static void on_message(void *context, struct rpc_link *link, uint64_t number, st
         server->first->previous = request;
     server->first = request;
     server->held++;
+    server->handled = request;
     server->handle(server->context, request, &peer, bytes_from(request->body, body.len));
+    if (server->handled != NULL)
+        server->handled->link = NULL;
+    server->handled = NULL;
 }
 
 void rpc_wipe(struct rpc_request *request)
 {
     explicit_bzero(request->body, request->len);
+    request->secret = true;
+    if (request->link != NULL)
+        rpc_link_wipe_received(request->link);
 }
 
 void rpc_reply(struct rpc_request *request, struct bytes body)
@@ -89,6 +100,10 @@ void rpc_reply(struct rpc_request *request, struct bytes body)
         struct rpc_link *link = rpc_link_find(server->hub, request->connection);
         if (link != NULL)
             rpc_link_write(link, request->number, body);
+        if (link != NULL && request->secret)
+            rpc_link_wipe_sent(link);
+        if (server->handled == request)
+            server->handled = NULL;
         *(request->previous != NULL ? &request->previous->next : &server->first) =
             request->next;
         if (request->next != NULL)
