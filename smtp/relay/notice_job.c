@@ -64,9 +64,7 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
             LOG_FIELDS(LOG_BYTES("to", job->sender), LOG_U64("recipients", job->part_count),
                        LOG_U64("group", job->group->number), LOG_U64("id", job->record->id)));
         tell(job);
-    } else if (result == ERR_NOTFOUND) {
-        nobody(job, "the account was removed");
-    } else {
+    } else { /* also when one of several accounts is gone: who is there is looked up again */
         log_warn(NULL, "a notice cannot be delivered now",
                  LOG_FIELDS(LOG_BYTES("to", job->sender), LOG_TEXT("error", err_name(result))));
         notice_job_end(job, false);
