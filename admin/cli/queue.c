@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Mail for other hosts. Sending it is not part of this release: it waits. */
+/* Mail for other hosts that is not sent yet: when it is tried, and what was said last. */
 #include "admin/cli/queue.h"
 
 #include <stdio.h>
@@ -12,27 +12,41 @@ static const struct output_column columns[] = {
     {"id", "MESSAGE", OUTPUT_TEXT},     {"from", "FROM", OUTPUT_ADDRESS},
     {"first_to", "TO", OUTPUT_ADDRESS}, {"recipients_count", "OF", OUTPUT_NUMBER},
     {"size", "SIZE", OUTPUT_BYTES},     {"time_ms", "ACCEPTED", OUTPUT_TIME},
-    {"state", "STATE", OUTPUT_TEXT},
+    {"state", "STATE", OUTPUT_TEXT},    {"attempts", "TRIED", OUTPUT_NUMBER},
+    {"next_ms", "NEXT", OUTPUT_TIME},   {"status", "STATUS", OUTPUT_TEXT},
 };
 
 static const struct output_column show_columns[] = {
-    {"id", "message", OUTPUT_TEXT},           {"from", "from", OUTPUT_ADDRESS},
-    {"account_id", "account", OUTPUT_NUMBER}, {"size", "size", OUTPUT_BYTES},
-    {"time_ms", "accepted", OUTPUT_TIME},     {"due_ms", "next attempt", OUTPUT_TIME},
-    {"state", "state", OUTPUT_TEXT},          {"held_reason", "held because", OUTPUT_TEXT},
-    {"trace", "trace id", OUTPUT_TEXT},       {"envid", "envelope id", OUTPUT_TEXT},
+    {"id", "message", OUTPUT_TEXT},
+    {"from", "from", OUTPUT_ADDRESS},
+    {"account_id", "account", OUTPUT_NUMBER},
+    {"size", "size", OUTPUT_BYTES},
+    {"class", "class", OUTPUT_TEXT},
+    {"time_ms", "accepted", OUTPUT_TIME},
+    {"next_ms", "next attempt", OUTPUT_TIME},
+    {"state", "state", OUTPUT_TEXT},
+    {"held_reason", "held because", OUTPUT_TEXT},
+    {"notice_ms", "notice to the sender", OUTPUT_TIME},
+    {"trace", "trace id", OUTPUT_TEXT},
+    {"envid", "envelope id", OUTPUT_TEXT},
+};
+
+static const struct output_column destination_columns[] = {
+    {"domain", "DESTINATION", OUTPUT_ADDRESS},  {"waiting", "WAITING", OUTPUT_NUMBER},
+    {"attempts", "TRIED", OUTPUT_NUMBER},       {"next_ms", "NEXT ATTEMPT", OUTPUT_TIME},
+    {"node_id", "SENT BY NODE", OUTPUT_NUMBER},
 };
 
 static const struct output_column recipient_columns[] = {
-    {"address", "RECIPIENT", OUTPUT_ADDRESS},
-    {"state", "STATE", OUTPUT_TEXT},
-    {"attempts", "ATTEMPTS", OUTPUT_NUMBER},
+    {"address", "RECIPIENT", OUTPUT_ADDRESS},  {"state", "STATE", OUTPUT_TEXT},
+    {"attempts", "TRIED", OUTPUT_NUMBER},      {"tried_ms", "LAST", OUTPUT_TIME},
+    {"status", "STATUS", OUTPUT_TEXT},         {"remote", "BY", OUTPUT_TEXT},
     {"last_reply", "LAST REPLY", OUTPUT_TEXT},
 };
 
 static json_t *json_of_recipients(const Pr__QueueRecord *record)
 {
-    static const char *const states[] = {"waiting", "delivered", "failed"};
+    static const char *const states[] = {"waiting", "delivered", "failed", "relayed"};
     json_t *rows = json_array();
 
     for (size_t i = 0; i < record->n_recipients; i++) {
@@ -40,14 +54,88 @@ static json_t *json_of_recipients(const Pr__QueueRecord *record)
         unsigned state = (unsigned)recipient->state;
         json_t *row = json_object();
         output_add_address(row, "address", recipient->address);
-        output_add(row, "state", json_string(state < 3 ? states[state] : "unknown"));
+        output_add(row, "state",
+                   json_string(state < OUTPUT_COUNT(states) ? states[state] : "unknown"));
         output_add(row, "attempts", json_integer(recipient->attempts));
+        if (recipient->tried_ms != 0)
+            output_add(row, "tried_ms", json_integer((json_int_t)recipient->tried_ms));
+        output_add(row, "status", json_of_text(recipient->status));
+        output_add(row, "remote", json_of_text(recipient->remote));
         output_add(row, "last_reply", json_of_text(recipient->last_reply));
-        if (recipient->sender[0] != '\0')
+        output_add(row, "notice_owed", json_boolean(recipient->tell));
+        if (recipient->null_sender || recipient->sender[0] != '\0')
             output_add(row, "sender", json_of_text(recipient->sender));
         CHECK(json_array_append_new(rows, row) == 0);
     }
     return rows;
+}
+
+static size_t waiting_of(const Pr__QueueRecord *record, uint32_t destination)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < record->n_recipients; i++)
+        count += record->recipients[i]->destination == destination &&
+                 record->recipients[i]->state == PR__QUEUE_RECIPIENT__STATE__WAITING;
+    return count;
+}
+
+/* Of one that is leased the due time is only when somebody else may look after it. */
+static json_t *json_of_destinations(const Pr__QueueRecord *record)
+{
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < record->n_destinations; i++) {
+        const Pr__QueueDestination *destination = record->destinations[i];
+        json_t *row = json_object();
+        output_add_address(row, "domain",
+                           strcmp(destination->domain, "@") == 0 ? "this cluster"
+                                                                 : destination->domain);
+        output_add(row, "waiting",
+                   json_integer((json_int_t)waiting_of(record, destination->number)));
+        output_add(row, "attempts", json_integer(destination->attempts));
+        if (destination->lease != 0)
+            output_add(row, "node_id", json_integer((json_int_t)destination->node_id));
+        else if (!record->held)
+            output_add(row, "next_ms", json_integer((json_int_t)destination->due_ms));
+        CHECK(json_array_append_new(rows, row) == 0);
+    }
+    return rows;
+}
+
+/* What is tried next, who was tried last, and what is going on. */
+static void add_progress(json_t *made, const Pr__QueueRecord *record)
+{
+    const Pr__QueueRecipient *last = NULL;
+    uint64_t next_ms = 0;
+    uint32_t attempts = 0;
+    bool sending = false;
+
+    for (size_t i = 0; i < record->n_destinations; i++) {
+        const Pr__QueueDestination *destination = record->destinations[i];
+        sending = sending || destination->lease != 0;
+        if (destination->lease == 0 && (next_ms == 0 || destination->due_ms < next_ms))
+            next_ms = destination->due_ms;
+    }
+    for (size_t i = 0; i < record->n_recipients; i++) {
+        const Pr__QueueRecipient *recipient = record->recipients[i];
+        if (recipient->attempts > attempts)
+            attempts = recipient->attempts;
+        if (recipient->tried_ms != 0 && (last == NULL || recipient->tried_ms > last->tried_ms))
+            last = recipient;
+    }
+    output_add(made, "attempts", json_integer(attempts));
+    if (next_ms != 0 && !record->held)
+        output_add(made, "next_ms", json_integer((json_int_t)next_ms));
+    if (record->notice_ms != 0)
+        output_add(made, "notice_ms", json_integer((json_int_t)record->notice_ms));
+    output_add(made, "status", json_of_text(last != NULL ? last->status : ""));
+    output_add(made, "last_reply", json_of_text(last != NULL ? last->last_reply : ""));
+    output_add(made, "state",
+               json_string(record->held                  ? "held"
+                           : sending                     ? "sending"
+                           : record->n_destinations == 0 ? "notice"
+                                                         : "waits"));
 }
 
 /* What the reply to the message had behind id=. */
@@ -78,13 +166,17 @@ static json_t *json_of_message(struct cli *cli, const Pr__QueueRecord *record, u
     output_add(made, "due_ms", json_integer((json_int_t)record->due_ms));
     output_add(made, "held", json_boolean(record->held));
     output_add(made, "held_reason", json_of_text(record->held_reason));
-    output_add(made, "state", json_string(record->held ? "held" : "waits"));
+    output_add(
+        made, "class",
+        json_string(record->class_ == PR__QUEUE_CLASS__QUEUE_BULK ? "bulk" : "personal"));
+    add_progress(made, record);
     add_trace(made, record);
     if (record->envelope != NULL && record->envelope->envid[0] != '\0')
         output_add(made, "envid", json_of_text(record->envelope->envid));
     output_add(made, "recipients_count", json_integer((json_int_t)record->n_recipients));
     if (record->n_recipients > 0)
         output_add_address(made, "first_to", record->recipients[0]->address);
+    output_add(made, "destinations", json_of_destinations(record));
     output_add(made, "recipients", json_of_recipients(record));
     return made;
 }
@@ -149,14 +241,8 @@ enum cli_exit cli_queue_list(struct cli *cli)
         ask.after_id = answer->after_id;
         more = answer->more;
     }
-    bool waits = json_array_size(rows) > 0;
-    enum cli_exit status =
-        output_list(cli, cli_has(cli, OPTION_JSON) ? "messages" : "messages in the queue", rows,
-                    columns, OUTPUT_COUNT(columns));
-    if (waits)
-        fputs("postraft: this mail waits: sending to other hosts is not part of this release\n",
-              stderr);
-    return status;
+    return output_list(cli, cli_has(cli, OPTION_JSON) ? "messages" : "messages in the queue",
+                       rows, columns, OUTPUT_COUNT(columns));
 }
 
 bool queue_read_id(const char *typed, uint32_t *group, uint64_t *id)
@@ -192,6 +278,9 @@ enum cli_exit cli_queue_show(struct cli *cli)
     json_incref(made);
     enum cli_exit status = output_record(cli, made, show_columns, OUTPUT_COUNT(show_columns));
     if (!cli_has(cli, OPTION_JSON)) {
+        putchar('\n');
+        output_table(json_object_get(made, "destinations"), destination_columns,
+                     OUTPUT_COUNT(destination_columns));
         putchar('\n');
         output_table(json_object_get(made, "recipients"), recipient_columns,
                      OUTPUT_COUNT(recipient_columns));

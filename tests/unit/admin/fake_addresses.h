@@ -298,6 +298,11 @@ static Pr__QueueRecord *make_queued(struct arena *arena, uint64_t id)
     pr__queue_recipient__init(record->recipients[0]);
     record->recipients[0]->address = text(arena, "x@c.test");
     record->recipients[0]->last_reply = text(arena, "no such host");
+    record->n_destinations = 1;
+    record->destinations = arena_alloc(arena, sizeof(*record->destinations));
+    record->destinations[0] = arena_alloc(arena, sizeof(**record->destinations));
+    pr__queue_destination__init(record->destinations[0]);
+    record->destinations[0]->domain = text(arena, "c.test");
     return record;
 }
 

@@ -215,10 +215,11 @@ static void test_queue(void **state)
 {
     static const struct row rows[] = {
         /* two pages of two groups */
-        {P "queue list --from a@b.test --to c.test", 0, "2/17", "this mail waits",
+        {P "queue list --from a@b.test --to c.test", 0, "2/17", "",
          "queue a@b.test c.test 0/0 id=0;queue a@b.test c.test 2/17 id=0;", NULL},
         {P "queue list --json", 0, "\"id\": \"3/1\"", NULL, NULL, NULL},
         {P "queue show 2/17", 0, "no such host", "", NULL, NULL},
+        {P "queue show 2/17", 0, "DESTINATION", "", NULL, NULL},
         {P "queue show 2/17", 0, QUEUED_TRACE, "", NULL, NULL},
         {P "queue list --id 01KAP5W8P0ABCDEFGHO123456J", 0, "2/17", NULL,
          "queue   0/0 trace=" QUEUED_TRACE " id=0;queue   2/17 trace=" QUEUED_TRACE " id=0;",
@@ -272,7 +273,7 @@ static void test_help(void **state)
 {
     static const struct row rows[] = {
         {P "alias add --help", 0, "examples:\n  postraft alias add ", "", "", NULL},
-        {P "queue list --help", 0, "does not send it yet", "", "", NULL},
+        {P "queue list --help", 0, "what was said last", "", "", NULL},
         {P "account app-password add --help", 0, "--for WHAT", "", "", NULL},
         {P "alias list a b", 2, "", "\"b\" is too much", "", NULL},
         {P "alias list --owner x", 2, "", "takes no --owner", "", NULL},
