@@ -140,7 +140,7 @@ def run(options, programs, build):
     rows = []
     with outbound_lab.Hosts(programs[1], 39) as hosts:
         hosts.start("probe")
-        # Mail of the smallest backlogs is due again at once when its hosts come back.
+        # What was put off while the hosts were away is due again at once when they are back.
         with outbound_lab.cluster(1, hosts, 31, build, 'retry = { "1s" }') as cluster:
             subject = outbound_lab.Postraft(cluster)
             subject.prepare()
