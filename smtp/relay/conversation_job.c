@@ -250,6 +250,17 @@ void conversation_finish(struct conversation *talk)
         smtp_client_body_failed(talk->client); /* somebody else may have begun */
 }
 
+/* The line that was put before it for mailboxes here: what leaves has none (RFC 5321 section
+ * 4.4), and to whom it is returned may be somebody else now. */
+static struct bytes without_return_path(struct bytes data)
+{
+    size_t end = bytes_find(data, '\n');
+
+    return bytes_start_nocase(data, BYTES("Return-Path: <")) && end < data.len
+               ? bytes_skip(data, end + 1)
+               : data;
+}
+
 static void on_body(void *context, enum err err, const Pr__Reply *reply)
 {
     struct conversation *talk = context;
@@ -262,8 +273,11 @@ static void on_body(void *context, enum err err, const Pr__Reply *reply)
         smtp_client_body_failed(talk->client);
         return;
     }
+    struct bytes data = bytes_of_field(reply->queue_body->data);
+    if (talk->body_at == 0)
+        data = without_return_path(data);
     talk->body_at += reply->queue_body->data.len;
-    smtp_client_body_add(talk->client, bytes_of_field(reply->queue_body->data));
+    smtp_client_body_add(talk->client, data);
     conversation_body_go_on(talk);
 }
 

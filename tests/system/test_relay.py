@@ -217,6 +217,7 @@ def dsn_handed_on(cluster, user):
         send(node, user, "x@s42.test", mail=["RET=HDRS", "ENVID=QQ+2B314"],
              rcpt=["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;orig+2B@s42.test"])
         message = arrived(sink)[0]
+        lab.check(message.data.startswith(b"Received: "), f"what is for mailboxes here has left: {message.data[:80]}")
         for words, where in ((("RET=HDRS", "ENVID=QQ+2B314"), message.sender_words),
                              (("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;orig+2B@s42.test"), message.recipient_words[0])):
             lab.check(set(words) <= set(where.split()), f"{words} in {where}")
