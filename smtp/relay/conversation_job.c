@@ -196,6 +196,8 @@ void conversation_recipient(void *context, unsigned index,
                                                          : CLASSIFY_AT_CONNECT,
     };
 
+    if (talk->relay->ending && verdict->result == SMTP_CLIENT_DEFERRED && verdict->code == 0)
+        return;              /* cut by us: due again at once, for others */
     if (verdict->too_many) { /* in the next transaction, unless this one brings nobody on */
         talk->too_many = *verdict;
         return;
@@ -234,7 +236,8 @@ void conversation_job_closed(struct conversation *talk,
 
     if (talk->job == NULL)
         return;
-    decide_rest(talk, &said);
+    if (!talk->relay->ending)
+        decide_rest(talk, &said);
     job_over(talk);
 }
 
