@@ -9,9 +9,9 @@ static const struct output_column columns[] = {
     {"id", "ID", OUTPUT_NUMBER},
     {"name", "TENANT", OUTPUT_TEXT},
     {"hour", "SENT IN AN HOUR", OUTPUT_NUMBER},
-    {"hour_max", "AT MOST", OUTPUT_NUMBER},
+    {"hour_max", "AT MOST AN HOUR", OUTPUT_NUMBER},
     {"day", "SENT IN A DAY", OUTPUT_NUMBER},
-    {"day_max", "AT MOST", OUTPUT_NUMBER},
+    {"day_max", "AT MOST A DAY", OUTPUT_NUMBER},
 };
 
 static const struct output_column share_columns[] = {

@@ -9,7 +9,7 @@ static const struct output_column columns[] = {
     {"used_bytes", "HOLDS", OUTPUT_BYTES},
     {"total_bytes", "AT MOST", OUTPUT_BYTES},
     {"used_messages", "MESSAGES", OUTPUT_NUMBER},
-    {"total_messages", "AT MOST", OUTPUT_NUMBER},
+    {"total_messages", "MESSAGES AT MOST", OUTPUT_NUMBER},
     {"quota_bytes", "EACH", OUTPUT_BYTES},
     {"quota_messages", "MESSAGES EACH", OUTPUT_NUMBER},
     {"created_ms", "ADDED", OUTPUT_TIME},

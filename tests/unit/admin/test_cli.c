@@ -76,6 +76,8 @@ static void test_answers(void **state)
         {P "tenant add alone --json", 1, "", "`postraft cluster status` shows", NULL, NULL},
         {P "tenant list", 0, "cleo", "", "tenant_list after= id=0;tenant_list after=bea id=0;",
          NULL},
+        {P "tenant list", 0, "MESSAGES MESSAGES AT MOST ", "",
+         "tenant_list after= id=0;tenant_list after=bea id=0;", NULL},
         {P "tenant show Cleo", 0, "8.0 MiB", "", NULL, NULL}, /* of its group */
         {P "tenant list --json", 0, "\"used_bytes\": 7340032", "", NULL, NULL},
         {P "tenant quota cleo --together --bytes 10M", 0, "all accounts together of cleo", "",
