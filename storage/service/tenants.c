@@ -189,6 +189,10 @@ static void domains_counted(struct service_call *call, Pr__ScopeUsage **usages,
 
 static void domains_listed(struct service_call *call, Pr__Reply *reply)
 {
+    if (reply->err != ERR_OK) {
+        call_reply(call, reply);
+        return;
+    }
     const Pr__DomainListAnswer *answer = reply->domain_list;
     uint64_t *ids = arena_alloc(&call->call_arena, answer->n_domains * sizeof(*ids));
 
@@ -205,6 +209,12 @@ static void fill_domains(const Pr__Request *request, struct db_txn *txn, struct 
     const Pr__DomainList *ask = request->domain_list;
     Pr__DomainListAnswer *answer = arena_alloc(arena, sizeof(*answer));
 
+    if (ask->tenant[0] != '\0' && directory_tenant(txn, bytes_of(ask->tenant), arena) == NULL) {
+        reply->err = ERR_NOTFOUND;
+        reply->text = arena_printf(arena, "%s%sthere is no tenant %s", reply->text,
+                                   reply->text[0] != '\0' ? "; " : "", ask->tenant);
+        return;
+    }
     pr__domain_list_answer__init(answer);
     answer->more = directory_domains(txn, bytes_of(ask->tenant), bytes_of(ask->after),
                                      page_limit(ask->limit, ask->with_usage), arena,
@@ -215,7 +225,12 @@ static void fill_domains(const Pr__Request *request, struct db_txn *txn, struct 
 
 void domain_list_call(struct service_call *call)
 {
-    bool counted = call->request->domain_list->with_usage && usage_known(call);
+    Pr__DomainList *ask = call->request->domain_list;
+    bool counted = ask->with_usage && usage_known(call);
 
+    if (ask->tenant[0] != '\0')
+        ask->tenant = tenant_name(call, ask->tenant);
+    if (ask->tenant == NULL)
+        return;
     listing_call_then(call, fill_domains, counted ? domains_listed : NULL);
 }

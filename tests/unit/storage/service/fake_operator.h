@@ -148,6 +148,17 @@ bool directory_tenants(struct db_txn *txn, struct bytes after, unsigned limit,
     return false;
 }
 
+Pr__TenantRecord *directory_tenant(struct db_txn *txn, struct bytes name,
+                                   struct arena *list_arena)
+{
+    Pr__TenantRecord *tenant = arena_alloc(list_arena, sizeof(*tenant));
+
+    (void)txn;
+    (void)name;
+    pr__tenant_record__init(tenant);
+    return tenant;
+}
+
 bool directory_domains(struct db_txn *txn, struct bytes tenant, struct bytes after,
                        unsigned limit, struct arena *list_arena, Pr__DomainRecord ***domains,
                        size_t *count)

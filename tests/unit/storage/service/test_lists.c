@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <stdio.h>
 #include <string.h>
 
 #include "node/base/check.h"
@@ -118,6 +120,15 @@ bool directory_tenants(struct db_txn *txn, struct bytes after, unsigned limit,
     return limit < TOTAL;
 }
 
+Pr__TenantRecord *directory_tenant(struct db_txn *txn, struct bytes name, struct arena *arena)
+{
+    Pr__TenantRecord *tenant = arena_alloc(arena, sizeof(*tenant));
+
+    (void)txn;
+    pr__tenant_record__init(tenant);
+    return bytes_equal(name, BYTES("acme")) ? tenant : NULL;
+}
+
 bool directory_domains(struct db_txn *txn, struct bytes tenant, struct bytes after,
                        unsigned limit, struct arena *arena, Pr__DomainRecord ***domains,
                        size_t *count)
@@ -204,16 +215,24 @@ static void ask_tenants(bool with_usage)
     assert_non_null(heard);
 }
 
-static void ask_domains(void)
+static void ask_domains_of(const char *tenant)
 {
     Pr__DomainList list = PR__DOMAIN_LIST__INIT;
+    char typed[80];
 
+    snprintf(typed, sizeof(typed), "%s", tenant);
+    list.tenant = typed;
     list.with_usage = true;
     request.call_case = PR__REQUEST__CALL_DOMAIN_LIST;
     request.domain_list = &list;
     heard = NULL;
     domain_list_call(&call);
     assert_non_null(heard);
+}
+
+static void ask_domains(void)
+{
+    ask_domains_of("");
 }
 
 static void a_list_says_when_it_may_be_old(void **state)
@@ -269,6 +288,26 @@ static void below_the_format_nobody_is_asked(void **state)
     assert_int_equal(usage_count, 0);
 }
 
+/* No list of nothing for a slip of the fingers. */
+static void there_is_no_such_tenant(void **state)
+{
+    (void)state;
+    ask_domains_of("Acme");
+    assert_int_equal(heard->err, ERR_OK);
+    assert_int_equal(heard->domain_list->n_domains, SCOPES_USAGE_PAGE);
+    ask_domains_of("nope");
+    assert_int_equal(heard->err, ERR_NOTFOUND);
+    assert_string_equal(heard->text, "there is no tenant nope");
+    ask_domains_of("no pe");
+    assert_int_equal(heard->err, ERR_INVALID);
+    format = FORMAT_SCOPES - 1; /* nothing is counted */
+    fresh = ERR_UNAVAILABLE;
+    ask_domains_of("nope");
+    assert_int_equal(heard->err, ERR_NOTFOUND);
+    assert_non_null(strstr(heard->text, "no majority"));
+    assert_non_null(strstr(heard->text, "there is no tenant nope"));
+}
+
 /* What tenants send, and may: from the format on that counts it. */
 static void sendings_come_with_their_limits(void **state)
 {
@@ -296,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_list_says_when_it_may_be_old, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_held_comes_side_by_side, set_up, tear_down),
         cmocka_unit_test_setup_teardown(below_the_format_nobody_is_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(there_is_no_such_tenant, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sendings_come_with_their_limits, set_up, tear_down),
     };
 
