@@ -114,7 +114,7 @@ class Table:
         for row in rows:
             if row["nodes"]:
                 shares = ", ".join(f"{name} {value:g}" for name, value in row["cpu_ms_by_program"].items())
-                print(f"{'':22}{row['server']}: CPU ms: {shares}; {row['sessions']} sessions, {row['doubles']} doubles", flush=True)
+                print(f"{'':22}{row['server']}: accepted {row['accepted_per_s']:.0f}/s; CPU ms: {shares}; {row['sessions']} sessions, {row['doubles']} doubles", flush=True)
 
 
 def rates(options, programs, build):

@@ -16,6 +16,7 @@ import outbound_lab
 import processes
 
 GOAL_BYTES = 1024
+GOAL_QUEUED = 100000   # from so many on; below, it is what the relay has read ahead
 SIZE = 1024
 WINDOW = 1000
 PROBES = 10
@@ -127,9 +128,9 @@ def round_of(subject, hosts, programs, options, count):
 
 def show(row):
     each = sum(row["memory_bytes_each"].values())
+    goal = f" (goal {GOAL_BYTES}: {'reached' if each < GOAL_BYTES else 'missed'})" if row["queued"] >= GOAL_QUEUED else ""
     print(f"{row['queued']} queued, filled with {row['accepted_per_s']:.0f}/s; load of the machine {os.getloadavg()[0]:.1f}\n"
-          f"  memory without hosts: {row['memory_kb']} kB, empty {row['memory_kb_empty']} kB: {each} bytes a message "
-          f"(goal {GOAL_BYTES}: {'reached' if each < GOAL_BYTES else 'missed'})\n"
+          f"  memory without hosts: {row['memory_kb']} kB, empty {row['memory_kb_empty']} kB: {each} bytes a message{goal}\n"
           f"  meanwhile: a new message to another domain is out after {row['probe_ms']} ms; CPU % {row['cpu_percent_waiting']}\n"
           f"  restart: first message out after {row['first_out_s']} s, then {row['out_per_s']}/s, {row['sessions']} sessions, "
           f"{row['doubles']} doubles\n"
