@@ -107,7 +107,7 @@ foreach(name clock_monotonic_ms clock_wall_ms loop_timer_start loop_timer_stop l
              conversation_new conversation_wake conversation_stop conversation_cut conversation_tick)
   list(APPEND relay_lab_wraps -Wl,--wrap=${name})
 endforeach()
-foreach(name lanes leases notices reports sites)
+foreach(name lanes leases notices random reports sites)
   unit_test(relay relay_${name} USES relay_lab)
   target_link_options(test_relay_relay_${name} PRIVATE ${relay_lab_wraps})
 endforeach()

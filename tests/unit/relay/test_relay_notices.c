@@ -186,6 +186,28 @@ static void one_for_each_return_address(void **state)
     assert_memory_not_equal(&made.jobs[0]->id, &first, sizeof(first));
 }
 
+/* It was made while the rest of the lane was read: the message may have another one in front.
+ */
+static void what_comes_up_in_front_is_not_passed(void **state)
+{
+    Pr__QueueRecord *records[PAGE];
+
+    (void)state;
+    for (unsigned i = 0; i < PAGE; i++)
+        records[i] = owed(1 + i);
+    found();
+    lab_read(3, records, true);
+    assert_int_equal(made.count, 3);
+    assert_int_equal(reading()->after->id, 3);
+    end_first(true);
+    lab_read(0, NULL, false);
+    assert_non_null(reading());
+    assert_null(reading()->after);
+    lab_read(3, records, false);
+    assert_int_equal(made.count, 3);
+    assert_null(reading());
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -194,6 +216,7 @@ int main(void)
         TEST(what_cannot_be_made_stands_in_nobodys_way),
         TEST(what_failed_is_made_again_later_and_later),
         TEST(one_for_each_return_address),
+        TEST(what_comes_up_in_front_is_not_passed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
