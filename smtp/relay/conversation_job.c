@@ -5,6 +5,8 @@
 #include "smtp/relay/conversation.h"
 #include "smtp/relay/retry.h"
 
+enum { TURN_MESSAGES = 10 /* of a connection, while others have none */ };
+
 static struct retry_by by_of(const Pr__Envelope *envelope)
 {
     return (struct retry_by){(enum retry_by_mode)envelope->by_mode, envelope->deliver_by_ms};
@@ -140,6 +142,16 @@ static bool job_begin(struct conversation *talk, struct job *job)
     return true;
 }
 
+/* It has had its turn; where others wait for a connection, that is sooner. */
+static bool is_worn(const struct conversation *talk)
+{
+    unsigned most = talk->relay->config.messages_max;
+
+    if (most > TURN_MESSAGES && relay_lacks_connections(talk->relay))
+        most = TURN_MESSAGES;
+    return talk->messages >= most;
+}
+
 void conversation_next(struct conversation *talk)
 {
     for (;;) {
@@ -149,7 +161,7 @@ void conversation_next(struct conversation *talk)
             job_over(talk);
             continue;
         }
-        if (talk->stopping || talk->messages >= talk->relay->config.messages_max) {
+        if (talk->stopping || is_worn(talk)) {
             smtp_client_quit(talk->client);
             return;
         }
