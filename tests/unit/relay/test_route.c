@@ -300,6 +300,26 @@ static void test_rules(void **state)
     lab_expect("broken.test", ROUTE_NO_DOMAIN, "4.1.2", "brackets");
 }
 
+/* What needs nobody works; the rest is not known now, and asked for by nobody. */
+static void test_without_dns(void **state)
+{
+    static const struct route_rule rules[] = {
+        {.pattern = "fixed.test", .host = "[10.0.0.1]"},
+        {.pattern = "named.test", .host = "inner.test"},
+    };
+
+    (void)state;
+    lab.config.rules = rules;
+    lab.config.rule_count = sizeof(rules) / sizeof(*rules);
+    lab.config.dns = NULL;
+    lab_routes_new();
+    expect_hosts("fixed.test", "10.0.0.1 10.0.0.1", "[10.0.0.1]");
+    lab_expect("far.test", ROUTE_TROUBLE, "4.4.3", "no name server is asked");
+    lab_expect("named.test", ROUTE_TROUBLE, "4.4.3", "no name server is asked");
+    assert_int_equal(lab_asked("far.test", DNS_MX), 0);
+    assert_int_equal(lab_asked("inner.test", DNS_A), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_words, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_equal_hosts_in_one_order, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_rules, lab_setup, lab_teardown),
+        cmocka_unit_test_setup_teardown(test_without_dns, lab_setup, lab_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
