@@ -14,6 +14,8 @@ unit_test(storage/service relay_duties ${calls_world} storage/service/relay_duti
 unit_test(storage/service calls USES pr_storage_service)
 unit_test(storage/service promises SOURCES storage/service/promises.c USES pr_base PkgConfig::SODIUM)
 unit_test(storage/service version_waits ${calls_world} storage/service/settings_calls.c ${calls_uses})
+unit_test(storage/service firewall_news ${calls_world} storage/service/firewall.c
+          storage/service/firewall_shares.c ${calls_uses} pr_firewall)
 unit_test(storage/service firewall_shares SOURCES storage/service/firewall_shares.c
           USES pr_firewall pr_base)
 unit_test(storage/service role_duty ${service_world} storage/service/role_duty.c
