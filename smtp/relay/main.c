@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* postraft-relay: mail to other hosts. Started by postraftd; keeps nothing on disk. */
+#include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "node/base/check.h"
 #include "node/base/log.h"
@@ -121,6 +126,26 @@ static enum err rules_open(struct program *program)
     return classify_open(NULL, &program->replies, &error);
 }
 
+/*
+ * A relay takes at once what another one of its node had leased, since that one is dead. One
+ * whose postraftd was killed may live on for the seconds of its stop, or be halted: until it is
+ * gone, this one does not begin. The lock ends with the process.
+ */
+static enum err be_alone(const struct config *config)
+{
+    int fd = open(config->run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return ERR_OK;
+    log_error(NULL,
+              fd >= 0 ? "the relay before this one has not ended yet"
+                      : "the folder cannot be opened that says whether there is another relay",
+              LOG_FIELDS(LOG_TEXT("folder", config->run), LOG_TEXT("reason", strerror(errno))));
+    if (fd >= 0)
+        close(fd);
+    return ERR_BUSY;
+}
+
 static enum err serve(struct program *program)
 {
     struct process *process = &program->process;
@@ -138,6 +163,8 @@ static enum err serve(struct program *program)
                   LOG_FIELDS(LOG_TEXT("reason", fault)));
         return ERR_INVALID;
     }
+    if ((err = be_alone(config)) != ERR_OK)
+        return err;
     if ((err = tls_client_new(config->relay_authorities, &program->tls)) != ERR_OK ||
         (err = store_client_new(process->loop, &store_config, &program->store)) != ERR_OK)
         return err;
