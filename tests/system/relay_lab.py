@@ -57,7 +57,7 @@ class Cluster(lab.Cluster):
             status = node.process.wait(40)
             lab.check(status == 0, f"{node.name} ended with {status}")
         for node in self.nodes:
-            for word in ("Sanitizer", "runtime error", "CHECK", "child died"):
+            for word in ("Sanitizer", "runtime error", "check failed", "signal=6", "signal=11"):
                 found = log_lines(node, word)
                 lab.check(not found, f"{node.name}: {found[:3]}")
 
