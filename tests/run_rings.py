@@ -17,7 +17,8 @@ FUZZ_SECONDS = int(os.environ.get("POSTRAFT_FUZZ_SECONDS", "6"))
 RING_DEADLINE_S = 20 * 60  # a ring that takes longer is ended and has failed
 LANES = 2  # system tests and fuzzers that run at a time
 # System tests that measure how soon something is back, or load the machine with faults: nothing runs beside them.
-ALONE = {"test_clock_back", "test_faults", "test_leader_killed", "test_power_loss", "test_processes_killed", "test_quickstart"}
+ALONE = {"test_clock_back", "test_faults", "test_leader_killed", "test_power_loss", "test_processes_killed", "test_quickstart",
+         "test_relay_killed", "test_relay_stopped"}
 
 passed, failed, skipped = [], [], []
 

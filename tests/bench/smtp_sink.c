@@ -104,7 +104,7 @@ static void add_listener(struct sink *sink, char *text)
     struct sockaddr_in address = {.sin_family = AF_INET};
     char *colon = strrchr(text, ':');
     const int on = 1;
-    uint64_t port;
+    uint64_t port = 0;
 
     if (colon == NULL || sink->listener_count == LISTENERS_MAX ||
         !bytes_to_u64(bytes_of(colon + 1), &port) || port == 0 || port > UINT16_MAX)
