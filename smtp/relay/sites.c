@@ -30,6 +30,9 @@ static void key_make(const struct route *route, struct buffer *key)
     }
     if (route->kind != ROUTE_GOOD)
         buffer_printf(key, "!%u %s", (unsigned)route->kind, route->domain);
+    /* What TLS has proven on a connection is worth as much as the way to its host's name. */
+    else if (route->secure)
+        buffer_add_string(key, "secure ");
     for (unsigned i = 0; i < route->host_count; i++) {
         const struct route_host *host = &route->hosts[i];
         buffer_printf(key, "%u %s:%u %u,", host->preference, host->name, host->port,

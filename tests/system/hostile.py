@@ -20,6 +20,7 @@ listen "submission" {{ address = {{ "{ip}:2587" }} }}
 proxy {{ networks = {{ "127.0.{network}.200/32" }} }}
 dns {{ servers = {{ "127.0.{network}.250:9" }} trust_anchor = "" timeout_ms = 500 }}
 limits {{ connections_address = {connections} connections = {all_connections} }}
+processes {{ relay = 0 }}
 """
 CONNECTIONS_MAX, ALL_CONNECTIONS_MAX = 20, 100
 SMTP, SUBMISSION = 2525, 2587

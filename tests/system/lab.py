@@ -114,7 +114,7 @@ class Node:
         users = ""
         if os.getuid() == 0:
             shutil.chown(self.folder / "data", "nobody")
-            users = 'users { store = "nobody" smtp = "nobody" imap = "nobody" relay = "nobody" }'
+            users = 'users { store = "nobody" smtp = "nobody" imap = "nobody" }'
         self.config.write_text(CONFIG.format(folder=self.folder, name=self.name, ip=self.ip, users=users,
                                              extra=self.cluster.extra))
 

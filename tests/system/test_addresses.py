@@ -14,7 +14,7 @@ import time
 
 import lab
 
-SUBMISSION = 'listen "submission" {{ address = {{ "{ip}:2587" }} }}'
+SUBMISSION = 'listen "submission" {{ address = {{ "{ip}:2587" }} }} processes {{ relay = 0 }}' # nothing leaves: the queue is looked at
 STRANGER = "sender@client.test"
 DOMAIN = "example.test"
 BUECHER = "bücher.test"

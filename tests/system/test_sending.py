@@ -8,7 +8,7 @@ import threading
 
 import lab
 
-SUBMISSION = 'listen "submission" {{ address = {{ "{ip}:2587" }} }}'
+SUBMISSION = 'listen "submission" {{ address = {{ "{ip}:2587" }} }} processes {{ relay = 0 }}' # nothing leaves: the queue is looked at
 HOUR = 40
 
 
