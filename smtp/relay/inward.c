@@ -69,8 +69,9 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
     struct inward *inward = context;
 
     if (err == ERR_OK)
-        err = (enum err)(reply->err != ERR_OK || reply->outcome == NULL ? reply->err
-                                                                        : reply->outcome->err);
+        err = (enum err)(reply->err != ERR_OK     ? reply->err
+                         : reply->outcome == NULL ? ERR_UNAVAILABLE
+                                                  : reply->outcome->err);
     if (err == ERR_OK)
         body_writer_used(inward->writer);
     decide(inward, err);

@@ -54,8 +54,9 @@ static void on_delivered(void *context, enum err err, const Pr__Reply *reply)
     enum err result = err;
 
     if (err == ERR_OK)
-        result = (enum err)(
-            reply->err != ERR_OK || reply->outcome == NULL ? reply->err : reply->outcome->err);
+        result = (enum err)(reply->err != ERR_OK     ? reply->err
+                            : reply->outcome == NULL ? ERR_UNAVAILABLE
+                                                     : reply->outcome->err);
     if (result == ERR_OK) {
         body_writer_used(job->writer);
         metric_add(METRIC_RELAY_NOTICES, 1);
